@@ -1,0 +1,1 @@
+"""Evaluation: protocols, trials, statistics, leaderboard."""

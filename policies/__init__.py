@@ -1,0 +1,1 @@
+"""Learning: data sets, algorithms, training, checkpoints (torch lives here)."""

@@ -1,0 +1,1 @@
+"""Hardware: drivers, emulators, safety. Empty until the first driver lands."""
