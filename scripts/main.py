@@ -1,0 +1,158 @@
+"""The command line ``armtrials <command>``: one thin module a command.
+
+Every command is a frozen dataclass in ``scripts/<command>.py``: its fields are the options, their
+docstrings the help, ``run()`` the work and the exit code. Only the chosen module is imported.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol, cast
+
+from envs.errors import UsageError
+
+COMMANDS: Mapping[str, str] = {
+    "collect": "Record demonstrations of a task with the scripted expert.",
+    "inspect": "Check a folder of demonstrations: a table and an HTML page.",
+    "train": "Train a policy on a folder of demonstrations.",
+    "evaluate": "Run policies on a protocol and seal the records.",
+    "leaderboard": "Make the leaderboard from sealed runs.",
+    "view": "Show one episode or one trial as a page.",
+    "plan": "Tell how many trials a comparison needs.",
+    "bench": "Run the main job: demonstrations, training, evaluation, leaderboard.",
+    "doctor": "Check what this machine offers and what is missing.",
+}
+"""Command name -> its module's one-line summary (kept equal by a test)."""
+
+EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class Command(Protocol):
+    """What every command's dataclass offers."""
+
+    def run(self) -> int:
+        """Do the work and return the exit code."""
+
+
+def installed_version() -> str:
+    """Return the installed version of ArmTrials, or ``"unknown"`` when run uninstalled."""
+    try:
+        return version("armtrials")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def overview() -> str:
+    """Return the text of ``armtrials --help``."""
+    rows = "\n".join(f"  {name:<12} {summary}" for name, summary in COMMANDS.items())
+    return (
+        "usage: armtrials <command> [options]\n\n"
+        "Find out whether a robot policy works.\n\n"
+        f"commands:\n{rows}\n\n"
+        "  armtrials <command> --help shows the options of one command, with examples.\n"
+        "  --debug shows the traceback of an error; --version the version."
+    )
+
+
+def load(name: str, arguments: Sequence[str]) -> Command:
+    """Import the command ``name`` and fill its options from ``arguments``.
+
+    ``--help`` prints the options and the examples; it and a bad option raise ``SystemExit``.
+    """
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command {name!r}{_suggestion(name)}; known: {_known()}")
+    module = importlib.import_module(f"scripts.{name}")
+    import tyro  # here, because it costs more than the whole of `armtrials --help`
+
+    try:
+        return cast(
+            Command,
+            tyro.cli(
+                getattr(module, name.capitalize()),
+                prog=f"armtrials {name}",
+                description=module.__doc__,
+                args=list(arguments),
+            ),
+        )
+    except SystemExit as stop:
+        if not stop.code:
+            _say(f"examples:\n{_indent(module.EXAMPLES)}")
+        raise
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 (done), 1 (failed), 2 (the user can fix it) or 130 (Ctrl-C)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    words = [word for word in given if word != "--debug"]
+    try:
+        return _dispatch(words)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_ERROR
+    except KeyboardInterrupt:
+        return _fail("interrupted; completed work is kept, run again to continue", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader left, as in `armtrials plan | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except UsageError as error:
+        _trace(debug)
+        return _fail(f"error: {_one_line(error)}", EXIT_USAGE)
+    except Exception as error:
+        _trace(debug)
+        advice = "" if debug else " (run again with --debug for the traceback)"
+        return _fail(f"error: {type(error).__name__}: {_one_line(error)}{advice}", EXIT_ERROR)
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    """Answer ``--version`` and ``--help`` here, hand everything else to its command."""
+    if not words:
+        _say(overview())
+        return EXIT_USAGE
+    if words[0] in ("-h", "--help", "help"):
+        _say(overview())
+        return EXIT_OK
+    if words[0] == "--version":
+        _say(f"armtrials {installed_version()}")
+        return EXIT_OK
+    return load(words[0], words[1:]).run()
+
+
+def _known() -> str:
+    return ", ".join(COMMANDS)
+
+
+def _suggestion(name: str) -> str:
+    """Return ``", did you mean 'train'?"`` where a known command is close, else nothing."""
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line.strip()}" for line in text.strip().splitlines())
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+
+
+def _fail(message: str, code: int) -> int:
+    """Write one line on stderr and return ``code``."""
+    sys.stderr.write(f"armtrials: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Progress on the terminal: a bar with the remaining time, or plain lines in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Advance = Callable[..., None]
+"""``advance(n=1)``: ``n`` more pieces are done."""
+
+LINE_EVERY_S = 10.0
+"""Seconds between two plain lines, where there is no terminal to draw a bar on."""
+
+
+@contextmanager
+def progress(text: str, total: int, stream: TextIO | None = None) -> Iterator[Advance]:
+    """Show ``text`` with ``total`` pieces to do; yields ``advance(n=1)``.
+
+    On a terminal it draws a bar on ``stream`` (default: stderr, so that a piped result stays
+    clean); elsewhere it writes a plain line at the start, every ten seconds and at the end.
+    """
+    out = sys.stderr if stream is None else stream
+    if out.isatty():
+        with _bar(out) as bar:
+            task = bar.add_task(text, total=total)
+            yield lambda n=1: bar.advance(task, n)
+        return
+    lines = _Lines(text, total, out)
+    yield lines.advance
+    lines.finish()
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: ``8 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _bar(out: TextIO) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(file=out),
+    )
+
+
+class _Lines:
+    """Plain progress for logs."""
+
+    def __init__(self, text: str, total: int, out: TextIO) -> None:
+        self._text, self._total, self._out = text, total, out
+        self._done = 0
+        self._start = self._last = time.monotonic()
+        self._write(f"{text}: {total} to do")
+
+    def advance(self, n: int = 1) -> None:
+        self._done += n
+        now = time.monotonic()
+        if now - self._last < LINE_EVERY_S or self._done >= self._total:
+            return
+        self._last = now
+        left = (now - self._start) * (self._total - self._done) / self._done
+        self._write(f"{self._text}: {self._done}/{self._total}, {duration(left)} left")
+
+    def finish(self) -> None:
+        elapsed = duration(time.monotonic() - self._start)
+        self._write(f"{self._text}: {self._done}/{self._total} in {elapsed}")
+
+    def _write(self, line: str) -> None:
+        self._out.write(f"{line}\n")
+        self._out.flush()
