@@ -69,7 +69,7 @@ class _Lines:
         if now - self._last < LINE_EVERY_S or self._done >= self._total:
             return
         self._last = now
-        left = (now - self._start) * (self._total - self._done) / self._done
+        left = (now - self._start) * (self._total - self._done) / max(self._done, 1)
         self._write(f"{self._text}: {self._done}/{self._total}, {duration(left)} left")
 
     def finish(self) -> None:
