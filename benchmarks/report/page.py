@@ -65,7 +65,7 @@ def vega_script() -> Markup:
     """Return Vega, Vega-Lite and Vega-Embed as one script body (0.9 MB, from vl-convert)."""
     import vl_convert  # 40 MB of library, only for pages with charts
 
-    bundle: str = vl_convert.javascript_bundle(None)
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return Markup(bundle.replace("</script", "<\\/script"))  # a pinned library, not record text
 
 
