@@ -1,0 +1,47 @@
+"""Progress on a terminal and in a log."""
+
+import io
+
+import pytest
+
+from scripts import progress as module
+from scripts.progress import duration, progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_plain_lines_without_control_codes() -> None:
+    out = io.StringIO()
+    with progress("collect", 3, stream=out) as advance:
+        advance()
+        advance(2)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "collect: 3 to do"
+    assert lines[-1].startswith("collect: 3/3 in ")
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_log_gets_a_line_now_and_then_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINE_EVERY_S", 0.0)
+    out = io.StringIO()
+    with progress("train", 4, stream=out) as advance:
+        advance(0)
+        advance()
+    assert any(line.startswith("train: 1/4, ") for line in out.getvalue().splitlines())
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    out = Terminal()
+    with progress("train", 2, stream=out) as advance:
+        advance(2)
+    assert "2/2" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7.6, "8 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_a_duration_is_told_as_people_say_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
