@@ -1,0 +1,292 @@
+"""Records of a run: canonical JSON, hash-chained trial lines, the seal, and their verification.
+
+``manifest.json`` comes first and is never edited. ``trials.jsonl`` has a line a trial, each with
+the hash of the line before (the first: of the manifest). ``SEALED.json`` comes last. So every edit
+of a sealed run, down to one byte, is found by ``verify_run``.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from envs.errors import UsageError
+
+Record = dict[str, Any]
+"""One trial as plain JSON values; the fields are listed in ``FIELDS``."""
+
+SCHEMA = 1
+MANIFEST, TRIALS, PACKED, SEAL = "manifest.json", "trials.jsonl", "trials.jsonl.gz", "SEALED.json"
+KEY = ("policy", "task", "protocol", "condition", "ic", "repeat")
+FIELDS = frozenset(
+    {
+        *("prev", "key", "seeds", "start", "status", "reason", "success", "success_any"),
+        *("success_final", "stage", "progress", "failure", "tags", "steps", "duration_s"),
+        *("quality", "latency", "clamps", "actions_sha256", "final_sha256", "video"),
+    }
+)
+VOLATILE = ("latency", "prev")
+"""The fields of a record that differ from one evaluation to the next (``prev`` hashes them)."""
+
+MAX_BYTES = 1 << 29
+"""Most bytes of unpacked trial lines that are read: a guard against a hostile archive."""
+
+
+def canonical(value: object) -> bytes:
+    """Return the one JSON form of ``value``: sorted keys, no spaces, ASCII, no NaN.
+
+    Raises:
+        ValueError: a number is not finite, or a value is not JSON.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of ``data`` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse(data: bytes) -> Any:  # noqa: ANN401  (JSON is any value)
+    """Read JSON strictly: NaN, infinities and repeated keys raise ``ValueError``."""
+    return json.loads(data, parse_constant=_no_constant, object_pairs_hook=_unique)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"a record must not hold {name}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Return the file form of a manifest: sorted and indented, to be read by people."""
+    text = json.dumps(manifest, sort_keys=True, indent=1, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def chain(records: Sequence[Record], head: str) -> tuple[list[bytes], str]:
+    """Link ``records`` behind ``head``: return their lines (newline included) and the new head."""
+    lines = []
+    for record in records:
+        line = canonical({**record, "prev": head})
+        head = digest(line)
+        lines.append(line + b"\n")
+    return lines, head
+
+
+def pack(data: bytes) -> bytes:
+    """Compress trial lines with a fixed gzip header: no name, no time."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
+        stream.write(data)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> bytes:
+    """Undo ``pack``; raise ``ValueError`` where the data is broken or absurdly large."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            lines = stream.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"the archive is broken: {error}") from error
+    if len(lines) > MAX_BYTES:
+        raise ValueError(f"the trial lines must be at most {MAX_BYTES} bytes unpacked")
+    return lines
+
+
+def seal_bytes(seal: Mapping[str, Any]) -> bytes:
+    """Return the file form of a seal; ``sha256`` is the hash of everything else in it."""
+    body = {key: value for key, value in seal.items() if key != "sha256"}
+    return manifest_bytes({**body, "sha256": digest(canonical(body))})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as read: ``trials`` in file order, ``seal`` None while it is unfinished."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    trials: tuple[Record, ...]
+    seal: dict[str, Any] | None
+
+    @property
+    def sealed(self) -> bool:
+        """Tell whether the run was finished and sealed."""
+        return self.seal is not None
+
+    def cells(self) -> dict[str, list[Record]]:
+        """Group the trials by condition, in file order."""
+        found: dict[str, list[Record]] = {}
+        for trial in self.trials:
+            found.setdefault(trial["key"]["condition"], []).append(trial)
+        return found
+
+
+def trial_bytes(folder: Path) -> bytes:
+    """Return the trial lines of a run, packed or not (none yet: empty)."""
+    if (folder / PACKED).is_file() and (folder / SEAL).is_file():
+        return unpack((folder / PACKED).read_bytes())
+    return (folder / TRIALS).read_bytes() if (folder / TRIALS).is_file() else b""
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder; an unfinished last line is left out.
+
+    Raises:
+        UsageError: the folder holds no run, or one that cannot be read (``verify_run`` says more).
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(f"{folder} is not a run folder: it has no {MANIFEST}")
+    try:
+        manifest = parse((folder / MANIFEST).read_bytes())
+        lines = trial_bytes(folder).split(b"\n")[:-1]
+        trials = tuple(parse(line) for line in lines)
+        sealed = (folder / SEAL).is_file()
+        seal = parse((folder / SEAL).read_bytes()) if sealed else None
+    except (ValueError, OSError) as error:
+        raise UsageError(f"the run {folder} cannot be read: {error}") from error
+    return Run(folder, manifest, trials, seal)
+
+
+def run_folders(results: Path) -> list[Path]:
+    """List the run folders under ``<results>/runs``, sorted by path."""
+    return sorted(path.parent for path in (Path(results) / "runs").glob(f"*/*/{MANIFEST}"))
+
+
+def verify_run(folder: Path) -> list[str]:
+    """Return everything that is wrong with a run folder; an intact sealed run has no problem.
+
+    Checked: the chain from the manifest through every line to the seal, the form of each line,
+    its agreement with the manifest, repeated trials, counts, and the hash of every file the seal
+    lists. Videos and trajectories may be absent (they are not always kept), never different.
+    """
+    folder = Path(folder)
+    try:
+        manifest_data = (folder / MANIFEST).read_bytes()
+        manifest = parse(manifest_data)
+        lines = trial_bytes(folder)
+        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+            return [f"{MANIFEST} is not of schema {SCHEMA}"]
+    except (OSError, ValueError) as error:
+        return [f"the run cannot be read: {error}"]
+    records, head, problems = read_chain(lines, digest(manifest_data))
+    problems += _record_problems(records, manifest)
+    return problems + _seal_problems(folder, records, head)
+
+
+def read_chain(data: bytes, head: str) -> tuple[list[Record], str, list[str]]:
+    """Follow the chain through trial lines.
+
+    Returns:
+        The records up to the first broken line, the hash of the last good line (``head`` if there
+        is none), and the problems found (at most one: behind a broken link nothing is known).
+    """
+    records: list[Record] = []
+    *lines, tail = data.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        problem = _line_problem(line, head)
+        if problem:
+            return records, head, [f"line {number} of the trials {problem}"]
+        records.append(parse(line))
+        head = digest(line)
+    return records, head, ["the last line of the trials is torn"] if tail else []
+
+
+def _line_problem(line: bytes, head: str) -> str | None:
+    """Say what is wrong with one line that should follow ``head``."""
+    try:
+        record = parse(line)
+        if not isinstance(record, dict) or canonical(record) != line:
+            return "is not in canonical form"
+    except (ValueError, RecursionError) as error:
+        return f"cannot be read: {error}"
+    if record.get("prev") != head:
+        return "does not follow the line before (its hash differs)"
+    return None
+
+
+def _record_problems(records: Sequence[Record], manifest: Mapping[str, Any]) -> list[str]:
+    """Check the fields of each record, and the trials against each other."""
+    problems, seen = [], set()
+    for number, record in enumerate(records, start=1):
+        where = f"line {number} of the trials"
+        missing = sorted(FIELDS - set(record))
+        key = record.get("key")
+        if missing or not isinstance(key, dict) or set(key) != set(KEY):
+            problems.append(f"{where} lacks {', '.join(missing) or 'a whole key'}")
+            continue
+        identity = canonical(key)
+        if identity in seen and record["status"] == "valid":
+            problems.append(f"{where} repeats {key['condition']}/{key['ic']}")
+        if record["status"] == "valid":
+            seen.add(identity)
+        problems += (f"{where} {text}" for text in _contradictions(record, manifest))
+    return problems
+
+
+def _contradictions(record: Record, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where a record contradicts itself or its manifest."""
+    key = record["key"]
+    expected = {
+        "policy": manifest.get("policy", {}).get("name"),
+        "task": manifest.get("task"),
+        "protocol": manifest.get("protocol", {}).get("id"),
+    }
+    for name, value in expected.items():
+        if key[name] != value:
+            yield f"is of {name} {key[name]!r}, the manifest of {value!r}"
+    if record["status"] not in ("valid", "invalid"):
+        yield f"has status {record['status']!r}; known: valid, invalid"
+    if record["status"] == "valid" and record["success"] == bool(record["failure"]):
+        yield "must have a failure label exactly when it failed"
+
+
+def _seal_problems(folder: Path, records: Sequence[Record], head: str) -> list[str]:
+    """Check the seal against what it seals."""
+    path = folder / SEAL
+    if not path.is_file():
+        return ["the run is not sealed"]
+    try:
+        data = path.read_bytes()
+        seal = parse(data)
+        if seal_bytes(seal) != data:
+            return [f"{SEAL} was edited: it does not have the hash it states"]
+        wrong = [
+            (seal["trials"] != len(records), f"{SEAL} counts {seal['trials']} trials"),
+            (seal["invalid"] != invalid_count(records), f"{SEAL} has another invalid count"),
+            (seal["head"] != head, f"the last line does not have the hash in {SEAL}"),
+        ]
+        problems = [text for bad, text in wrong if bad]
+        return problems + _file_problems(folder, seal["files"])
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
+        return [f"{SEAL} cannot be read: {error!r}"]
+
+
+def invalid_count(records: Sequence[Record]) -> int:
+    """Count the trials with status ``invalid``."""
+    return sum(record.get("status") == "invalid" for record in records)
+
+
+def _file_problems(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Check the files that a seal lists."""
+    problems = [f"{SEAL} does not list {name}" for name in (MANIFEST, PACKED) if name not in files]
+    for name, expected in files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            problems.append(f"{SEAL} lists {name}, which is outside the run")
+        elif not path.is_file():
+            if not name.startswith(("videos/", "trajectories/")):
+                problems.append(f"{name} is missing")
+        elif digest(path.read_bytes()) != expected:
+            problems.append(f"{name} does not have the hash in {SEAL}")
+    return problems
