@@ -70,7 +70,7 @@ class ArmSpec:
         return len(self.joints)
 
     def clamp(self, target: Array, previous: Array) -> Array:
-        """Limit ``target`` (..., n) to the joint range and to one period's travel from ``previous``.
+        """Limit ``target`` (..., n) to the range and to one period's travel from ``previous``.
 
         The same rule for the simulated and the real arm.
         """

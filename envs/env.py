@@ -1,0 +1,126 @@
+"""The Gymnasium environment: one arm, one task."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition, Observation
+from envs.errors import UsageError
+from envs.sim import SimArm
+from envs.task import Task
+from envs.tasks import TASKS
+from envs.variation import distractors_of, perturb
+
+VIEW = CameraSpec("view", 480, 360)
+PIXELS = (CameraSpec("overhead"), CameraSpec("wrist"))
+
+
+def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -> spaces.Dict:
+    """Return the space of observations; bounds are finite and generous."""
+    n = arm.n
+    space: dict[str, spaces.Space[Any]] = {
+        "qpos": spaces.Box(-10.0, 10.0, (n,), np.float32),
+        "qvel": spaces.Box(-1e3, 1e3, (n,), np.float32),
+        "effort": spaces.Box(-1e3, 1e3, (n,), np.float32),
+    }
+    if not cameras:
+        for name in task.objects:
+            space[f"objects/{name}"] = spaces.Box(-1e2, 1e2, (7,), np.float32)
+    for camera in cameras:
+        shape = (camera.height, camera.width, 3)
+        space[f"images/{camera.name}"] = spaces.Box(0, 255, shape, np.uint8)
+    return spaces.Dict(space)
+
+
+class TabletopEnv(gym.Env[Observation, Array]):
+    """An arm at a table with a task to do, at 50 Hz.
+
+    Action: absolute joint targets (n,) [rad] and gripper opening 0 closed .. 1 open. Reward: the
+    share of the task's stages reached. The episode terminates on sustained success and is
+    truncated at the task's horizon. ``info`` holds ``stage``, ``progress`` and ``is_success``.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (Gymnasium's form)
+
+    def __init__(
+        self, arm: SimArm, task: Task, variations: Sequence[tuple[str, str]] = (),
+        render_mode: str | None = None,
+    ) -> None:  # fmt: skip
+        """Put ``arm`` to ``task``; each episode draws anew from (variation, level) pairs."""
+        if render_mode not in (None, "rgb_array"):
+            raise UsageError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        self.arm, self.task, self.variations = arm, task, tuple(variations)
+        self.render_mode = render_mode
+        self.cameras = arm.sim.cameras
+        self.observation_space = observation_space(arm.spec, task, self.cameras)
+        lower, upper = np.float32(arm.spec.lower), np.float32(arm.spec.upper)
+        self.action_space = spaces.Box(lower, upper, dtype=np.float32)
+        self._stages = len(task.stages)
+        self._hidden = tuple(f"objects/{o}" for o in task.objects) if self.cameras else ()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode from ``options["start"]``, or from one drawn with the seed."""
+        super().reset(seed=seed)
+        start: InitialCondition | None = (options or {}).get("start")
+        if start is None:
+            start = self.task.sample(self.np_random, self.arm.spec)
+            start = perturb(start, self.task, self.variations, self.np_random, at_bound=False)
+        self.start = start
+        return self._visible(self.arm.home(start)), self._info()
+
+    def step(self, action: Array) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Send ``action`` and return what follows one control period (20 ms) later."""
+        observation = self._visible(self.arm.command(action))
+        info = self._info()
+        success = info["is_success"]
+        truncated = not success and bool(self.arm.sim.steps[0] >= self.task.horizon)
+        return observation, info["progress"], success, truncated, info
+
+    def render(self) -> Array | None:  # type: ignore[override]
+        """Return a picture of the scene, (360, 480, 3) uint8."""
+        return self.arm.frame(VIEW) if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Release the arm."""
+        self.arm.close()
+
+    def _visible(self, observation: Observation) -> Observation:
+        for key in self._hidden:
+            del observation[key]
+        return observation
+
+    def _info(self) -> dict[str, Any]:
+        stage = int(self.arm.sim.tracker.stage)
+        return {
+            "stage": stage,
+            "progress": stage / self._stages,
+            "is_success": stage == self._stages,
+        }
+
+
+def make(
+    task: str,
+    robot: str = "viperx",
+    cameras: Sequence[CameraSpec] = (),
+    variations: Sequence[tuple[str, str]] = (),
+    render_mode: str | None = None,
+) -> TabletopEnv:
+    """Make the environment of a task by name; raise ``UsageError`` on an unknown name."""
+    known = TASKS[task]
+    arm = SimArm(known, robot, cameras=cameras, distractors=distractors_of(variations))
+    return TabletopEnv(arm, known, variations, render_mode)
+
+
+def make_pixels(
+    task: str,
+    robot: str = "viperx",
+    variations: Sequence[tuple[str, str]] = (),
+    render_mode: str | None = None,
+) -> TabletopEnv:
+    """Make the environment of the pixel track: joints and two 84 x 84 cameras."""
+    return make(task, robot, PIXELS, variations, render_mode)

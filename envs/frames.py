@@ -1,0 +1,50 @@
+"""Pictures of a simulation: sets a state in scratch data and draws it."""
+
+import io
+from typing import Any
+
+import mujoco
+import numpy as np
+from PIL import Image
+
+from envs.arm import Array, CameraSpec, InitialCondition
+from envs.render import Renderer
+from envs.world import World
+
+
+class Frames:
+    """Draws states of one world; renderers are made when first needed, one a frame size."""
+
+    def __init__(self, world: World) -> None:
+        """Prepare to draw ``world``."""
+        self.world = world
+        self.data = mujoco.MjData(world.model)
+        self.model = world.model
+        self._renderers: dict[tuple[Any, ...], Renderer] = {}
+
+    def set(self, model: mujoco.MjModel, qpos: Array, start: InitialCondition) -> None:
+        """Take ``qpos`` (nq,), the zones of ``start``, the looks of ``model`` for the next draw."""
+        self.model = model
+        self.world.place(self.data, start)
+        self.data.qpos[:] = qpos
+        mujoco.mj_kinematics(model, self.data)
+        mujoco.mj_comPos(model, self.data)
+        mujoco.mj_camlight(model, self.data)
+
+    def draw(
+        self, camera: CameraSpec, *, shadows: bool = False, antialias: int = 0, jpeg: int = 100
+    ) -> Array:
+        """Return the frame (h, w, 3) uint8, through a JPEG of quality ``jpeg`` if below 100."""
+        key = (camera.width, camera.height, shadows, antialias)
+        if key not in self._renderers:
+            self._renderers[key] = Renderer(
+                self.world.model, camera.width, camera.height, shadows=shadows, antialias=antialias
+            )
+        frame = self._renderers[key].render(self.model, self.data, camera.name)
+        return frame if jpeg >= 100 else _through_jpeg(frame, jpeg)
+
+
+def _through_jpeg(frame: Array, quality: int) -> Array:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))

@@ -1,0 +1,86 @@
+"""Inverse kinematics by damped least squares, and small geometry of orientations."""
+
+import mujoco
+import numpy as np
+
+from envs.arm import Array
+from envs.world import World
+
+DAMPING = 0.005  # of the least squares, squared length scale [m^2]; about that of mink's default
+TURN_WEIGHT = 0.3  # metres that a radian of orientation error counts for
+MAX_STEP = 0.3  # largest joint change of one iteration [rad]
+
+
+class Kinematics:
+    """Solves for joint angles of a world's arm on a scratch copy of its data.
+
+    Differential inverse kinematics: dq = J^T (J J^T + d I)^-1 e, iterated (Wampler 1986).
+    """
+
+    def __init__(self, world: World, site: str = "tcp") -> None:
+        """Prepare for ``site``, by default the tool centre point."""
+        self.model = world.model
+        self.data = mujoco.MjData(self.model)
+        self.site = self.model.site(site).id
+        n = world.arm.n - 1
+        self.qpos = slice(world.qpos.start, world.qpos.start + n)
+        self.qvel = slice(world.qvel.start, world.qvel.start + n)
+        self.lower, self.upper = np.array(world.arm.lower[:n]), np.array(world.arm.upper[:n])
+        self._jac = np.zeros((6, self.model.nv))
+        self._error = np.zeros(6)
+        self._damping = DAMPING**2 * 10 * np.eye(6)
+
+    def forward(self, q: Array) -> tuple[Array, Array]:
+        """Return position (3,) m and quaternion (4,) of the site at joint angles ``q``."""
+        self._place(q)
+        quat = np.zeros(4)
+        mujoco.mju_mat2Quat(quat, self.data.site_xmat[self.site])
+        return self.data.site_xpos[self.site].copy(), quat
+
+    def solve(self, q: Array, pos: Array, quat: Array, iterations: int = 6) -> Array:
+        """Return joint angles near ``q`` that bring the site to ``pos`` and ``quat``."""
+        q = q.copy()
+        for _ in range(iterations):
+            error = self._pose_error(q, pos, quat)
+            if np.abs(error).max() < 1e-4:
+                break
+            mujoco.mj_jacSite(self.model, self.data, self._jac[:3], self._jac[3:], self.site)
+            jac = self._jac[:, self.qvel].copy()
+            jac[3:] *= TURN_WEIGHT
+            step = jac.T @ np.linalg.solve(jac @ jac.T + self._damping, error)
+            q = np.clip(q + np.clip(step, -MAX_STEP, MAX_STEP), self.lower, self.upper)
+        return q
+
+    def _place(self, q: Array) -> None:
+        self.data.qpos[self.qpos] = q
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+
+    def _pose_error(self, q: Array, pos: Array, quat: Array) -> Array:
+        here, turned = self.forward(q)
+        self._error[:3] = pos - here
+        difference, inverse = np.zeros(4), np.zeros(4)
+        mujoco.mju_negQuat(inverse, turned)
+        mujoco.mju_mulQuat(difference, quat, inverse)
+        mujoco.mju_quat2Vel(self._error[3:], difference, 1.0)
+        self._error[3:] *= TURN_WEIGHT
+        return self._error
+
+
+def yaw_of(quat: Array) -> float:
+    """Return the rotation about z of a quaternion wxyz [rad]."""
+    w, x, y, z = quat
+    return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
+
+
+def pointing_down(yaw: float) -> Array:
+    """Return the gripper's orientation wxyz: approach axis x down, fingers turned by ``yaw``."""
+    tilt = np.array([np.cos(np.pi / 4), 0.0, np.sin(np.pi / 4), 0.0])
+    quat = np.zeros(4)
+    mujoco.mju_mulQuat(quat, np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]), tilt)
+    return quat
+
+
+def nearest_quarter(yaw: float, wanted: float) -> float:
+    """Return ``yaw`` plus the multiple of 90 degrees that brings it nearest to ``wanted``."""
+    return float(yaw + np.round((wanted - yaw) / (np.pi / 2)) * np.pi / 2)

@@ -1,0 +1,48 @@
+"""Named readings of the simulation's sensors, for one moment, many simulations or a whole trace."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Value = Any
+"""A float (one simulation) or an array (many simulations, or a trace over time)."""
+Flag = Any
+"""A bool, or an array of bools of the same shape as the values it was made from."""
+
+
+class Readings:
+    """Looks up sensors by name in a sequence whose first axis is the sensor's address.
+
+    The values are floats (a list) or arrays: a predicate written with ``+ - * < > & |`` works on
+    both, so a task states each stage once for a single arm, a batch and a recorded trace.
+    """
+
+    __slots__ = ("_index", "_values")
+
+    def __init__(self, index: Mapping[str, slice], values: Sequence[Value]) -> None:
+        """Read ``values`` (n_sensors, ...) by the names of ``index``."""
+        self._index = index
+        self._values = values
+
+    def __getitem__(self, name: str) -> Sequence[Value]:
+        """Return the sensor's components (dim, ...); unpack them: ``x, y, z = r["tcp_pos"]``."""
+        return self._values[self._index[name]]
+
+    def scalar(self, name: str) -> Value:
+        """Return the first component of a sensor."""
+        return self._values[self._index[name].start]
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether the scene has the sensor."""
+        return name in self._index
+
+
+def distance2(a: Sequence[Value], b: Sequence[Value]) -> Value:
+    """Squared Euclidean distance of two points given as (x, y, z) [m^2]."""
+    dx, dy, dz = a[0] - b[0], a[1] - b[1], a[2] - b[2]
+    return dx * dx + dy * dy + dz * dz
+
+
+def distance2_xy(a: Sequence[Value], b: Sequence[Value]) -> Value:
+    """Squared distance in the table's plane [m^2]."""
+    dx, dy = a[0] - b[0], a[1] - b[1]
+    return dx * dx + dy * dy

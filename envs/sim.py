@@ -1,0 +1,51 @@
+"""The simulated arm behind the interface that the real arm has, too."""
+
+from collections.abc import Sequence
+
+from envs.arm import Arm, Array, CameraSpec, InitialCondition, Observation
+from envs.batch import SimBatch
+from envs.readings import Readings
+from envs.task import Task
+
+
+class SimArm(Arm):
+    """One simulation: a batch of one, without the leading axis."""
+
+    def __init__(
+        self,
+        task: Task,
+        robot: str = "viperx",
+        *,
+        cameras: Sequence[CameraSpec] = (),
+        distractors: int = 0,
+    ) -> None:
+        """Build the scene of ``task`` with ``robot``."""
+        self.sim = SimBatch(task, robot, 1, threads=1, cameras=cameras, distractors=distractors)
+        self.spec = self.sim.spec
+        self.task = task
+
+    def home(self, start: InitialCondition) -> Observation:
+        """Set the whole scene to ``start`` and observe it."""
+        self.sim.reset((start,))
+        return self.observe()
+
+    def command(self, target: Array) -> Observation:
+        """Send targets (n,) rad and opening; return the observation 20 ms later."""
+        self.sim.step(target[None])
+        return self.observe()
+
+    def observe(self) -> Observation:
+        """Return the present observation."""
+        return {key: value[0] for key, value in self.sim.observe().items()}
+
+    @property
+    def readings(self) -> Readings:
+        """Present sensor readings as floats."""
+        return self.sim.readings
+
+    def frame(self, camera: CameraSpec, **quality: int) -> Array:
+        """Draw the scene, (h, w, 3) uint8."""
+        return self.sim.frame(0, camera, **quality)
+
+    def close(self) -> None:
+        """Nothing to release: renderers belong to the process."""

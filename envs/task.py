@@ -1,0 +1,124 @@
+"""What a task is: where things start, which stages lead to the goal, who can demonstrate it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import mujoco
+import numpy as np
+
+from envs.arm import ArmSpec, InitialCondition
+from envs.readings import Flag, Readings, Value
+
+if TYPE_CHECKING:
+    from envs.expert import Expert, Operator
+    from envs.world import World
+
+
+Pose = tuple[float, ...]
+"""Position [m] and unit quaternion wxyz, (7,)."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box on the table from which a start pose is drawn: x, y [m] and yaw [rad] ranges."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    yaw: tuple[float, float] = (0.0, 0.0)
+
+    def sample(self, rng: np.random.Generator) -> tuple[float, float, float]:
+        """Draw x, y, yaw uniformly."""
+        return (
+            float(rng.uniform(*self.x)),
+            float(rng.uniform(*self.y)),
+            float(rng.uniform(*self.yaw)),
+        )
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A task on the table. Frozen: an instance with the same settings is the same task.
+
+    Class attributes:
+        name: the registered name.
+        instruction: what a person would be told.
+        stages: ordered names; the last one is the goal held for ``hold_s``.
+        objects: observed objects and zones, in order.
+        horizon: control steps until an episode is cut off.
+        hold_s: how long the goal must hold [s] for sustained success.
+        region: where the manipulated object starts, the *training box* of the protocols.
+    """
+
+    name: ClassVar[str]
+    instruction: ClassVar[str]
+    stages: ClassVar[tuple[str, ...]]
+    objects: ClassVar[tuple[str, ...]]
+    manipulated: ClassVar[str]
+    horizon: ClassVar[int] = 400
+    hold_s: ClassVar[float] = 1.0
+    region: ClassVar[Region]
+
+    @abstractmethod
+    def build(self, spec: mujoco.MjSpec) -> None:
+        """Add the task's objects and zones to the scene."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, arm: ArmSpec) -> InitialCondition:
+        """Draw a nominal start state."""
+
+    @abstractmethod
+    def separate(self, objects: Mapping[str, Pose]) -> dict[str, Pose]:
+        """Move the zones off the objects where a variation has made them overlap."""
+
+    @abstractmethod
+    def milestones(self, r: Readings) -> tuple[Flag, ...]:
+        """Tell, for every stage but the last, whether its condition holds now."""
+
+    @abstractmethod
+    def goal(self, r: Readings) -> Flag:
+        """Tell whether the goal holds now (success is this, held for ``hold_s``)."""
+
+    @abstractmethod
+    def expert(self, world: "World", operator: "Operator") -> "Expert":
+        """Make the scripted demonstrator."""
+
+
+class StageTracker:
+    """Follows the ordered stages of one or many running episodes.
+
+    ``stage`` is the number of stages reached in order (0..len(stages)). The state is plain ints
+    for one simulation and arrays (n,) for many; the arithmetic is the same.
+    """
+
+    def __init__(self, task: Task, control_hz: float, zero: Value) -> None:
+        """Start at stage 0. ``zero`` is 0, or an integer array of zeros (n,)."""
+        self.task = task
+        self.last = len(task.stages)
+        self.hold = round(task.hold_s * control_hz)
+        self.stage: Value = zero
+        self.held: Value = zero
+        self.ever: Flag = zero > 0
+        self.now: Flag = zero > 0
+
+    def update(self, r: Readings, running: Flag = True) -> None:
+        """Account for one control period in the simulations that are ``running``."""
+        stage = self.stage
+        for k, reached in enumerate(self.task.milestones(r)):
+            stage = stage + ((stage == k) & reached & running)
+        now = self.task.goal(r) & (stage >= self.last - 1)
+        held = (self.held + 1) * now
+        stage = stage + ((stage == self.last - 1) & (held >= self.hold) & running)
+        if running is True:
+            self.held, self.now = held, now
+        else:
+            self.held = np.where(running, held, self.held)
+            self.now = np.where(running, now, self.now)
+        self.ever = self.ever | (now & running)
+        self.stage = stage
+
+    @property
+    def success(self) -> Flag:
+        """Whether the goal has been held for ``hold_s``."""
+        return self.stage >= self.last

@@ -1,0 +1,9 @@
+"""The tasks, by name."""
+
+from envs.registry import Registry
+from envs.task import Task
+from envs.tasks.pick_place import PickPlace
+
+TASKS: Registry[Task] = Registry("task")
+for _task in (PickPlace(),):
+    TASKS.register(_task.name, _task)

@@ -1,0 +1,66 @@
+"""Named variations: one mechanism for training randomisation and for perturbation protocols."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from envs.arm import InitialCondition
+from envs.factor import LEVELS, Draw, Variation
+from envs.registry import Registry
+from envs.task import Task
+from envs.variation_looks import LOOKS
+from envs.variation_physics import PHYSICS
+from envs.world import World
+
+__all__ = ["LEVELS", "VARIATIONS", "apply", "distractors_of", "perturb"]
+
+VARIATIONS: Registry[Variation] = Registry("variation")
+for _variation in (*PHYSICS, *LOOKS):
+    VARIATIONS.register(_variation.name, _variation)
+
+
+def perturb(
+    start: InitialCondition,
+    task: Task,
+    axes: Sequence[tuple[str, str]],
+    rng: np.random.Generator,
+    at_bound: bool = True,
+) -> InitialCondition:
+    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same."""
+    draw = Draw(rng, at_bound)
+    for name, level in axes:
+        variation = VARIATIONS[name]
+        start = variation.draw(draw, variation.level(level), start, task)
+    return start
+
+
+def distractors_of(axes: Sequence[tuple[str, str]]) -> int:
+    """Count the distractor objects that the scene must hold for these (variation, level)."""
+    counts = [VARIATIONS[n].level(lv)["count"] for n, lv in axes if n == "distractors"]
+    return int(max(counts, default=0))
+
+
+# Model fields that a variation may change; restored from the nominal model before each episode.
+FIELDS = (
+    "geom_friction", "body_mass", "body_inertia", "dof_damping", "actuator_gainprm",
+    "actuator_biasprm", "cam_pos", "cam_quat", "light_dir", "light_diffuse", "light_ambient",
+    "geom_rgba", "mat_rgba", "mat_texid",
+)  # fmt: skip
+
+
+def apply(
+    model: mujoco.MjModel, world: World, data: mujoco.MjData, factors: Mapping[str, Any]
+) -> None:
+    """Make ``model`` (a copy of ``world.model``) the nominal one plus ``factors``.
+
+    ``data`` is scratch for MuJoCo's derived constants (invweight0, subtree masses).
+    """
+    for name in FIELDS:
+        getattr(model, name)[:] = getattr(world.model, name)
+    for name, values in factors.items():
+        change = VARIATIONS[name].apply
+        if change is not None:
+            change(model, world, values)
+    mujoco.mj_setConst(model, data)
