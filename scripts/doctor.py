@@ -1,0 +1,180 @@
+"""Check what this machine offers and what is missing."""
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+EXAMPLES = """
+armtrials doctor
+armtrials doctor --path results
+"""
+
+ROOT = Path(__file__).resolve().parent.parent
+GIB = 1024**3
+NEEDED_GIB = 4.0
+"""Free disk that the `cpu` preset asks for."""
+
+Verdict = Literal["ok", "note", "missing"]
+COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: what was found, and what to do where something is missing.
+
+    A ``note`` costs speed or a feature; something ``missing`` stops the main job.
+    """
+
+    what: str
+    found: str
+    verdict: Verdict = "ok"
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Look at this machine; exit with 0 when the main job can run, else with 1."""
+
+    path: Path = Path()
+    """Folder whose disk is checked for free space."""
+
+    def run(self) -> int:
+        """Print the table; return 0 when nothing needed is missing, else 1."""
+        found = [check() for check in CHECKS] + [check_disk(self.path)]
+        console = Console()
+        console.print(_table(found))
+        missing = [check for check in found if check.verdict == "missing"]
+        console.print("The main job cannot run yet." if missing else "Ready: armtrials bench")
+        return 1 if missing else 0
+
+
+def check_python() -> Check:
+    """Tell which Python runs (pip refuses to install on one that is too old)."""
+    return Check("Python", f"{platform.python_version()} ({sys.executable})")
+
+
+def check_packages(constraints: Path = ROOT / "constraints.txt") -> Check:
+    """Compare the installed packages with the exact versions the results were made with."""
+    if not constraints.is_file():
+        return Check("packages", "no constraints.txt beside the code", "note")
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", constraints.read_text(), flags=re.MULTILINE))
+    installed = {name: _installed(name) for name in pins}
+    absent = [name for name, have in installed.items() if have is None]
+    other = [
+        f"{name} {have} (pinned {pins[name]})"
+        for name, have in installed.items()
+        if have not in (None, pins[name])
+    ]
+    as_pinned = len(pins) - len(absent) - len(other)
+    found = ", ".join([f"{as_pinned} of {len(pins)} as pinned", *other[:3], *absent[:3]])
+    if other or absent:
+        return Check(
+            "packages", found, "note", "make install (results may differ in the last bits)"
+        )
+    return Check("packages", found)
+
+
+def check_torch() -> Check:
+    """Tell which torch is installed, where it runs and what it can do there."""
+    try:
+        from policies.torch_build import torch_build  # seconds to import, so only here
+    except ImportError as error:
+        return Check("torch", str(error), "missing", "make install")
+    build = torch_build()
+    bf16 = "bfloat16 in hardware" if build.bf16 else "no bfloat16"
+    device = f"{build.device}, {build.threads} threads, {build.vectors}, {bf16}"
+    return Check("torch", f"{build.version} on {device}")
+
+
+def check_gl() -> Check:
+    """Tell which renderer will draw the cameras."""
+    try:
+        from envs.render import choose_backend  # probes OpenGL, so only here
+
+        backend = choose_backend()
+    except Exception as error:  # whatever is wrong with GL is what the user wants to read
+        return Check("rendering", f"{type(error).__name__}: {error}", "missing", _GL_ADVICE)
+    if backend == "ray":
+        return Check("rendering", "built-in ray caster (no OpenGL found)", "note", _GL_ADVICE)
+    return Check("rendering", f"MuJoCo through {backend}")
+
+
+_GL_ADVICE = "apt-get install libegl1 libgl1 draws larger pictures faster"
+
+
+def check_cores() -> Check:
+    """Two cores make the main job take the time that the documents say."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if (cores or 1) < 2:
+        return Check("cores", "1", "note", "the main job takes about twice as long")
+    return Check("cores", str(cores))
+
+
+def check_memory() -> Check:
+    """Training and evaluation fit in four GiB."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return Check("memory", "unknown", "note")
+    if size < 4:
+        return Check("memory", f"{size:.1f} GiB", "note", "use --workers 1")
+    return Check("memory", f"{size:.0f} GiB")
+
+
+def check_chromium() -> Check:
+    """The tests look at the pages in a browser."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return Check("browser for tests", path)
+    advice = "apt-get install chromium (only tests use it; they skip without)"
+    return Check("browser for tests", "none", "note", advice)
+
+
+def check_disk(path: Path) -> Check:
+    """Room for demonstrations, checkpoints and records."""
+    folder = path.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / GIB
+    if not os.access(folder, os.W_OK):
+        return Check("disk", f"{folder} is read-only", "missing", "choose another --out")
+    if free < NEEDED_GIB:
+        return Check("disk", f"{free:.1f} GiB free", "missing", f"{NEEDED_GIB:.0f} GiB are needed")
+    return Check("disk", f"{free:.0f} GiB free at {folder}")
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    check_python,
+    check_packages,
+    check_torch,
+    check_gl,
+    check_cores,
+    check_memory,
+    check_chromium,
+)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return None
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table("", "", "found", "what to do", box=None, pad_edge=False)
+    for check in checks:
+        colour = COLOURS[check.verdict]
+        verdict = f"[{colour}]{check.verdict}[/{colour}]"
+        table.add_row(verdict, check.what, check.found, check.advice)
+    return table

@@ -1,0 +1,54 @@
+"""What the doctor finds and says."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from scripts import doctor
+from scripts.doctor import Check, Doctor, check_disk, check_packages
+
+
+def test_the_pinned_versions_are_compared(tmp_path: Path) -> None:
+    pins = tmp_path / "constraints.txt"
+    pins.write_text(f"# why\nnumpy=={version('numpy')}\nrich==0.0.1\nno-such-package==1.0\n")
+    check = check_packages(pins)
+    assert check.verdict == "note"
+    assert "1 of 3 as pinned" in check.found
+    assert "(pinned 0.0.1)" in check.found
+    assert "no-such-package" in check.found
+
+
+def test_a_folder_that_is_not_there_yet_counts_by_its_parent(tmp_path: Path) -> None:
+    assert check_disk(tmp_path / "not" / "yet").verdict == "ok"
+
+
+def test_a_full_disk_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "NEEDED_GIB", 1e9)
+    assert check_disk(tmp_path).verdict == "missing"
+
+
+def test_without_a_browser_the_doctor_says_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    check = doctor.check_chromium()
+    assert check.verdict == "note"
+    assert "only tests" in check.advice
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("ok", 0), ("note", 0), ("missing", 1)])
+def test_only_what_is_missing_fails(
+    verdict: doctor.Verdict,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: Check("thing", "seen", verdict, "buy one"),))
+    assert Doctor().run() == code
+    out = capsys.readouterr().out
+    assert "thing" in out
+    assert "buy one" in out
+
+
+def test_every_check_answers_on_this_machine() -> None:
+    for check in doctor.CHECKS:
+        assert check().found
