@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol, cast
 
-from envs.errors import UsageError
-
 COMMANDS: Mapping[str, str] = {
     "collect": "Record demonstrations of a task with the scripted expert.",
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
@@ -63,8 +61,6 @@ def load(name: str, arguments: Sequence[str]) -> Command:
 
     ``--help`` prints the options and the examples; it and a bad option raise ``SystemExit``.
     """
-    if name not in COMMANDS:
-        raise UsageError(f"unknown command {name!r}{_suggestion(name)}; known: {_known()}")
     module = importlib.import_module(f"scripts.{name}")
     import tyro  # here, because it costs more than the whole of `armtrials --help`
 
@@ -98,13 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader left, as in `armtrials plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except UsageError as error:
-        _trace(debug)
-        return _fail(f"error: {_one_line(error)}", EXIT_USAGE)
     except Exception as error:
-        _trace(debug)
-        advice = "" if debug else " (run again with --debug for the traceback)"
-        return _fail(f"error: {type(error).__name__}: {_one_line(error)}{advice}", EXIT_ERROR)
+        if debug:
+            traceback.print_exc()
+        return _report(error, debug)
 
 
 def _dispatch(words: Sequence[str]) -> int:
@@ -118,11 +111,22 @@ def _dispatch(words: Sequence[str]) -> int:
     if words[0] == "--version":
         _say(f"armtrials {installed_version()}")
         return EXIT_OK
+    if words[0] not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        unknown = f"error: unknown command {words[0]!r}{_suggestion(words[0])}; known: {known}"
+        return _fail(unknown, EXIT_USAGE)
     return load(words[0], words[1:]).run()
 
 
-def _known() -> str:
-    return ", ".join(COMMANDS)
+def _report(error: Exception, debug: bool) -> int:
+    """Write one line about ``error``; return 2 where the user can fix it, else 1."""
+    from envs.errors import UsageError  # here, because importing the package costs .2 s
+
+    message = " ".join(str(error).split())
+    if isinstance(error, UsageError):
+        return _fail(f"error: {message}", EXIT_USAGE)
+    advice = "" if debug else " (run again with --debug for the traceback)"
+    return _fail(f"error: {type(error).__name__}: {message}{advice}", EXIT_ERROR)
 
 
 def _suggestion(name: str) -> str:
@@ -131,21 +135,12 @@ def _suggestion(name: str) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def _indent(text: str) -> str:
     return "\n".join(f"  {line.strip()}" for line in text.strip().splitlines())
 
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-
-
-def _trace(debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
 
 
 def _fail(message: str, code: int) -> int:
