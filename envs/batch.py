@@ -1,5 +1,6 @@
 """Many simulations of one task, each with its own variations, stepped together on all cores."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +27,7 @@ class SimBatch:
     Attributes:
         spec: the arm's specification.
         size: N.
-        steps: control periods so far, (N,).
+        clock: control periods since the start.
         clamps: commands that a limit changed, (N,).
         done: episodes that have ended, (N,).
     """
@@ -56,6 +57,13 @@ class SimBatch:
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
         self._sensors = self.batch.bind("sensordata")
+        self._drive = self._ctrl[:, self.world.ctrl]
+        self._unscale = 1.0 / self.world.scale
+        self._names = {
+            f"objects/{name}": slice(at, at + 7)
+            for name, at in self.world.objects.items()
+            if name in task.objects
+        }
         self._scratch = mujoco.MjData(self.world.model)
         self._frames: Frames | None = None
         self._all = np.arange(size)
@@ -66,6 +74,7 @@ class SimBatch:
             raise ValueError(f"starts must have {self.size} entries, got {len(starts)}")
         self._check(starts)
         self.starts = tuple(starts)
+        self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
         mocap = self.world.model.nmocap > 0
         mocap_pos = self.batch.bind("mocap_pos") if mocap else None
         mocap_quat = self.batch.bind("mocap_quat") if mocap else None
@@ -93,7 +102,8 @@ class SimBatch:
 
     def _begin(self) -> None:
         n = self.size
-        self.steps = np.zeros(n, np.int64)
+        self.clock = 0
+        self._ended_at = np.zeros(n, np.int64)
         self.clamps = np.zeros(n, np.int64)
         self.done = np.zeros(n, bool)
         self._running: Array | None = None  # None: all are
@@ -102,7 +112,7 @@ class SimBatch:
         self._command = np.array([s.qpos for s in self.starts])
         self._link = Link(self.starts, self._command, self.task.horizon)
         self._zones = {
-            name: np.array([s.objects[name] for s in self.starts], np.float32)
+            f"objects/{name}": np.array([s.objects[name] for s in self.starts], np.float32)
             for name in self.world.zones
             if name in self.task.objects
         }
@@ -121,38 +131,45 @@ class SimBatch:
         actions = np.asarray(actions, np.float64)
         if actions.shape != self._command.shape:
             raise ValueError(f"actions must have shape {self._command.shape}, got {actions.shape}")
-        if not np.isfinite(actions).all():
+        if not math.isfinite(actions.sum()):
             raise ValueError(f"actions must be finite, got {actions[~np.isfinite(actions)][:5]}")
         wanted = self._link.send(actions)
         command = self.spec.clamp(wanted, self._command)
-        self._command = command
-        self._ctrl[:, self.world.ctrl] = self.world.command_to_raw(command)
+        changed = (command != wanted).any(axis=1)
         running = self._running
-        changed = (np.abs(command - wanted) > 1e-6).any(axis=1)
         self.clamps += changed if running is None else changed & ~self.done
+        self._command = command
+        np.multiply(command, self.world.scale, out=self._drive)
+        self._drive += self.world.offset
         self.batch.step(ids=running, nstep=SUBSTEPS)
-        self._account()
-
-    def _account(self) -> None:
-        if self._running is None:
-            self.steps += 1
-            self.tracker.update(self.readings)
-        else:
-            going = ~self.done
-            self.steps += going
-            self.tracker.update(self.readings, going)
-        ended = self.success | (self.steps >= self.task.horizon)
-        if ended.any():
-            self.done |= ended
-            self._running = self._all[~self.done]
+        self.clock += 1
+        self.tracker.update(self.readings, True if running is None else ~self.done)
+        self._end()
         self._link.advance()
         if self._link.disturbed:
             self._deliver()
 
+    def _end(self) -> None:
+        """Stop the simulations that have succeeded, and all of them at the horizon."""
+        success = self.tracker.success
+        last = self.clock >= self.task.horizon
+        if not (last or (success if self.size == 1 else success.any())):
+            return
+        ended = np.logical_or(success, last) & ~self.done
+        self._ended_at[ended] = self.clock
+        self.done |= ended
+        self._running = self._all[~self.done]
+
     def stop(self, rows: Array) -> None:
         """End the episodes of ``rows`` (N,) bool where they stand (a policy that failed)."""
+        self._ended_at[rows & ~self.done] = self.clock
         self.done |= rows
         self._running = self._all[~self.done]
+
+    @property
+    def steps(self) -> Array:
+        """Control periods each episode has run, (N,)."""
+        return np.where(self.done, self._ended_at, self.clock)
 
     @property
     def readings(self) -> Readings:
@@ -203,22 +220,20 @@ class SimBatch:
 
     def observe(self) -> Observation:
         """Return what the policy sees now, arrays (N, ...); frames are drawn only here."""
-        w = self.world
-        held = self._held
-        qpos, qvel, force = held if held is not None else (self._qpos, self._qvel, self._force)
-        joints = (qpos[:, w.qpos] - w.offset) / w.scale
-        if held is not None:
-            joints = joints + self._held_noise
+        w, held = self.world, self._held
+        qpos, qvel, force = held or (self._qpos, self._qvel, self._force)
+        joints = (qpos[:, w.qpos] - w.offset) * self._unscale
+        if held:
+            joints += self._held_noise
         observation: Observation = {
             "qpos": joints.astype(np.float32),
-            "qvel": (qvel[:, w.qvel] / w.scale).astype(np.float32),
+            "qvel": (qvel[:, w.qvel] * self._unscale).astype(np.float32),
             "effort": force[:, w.ctrl].astype(np.float32),
         }
-        for name in self.task.objects:
-            zone = self._zones.get(name)
-            at = w.objects.get(name, 0)
-            pose = qpos[:, at : at + 7].astype(np.float32) if zone is None else zone.copy()
-            observation[f"objects/{name}"] = pose
+        for key, at in self._names.items():
+            observation[key] = qpos[:, at].astype(np.float32)
+        for key, pose in self._zones.items():
+            observation[key] = pose.copy()
         if self.cameras:
             observation.update(self._images(qpos))
         return observation
@@ -235,12 +250,14 @@ class SimBatch:
                 images[camera.name][i] = frame
         return {f"images/{name}": frames for name, frames in images.items()}
 
-    def frame(self, i: int, camera: CameraSpec, **quality: int) -> Array:
-        """Draw simulation ``i`` as it is now, (h, w, 3) uint8; ``quality`` as ``Frames.draw``."""
+    def frame(
+        self, i: int, camera: CameraSpec, *, shadows: bool = False, antialias: int = 0
+    ) -> Array:
+        """Draw simulation ``i`` as it is now, (h, w, 3) uint8."""
         if self._frames is None:
             self._frames = Frames(self.world)
         self._frames.set(self.models[i], self._qpos[i], self.starts[i])
-        return self._frames.draw(camera, **quality)
+        return self._frames.draw(camera, shadows=shadows, antialias=antialias)
 
     def state(self, i: int) -> Mapping[str, Array]:
         """Copy simulation ``i``'s physical state: ``qpos`` (nq,), ``qvel`` (nv,)."""

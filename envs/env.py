@@ -56,8 +56,8 @@ class TabletopEnv(gym.Env[Observation, Array]):
         self.render_mode = render_mode
         self.cameras = arm.sim.cameras
         self.observation_space = observation_space(arm.spec, task, self.cameras)
-        lower, upper = np.float32(arm.spec.lower), np.float32(arm.spec.upper)
-        self.action_space = spaces.Box(lower, upper, dtype=np.float32)
+        limits = (np.array(bound, np.float32) for bound in (arm.spec.lower, arm.spec.upper))
+        self.action_space = spaces.Box(*limits, dtype=np.float32)
         self._stages = len(task.stages)
         self._hidden = tuple(f"objects/{o}" for o in task.objects) if self.cameras else ()
 
@@ -78,7 +78,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
         observation = self._visible(self.arm.command(action))
         info = self._info()
         success = info["is_success"]
-        truncated = not success and bool(self.arm.sim.steps[0] >= self.task.horizon)
+        truncated = not success and bool(self.arm.sim.clock >= self.task.horizon)
         return observation, info["progress"], success, truncated, info
 
     def render(self) -> Array | None:  # type: ignore[override]

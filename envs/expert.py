@@ -45,7 +45,7 @@ OPERATORS: Registry[Operator] = Registry("operator")
 for _operator in (
     Operator("clean"),
     Operator("noisy", tremor=0.004, pause=0.25, late=0.4),
-    Operator("slow", speed=0.20, acceleration=0.8),
+    Operator("slow", speed=0.26, acceleration=1.0),
     Operator("fast", speed=0.60, acceleration=3.0),
 ):
     OPERATORS.register(_operator.name, _operator)

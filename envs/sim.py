@@ -43,9 +43,9 @@ class SimArm(Arm):
         """Present sensor readings as floats."""
         return self.sim.readings
 
-    def frame(self, camera: CameraSpec, **quality: int) -> Array:
+    def frame(self, camera: CameraSpec, *, shadows: bool = False, antialias: int = 0) -> Array:
         """Draw the scene, (h, w, 3) uint8."""
-        return self.sim.frame(0, camera, **quality)
+        return self.sim.frame(0, camera, shadows=shadows, antialias=antialias)
 
     def close(self) -> None:
         """Nothing to release: renderers belong to the process."""

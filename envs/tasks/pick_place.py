@@ -47,7 +47,10 @@ class PickPlace(Task):
         """Draw cube and zone in the region, ``APART`` from each other, and the arm near home."""
         x, y, yaw = self.region.sample(rng)
         cube = (x, y, HALF, float(np.cos(yaw / 2)), 0.0, 0.0, float(np.sin(yaw / 2)))
-        zx, zy, _ = self.region.sample(rng)
+        for _ in range(100):  # one draw in seven is too close; then ``separate`` decides
+            zx, zy, _ = self.region.sample(rng)
+            if np.hypot(zx - x, zy - y) >= APART:
+                break
         objects = self.separate({"cube": cube, "target": (zx, zy, 0.0, 1.0, 0.0, 0.0, 0.0)})
         jitter = rng.uniform(-JITTER, JITTER, arm.n - 1)
         qpos = (*map(float, np.asarray(arm.home[:-1]) + jitter), arm.home[-1])
