@@ -55,9 +55,10 @@ class TabletopEnv(gym.Env[Observation, Array]):
         self.arm, self.task, self.variations = arm, task, tuple(variations)
         self.render_mode = render_mode
         self.cameras = arm.sim.cameras
-        self.observation_space = observation_space(arm.spec, task, self.cameras)
-        limits = (np.array(bound, np.float32) for bound in (arm.spec.lower, arm.spec.upper))
-        self.action_space = spaces.Box(*limits, dtype=np.float32)
+        self.observation_space: spaces.Dict = observation_space(arm.spec, task, self.cameras)
+        lower = np.array(arm.spec.lower, np.float32)
+        upper = np.array(arm.spec.upper, np.float32)
+        self.action_space = spaces.Box(lower, upper, dtype=np.float32)
         self._stages = len(task.stages)
         self._hidden = tuple(f"objects/{o}" for o in task.objects) if self.cameras else ()
 
@@ -81,7 +82,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
         truncated = not success and bool(self.arm.sim.clock >= self.task.horizon)
         return observation, info["progress"], success, truncated, info
 
-    def render(self) -> Array | None:  # type: ignore[override]
+    def render(self) -> Array | None:
         """Return a picture of the scene, (360, 480, 3) uint8."""
         return self.arm.frame(VIEW) if self.render_mode == "rgb_array" else None
 
