@@ -184,6 +184,13 @@ class SimBatch:
         return values
 
     @property
+    def joints(self) -> Array:
+        """True joint positions (N, n) without sensor noise, rad and opening."""
+        w = self.world
+        positions: Array = (self._qpos[:, w.qpos] - w.offset) / w.scale
+        return positions
+
+    @property
     def stage(self) -> Array:
         """Stages reached in order, (N,)."""
         return np.atleast_1d(self.tracker.stage)
