@@ -9,11 +9,12 @@ _IDS = {"PickPlace": "pick_place"}
 
 
 def _register() -> None:
+    """Register each task on both tracks; their actions are -1..1, as learners expect."""
     for title, task in _IDS.items():
-        for suffix, entry in (("", "make"), ("Pixels", "make_pixels")):
+        for suffix, entry in (("", "make_state"), ("Pixels", "make_pixels")):
             gym.register(
                 id=f"ArmTrials/{title}{suffix}-v1",
-                entry_point=f"envs.env:{entry}",
+                entry_point=f"envs.gym_ids:{entry}",
                 kwargs={"task": task},
             )
 

@@ -1,7 +1,7 @@
 """The Gymnasium environment: one arm, one task."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -14,11 +14,12 @@ from envs.task import Task
 from envs.tasks import TASKS
 from envs.variation import distractors_of, perturb
 
+Space = spaces.Space[Observation]
 VIEW = CameraSpec("view", 480, 360)
 PIXELS = (CameraSpec("overhead"), CameraSpec("wrist"))
 
 
-def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -> spaces.Dict:
+def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -> Space:
     """Return the space of observations; bounds are finite and generous."""
     n = arm.n
     space: dict[str, spaces.Space[Any]] = {
@@ -32,33 +33,44 @@ def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -
     for camera in cameras:
         shape = (camera.height, camera.width, 3)
         space[f"images/{camera.name}"] = spaces.Box(0, 255, shape, np.uint8)
-    return spaces.Dict(space)
+    return cast("Space", spaces.Dict(space))
 
 
 class TabletopEnv(gym.Env[Observation, Array]):
     """An arm at a table with a task to do, at 50 Hz.
 
-    Action: absolute joint targets (n,) [rad] and gripper opening 0 closed .. 1 open. Reward: the
-    share of the task's stages reached. The episode terminates on sustained success and is
-    truncated at the task's horizon. ``info`` holds ``stage``, ``progress`` and ``is_success``.
+    Action: absolute joint targets (n,) [rad] and gripper opening 0 closed .. 1 open; where
+    ``normalized`` (the registered ids) -1..1 over each joint's range. Reward: the share of the
+    task's stages reached. The episode terminates on sustained success and is truncated at the
+    task's horizon. ``info`` holds ``stage``, ``progress`` and ``is_success``.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (Gymnasium's form)
 
     def __init__(
-        self, arm: SimArm, task: Task, variations: Sequence[tuple[str, str]] = (),
+        self,
+        arm: SimArm,
+        task: Task,
+        variations: Sequence[tuple[str, str]] = (),
         render_mode: str | None = None,
-    ) -> None:  # fmt: skip
+        normalized: bool = False,
+    ) -> None:
         """Put ``arm`` to ``task``; each episode draws anew from (variation, level) pairs."""
         if render_mode not in (None, "rgb_array"):
             raise UsageError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.arm, self.task, self.variations = arm, task, tuple(variations)
         self.render_mode = render_mode
         self.cameras = arm.sim.cameras
-        self.observation_space: spaces.Dict = observation_space(arm.spec, task, self.cameras)
+        self.observation_space: spaces.Space[Observation] = observation_space(
+            arm.spec, task, self.cameras
+        )
         lower = np.array(arm.spec.lower, np.float32)
         upper = np.array(arm.spec.upper, np.float32)
-        self.action_space = spaces.Box(lower, upper, dtype=np.float32)
+        self._centre, self._half = (upper + lower) / 2, (upper - lower) / 2
+        self.normalized = normalized
+        if normalized:
+            lower, upper = -np.ones_like(lower), np.ones_like(upper)
+        self.action_space: spaces.Space[Array] = spaces.Box(lower, upper, dtype=np.float32)
         self._stages = len(task.stages)
         self._hidden = tuple(f"objects/{o}" for o in task.objects) if self.cameras else ()
 
@@ -76,6 +88,8 @@ class TabletopEnv(gym.Env[Observation, Array]):
 
     def step(self, action: Array) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Send ``action`` and return what follows one control period (20 ms) later."""
+        if self.normalized:
+            action = self._centre + self._half * action
         observation = self._visible(self.arm.command(action))
         info = self._info()
         success = info["is_success"]
@@ -107,21 +121,13 @@ class TabletopEnv(gym.Env[Observation, Array]):
 def make(
     task: str,
     robot: str = "viperx",
+    *,
     cameras: Sequence[CameraSpec] = (),
     variations: Sequence[tuple[str, str]] = (),
     render_mode: str | None = None,
+    normalized: bool = False,
 ) -> TabletopEnv:
     """Make the environment of a task by name; raise ``UsageError`` on an unknown name."""
     known = TASKS[task]
     arm = SimArm(known, robot, cameras=cameras, distractors=distractors_of(variations))
-    return TabletopEnv(arm, known, variations, render_mode)
-
-
-def make_pixels(
-    task: str,
-    robot: str = "viperx",
-    variations: Sequence[tuple[str, str]] = (),
-    render_mode: str | None = None,
-) -> TabletopEnv:
-    """Make the environment of the pixel track: joints and two 84 x 84 cameras."""
-    return make(task, robot, PIXELS, variations, render_mode)
+    return TabletopEnv(arm, known, variations, render_mode, normalized)

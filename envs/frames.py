@@ -22,7 +22,7 @@ class Frames:
         self.world = world
         self.data = mujoco.MjData(world.model)
         self.model = world.model
-        self._renderers: dict[tuple[Any, ...], "Renderer"] = {}
+        self._renderers: dict[tuple[Any, ...], Renderer] = {}
 
     def set(self, model: mujoco.MjModel, qpos: Array, start: InitialCondition) -> None:
         """Take ``qpos`` (nq,), the zones of ``start``, the looks of ``model`` for the next draw."""
@@ -37,7 +37,7 @@ class Frames:
         self, camera: CameraSpec, *, shadows: bool = False, antialias: int = 0, jpeg: int = 100
     ) -> Array:
         """Return the frame (h, w, 3) uint8, through a JPEG of quality ``jpeg`` if below 100."""
-        from envs.render import Renderer  # noqa: PLC0415  (no OpenGL for what draws nothing)
+        from envs.render import Renderer
 
         key = (camera.width, camera.height, shadows, antialias)
         if key not in self._renderers:

@@ -162,6 +162,7 @@ def _set_looks(spec: mujoco.MjSpec) -> None:
     )
     material = spec.add_material(name="table", specular=0.2, shininess=0.3, texrepeat=[2, 2])
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table"
+    _add_unseen_tables(spec)
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -180,6 +181,24 @@ def _set_looks(spec: mujoco.MjSpec) -> None:
         specular=[0.2] * 3,
         castshadow=True,
     )
+
+
+def _add_unseen_tables(spec: mujoco.MjSpec) -> None:
+    """Add looks that only the texture variation gives the table: one colour, a checker."""
+    spec.add_material(name="table_plain", specular=0.2, shininess=0.3)
+    spec.add_texture(
+        name="table_checker",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        width=64,
+        height=64,
+        rgb1=[1.0, 1.0, 1.0],
+        rgb2=[0.45, 0.45, 0.45],
+    )
+    checker = spec.add_material(
+        name="table_checker", specular=0.2, shininess=0.3, texrepeat=[12, 12]
+    )
+    checker.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table_checker"
 
 
 def _add_surroundings(spec: mujoco.MjSpec) -> None:

@@ -46,7 +46,7 @@ def distractors_of(axes: Sequence[tuple[str, str]]) -> int:
 FIELDS = (
     "geom_friction", "body_mass", "body_inertia", "dof_damping", "actuator_gainprm",
     "actuator_biasprm", "cam_pos", "cam_quat", "light_dir", "light_diffuse", "light_ambient",
-    "geom_rgba", "mat_rgba", "mat_texid",
+    "geom_rgba", "mat_rgba", "geom_matid",
 )  # fmt: skip
 
 

@@ -68,12 +68,9 @@ def _draw_texture(d: Draw, b: Bound, start: InitialCondition, task: Task) -> Ini
 
 def _apply_texture(m: mujoco.MjModel, world: World, v: Mapping[str, Any]) -> None:
     """0: tint; 1: plain unseen colour; 2: unseen checker texture in that colour."""
-    i = m.material("table").id
-    m.mat_rgba[i, :3] = v["rgb"]
-    if v["kind"] == 0:
-        return
-    role = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
-    m.mat_texid[i, role] = -1 if v["kind"] == 1 else m.texture("unseen").id
+    material = m.material(("table", "table_plain", "table_checker")[v["kind"]]).id
+    m.mat_rgba[material, :3] = v["rgb"]
+    m.geom_matid[m.geom("table").id] = material
 
 
 def _draw_distractors(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
