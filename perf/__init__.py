@@ -1,0 +1,5 @@
+"""Speed, measured as ratios within one run: ``python -m perf`` or ``make perf``.
+
+A ratio compares two things done alternately on the same machine in the same minute, so it holds on
+other machines too. None of it is a test: a busy machine must not fail a build.
+"""
