@@ -38,7 +38,8 @@ def perturb(
 
 def distractors_of(axes: Sequence[tuple[str, str]]) -> int:
     """Count the distractor objects that the scene must hold for these (variation, level)."""
-    counts = [VARIATIONS[n].level(lv)["count"] for n, lv in axes if n == "distractors"]
+    bounds = [VARIATIONS[name].level(level) for name, level in axes]
+    counts = [bound.get("count", 0) for bound in bounds]
     return int(max(counts, default=0))
 
 
