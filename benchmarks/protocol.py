@@ -23,7 +23,7 @@ from envs.tasks import TASKS
 from envs.variation import LEVELS, VARIATIONS, perturb
 
 NOMINAL = "nominal"
-TEST, DEV = "nominal", "dev"
+TEST, DEV = "test", "dev"
 SPLITS = (TEST, DEV)
 TRACKS = ("state", "pixels")
 
@@ -139,7 +139,8 @@ class EvalProtocol:
         """Return the start of initial condition ``ic``: the nominal one plus the factors."""
         chosen = self.condition(condition)
         task, arm = TASKS[self.task], ROBOTS[self.robot].spec()
-        start = task.sample(np.random.default_rng(self._stream(split, ic)), arm)
+        base = NOMINAL if split == TEST else split
+        start = task.sample(np.random.default_rng(self._stream(base, ic)), arm)
         if not chosen.axes:
             return start
         factors = chosen.split if split == TEST else f"{split}/{chosen.split}"
@@ -148,9 +149,10 @@ class EvalProtocol:
 
     def seeds(self, ic: int, split: str = TEST, repeat: int = 0) -> dict[str, int]:
         """Return the seed of the start and of the policy's own randomness, for the record."""
-        own = self._stream(f"policy/{split}", ic, repeat)
+        base = NOMINAL if split == TEST else split
+        own = self._stream(f"policy/{base}", ic, repeat)
         return {
-            "ic": int(self._stream(split, ic).generate_state(1)[0]),
+            "ic": int(self._stream(base, ic).generate_state(1)[0]),
             "policy": int(own.generate_state(1)[0]),
         }
 
@@ -186,7 +188,7 @@ class Plan:
     """The part of a protocol that one run covers: some conditions, the first ics of each.
 
     Attributes:
-        split: ``nominal`` (the test) or ``dev``.
+        split: ``test`` (nominal and perturbed) or ``dev``.
         cells: (condition, number of initial conditions from 0), in the protocol's order.
     """
 

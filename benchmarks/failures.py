@@ -1,0 +1,268 @@
+"""Why a trial failed: one ordered list of labels for the simulator and for the operator.
+
+The first label that matches is the failure; everything else that matched is kept as tags.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.arm import Array
+from envs.readings import Readings, distance2
+from envs.registry import Registry
+from envs.task import Task
+
+COLLISION_N = 30.0  # force of the arm on the table; a clean grasp stays below 11 N
+CLOSED_S = 0.2  # closed this long without the object: the grasp missed
+LIFT_M = 0.02  # higher than this the object is off the table
+NEAR_M = 0.05  # the hand was at the object
+STUCK_M, STUCK_S = 0.01, 3.0  # the hand moved less than this in this time
+HALF_OPEN = 0.5  # commands below this close the gripper
+FINGER_STILL = 0.005  # opening a control period below which the fingers stand
+
+SHIFT = "distribution shift"
+AVERAGE = "mode averaging"
+ERROR = "accumulated action error or a normalisation mismatch"
+HARDWARE = "hardware mismatch"
+RESETS = "insufficient resets"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A way to fail.
+
+    Attributes:
+        label: as recorded.
+        about: what was seen.
+        cause: the likely cause.
+        advice: what to try.
+        counts: False where the trial is run again instead of counting as a failure.
+    """
+
+    label: str
+    about: str
+    cause: str
+    advice: str
+    counts: bool = True
+
+
+FAILURES: Registry[Failure] = Registry("failure label")
+for _failure in (
+    Failure("invalid_hardware", "a motor, camera or the network failed", HARDWARE,
+            "mend the device; the trial is run again", counts=False),
+    Failure("invalid_reset", "the scene was not set up as the trial asks", RESETS,
+            "measure the reset before the trial; the trial is run again", counts=False),
+    Failure("policy_error", "the policy crashed or returned NaN or a wrong shape", ERROR,
+            "compare the statistics and the specification in the checkpoint with the arm's"),
+    Failure("safety_stop", "a safety rule stopped the arm", HARDWARE,
+            "read the rule in the log; check limits, calibration and latency"),
+    Failure("collision", f"the arm pressed on the table with more than {COLLISION_N:.0f} N", ERROR,
+            "check the action scale; execute fewer actions of each chunk"),
+    Failure("wrong_object", "another object than the task's was lifted", SHIFT,
+            "add demonstrations with distractors in view"),
+    Failure("missed_grasp", "the gripper closed beside the object and it was never lifted", AVERAGE,
+            "add demonstrations near this start; try a policy with several modes, or "
+            "temporal ensembling"),
+    Failure("dropped", "the object was lifted and then fell", SHIFT,
+            "vary friction, mass and gripper timing in training; demonstrate a firm grasp"),
+    Failure("misplaced", "the object was let go outside the goal's tolerance", ERROR,
+            "execute fewer actions of each chunk; add demonstrations near this target"),
+    Failure("unstable", "the goal was reached but did not last", ERROR,
+            "demonstrate a full release and retreat; keep the last second of each episode"),
+    Failure("drift", "the hand moved, but never within 5 cm of the object", SHIFT,
+            "widen the starts of the demonstrations; check the normalisation of the objects' pose"),
+    Failure("stuck", "the hand stood still for 3 s", AVERAGE,
+            "filter pauses from the demonstrations; lengthen the chunk"),
+    Failure("timeout", "the time was over", ERROR,
+            "train longer; check the control rate against the demonstrations'"),
+    Failure("other", "none of the above", SHIFT, "watch the video"),
+):  # fmt: skip
+    FAILURES.register(_failure.label, _failure)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened in a wave, one row a control period.
+
+    Attributes:
+        index: where each named sensor is.
+        sensors: (T + 1, N, ns) readings; row 0 is the start.
+        joints: (T + 1, N, n) true positions, rad and opening.
+        actions: (T, N, n) commands of the policy.
+        stages: (T + 1, N) stages reached.
+        steps: (N,) control periods of each trial; later rows are not part of it.
+        success, success_any, success_final: (N,) bool.
+        errors: (N,) what went wrong inside the policy, "" where nothing did.
+        hz: control rate.
+    """
+
+    index: Mapping[str, slice]
+    sensors: Array
+    joints: Array
+    actions: Array
+    stages: Array
+    steps: Array
+    success: Array
+    success_any: Array
+    success_final: Array
+    errors: Sequence[str]
+    hz: float
+
+    @property
+    def inside(self) -> Array:
+        """Rows (T + 1, N) that belong to the trial."""
+        rows = np.arange(len(self.sensors))[:, None]
+        inside: Array = rows <= self.steps
+        return inside
+
+    def take(self, trials: Array) -> "Trace":
+        """Return the trace of some trials of the wave."""
+        steps = self.steps[trials]
+        rows = int(steps.max(initial=0)) + 1
+        return Trace(
+            self.index, self.sensors[:rows, trials], self.joints[:rows, trials],
+            self.actions[: rows - 1, trials], self.stages[:rows, trials], steps,
+            self.success[trials], self.success_any[trials], self.success_final[trials],
+            [self.errors[i] for i in trials], self.hz,
+        )  # fmt: skip
+
+    def readings(self) -> Readings:
+        """Return the sensors by name, each value an array (T + 1, N)."""
+        return Readings(self.index, list(np.moveaxis(self.sensors, 2, 0)))
+
+
+def label(trace: Trace, task: Task) -> list[tuple[str | None, list[str]]]:
+    """Return (failure, tags) of every trial of a wave; (None, []) for a success."""
+    found: list[tuple[str | None, list[str]]] = [(None, [])] * len(trace.steps)
+    failed = np.flatnonzero(~trace.success)
+    if not len(failed):
+        return found
+    part = trace.take(failed)
+    matches = {name: rule(part, task) for name, rule in RULES.items()}
+    for k, i in enumerate(failed):
+        names = [name for name in FAILURES if name in matches and matches[name][k]]
+        found[int(i)] = (names[0], names[1:]) if names else ("other", [])
+    return found
+
+
+def _policy_error(t: Trace, task: Task) -> Array:
+    return np.array([bool(error) for error in t.errors])
+
+
+def _collision(t: Trace, task: Task) -> Array:
+    force = np.linalg.norm(t.sensors[:, :, t.index["arm_table"]], axis=2)
+    return _ever((force > COLLISION_N) & t.inside)
+
+
+def _wrong_object(t: Trace, task: Task) -> Array:
+    """Another free object than the task's was lifted while the arm touched it."""
+    wrong = np.zeros(len(t.steps), bool)
+    for name in sorted(t.index):
+        other = name.removeprefix("arm_")
+        if name == "arm_table" or not name.startswith("arm_") or other in task.objects:
+            continue
+        height = t.readings()[f"{other}_pos"][2]
+        touched = t.readings().scalar(name) > 0
+        wrong |= _ever(touched & (height > height[0] + LIFT_M) & t.inside)
+    return wrong
+
+
+def _missed_grasp(t: Trace, task: Task) -> Array:
+    """Fingers closed and at rest, not both on the object, for .2 s; and it was never lifted."""
+    held, _ = _contact(t, task)
+    still = np.abs(np.diff(t.joints[:, :, -1], axis=0)) < FINGER_STILL
+    closing = t.actions[:, :, -1] < HALF_OPEN
+    beside = closing & still & ~held[1:] & t.inside[1:]
+    lifted = _ever(held & _high(t, task) & t.inside)
+    return _lasts(beside, round(CLOSED_S * t.hz)) & ~lifted
+
+
+def _dropped(t: Trace, task: Task) -> Array:
+    """The fingers lost the object while it was more than 2 cm up."""
+    held, free = _contact(t, task)
+    high = _high(t, task)
+    carried = np.maximum.accumulate(held & high, axis=0)
+    return _ever(free[1:] & carried[:-1] & high[1:] & t.inside[1:])
+
+
+def _misplaced(t: Trace, task: Task) -> Array:
+    """The object was moved by a grasp, is free at the end, and is not where it belongs."""
+    held, free = _contact(t, task)
+    placed = np.asarray(task.milestones(t.readings())[-1])
+    lifted = _ever(held & _high(t, task) & t.inside)
+    last = (t.steps, np.arange(len(t.steps)))
+    misplaced: Array = lifted & free[last] & ~placed[last]
+    return misplaced
+
+
+def _unstable(t: Trace, task: Task) -> Array:
+    return t.success_any
+
+
+def _drift(t: Trace, task: Task) -> Array:
+    """The hand went elsewhere: it moved, but was never within 5 cm of the object."""
+    r = t.readings()
+    hand = np.moveaxis(np.asarray(r["tcp_pos"]), 0, 2)
+    far = np.asarray(distance2(r["tcp_pos"], r[f"{task.manipulated}_pos"])) > NEAR_M**2
+    moved = np.linalg.norm(hand - hand[0], axis=2) > NEAR_M
+    return ~_ever(~far & t.inside) & _ever(moved & t.inside)
+
+
+def _stuck(t: Trace, task: Task) -> Array:
+    """All positions of the hand within some 3 s lie within 1 cm of the first of them."""
+    window = round(STUCK_S * t.hz)
+    hand = t.sensors[:, :, t.index["tcp_pos"]]
+    if len(hand) <= window:
+        return np.zeros(len(t.steps), bool)
+    apart = np.zeros((len(hand) - window, hand.shape[1]))
+    for lag in range(5, window + 1, 5):  # every .1 s: no hand goes and comes back in between
+        step = hand[lag : lag + len(apart)] - hand[: len(apart)]
+        apart = np.maximum(apart, np.linalg.norm(step, axis=2))
+    return _ever((apart < STUCK_M) & t.inside[window:])
+
+
+def _timeout(t: Trace, task: Task) -> Array:
+    return np.asarray(t.steps >= task.horizon)
+
+
+RULES: Mapping[str, Callable[[Trace, Task], Array]] = {
+    "policy_error": _policy_error,
+    "collision": _collision,
+    "wrong_object": _wrong_object,
+    "missed_grasp": _missed_grasp,
+    "dropped": _dropped,
+    "misplaced": _misplaced,
+    "unstable": _unstable,
+    "drift": _drift,
+    "stuck": _stuck,
+    "timeout": _timeout,
+}
+"""What the simulator can tell, each as a function of a wave of failed trials -> (N,) bool."""
+
+
+def _contact(t: Trace, task: Task) -> tuple[Array, Array]:
+    """Return where both fingers, and where none, touch the manipulated object: (T + 1, N)."""
+    r = t.readings()
+    left = np.asarray(r.scalar(f"left_{task.manipulated}")) > 0
+    right = np.asarray(r.scalar(f"right_{task.manipulated}")) > 0
+    return left & right, ~left & ~right
+
+
+def _high(t: Trace, task: Task) -> Array:
+    """Return where the manipulated object is more than 2 cm above its start: (T + 1, N)."""
+    height = np.asarray(t.readings()[f"{task.manipulated}_pos"][2])
+    return np.asarray(height > height[0] + LIFT_M)
+
+
+def _ever(flags: Array) -> Array:
+    """Tell for each trial whether a flag (T, N) was ever up: (N,)."""
+    return np.asarray(flags.any(axis=0))
+
+
+def _lasts(flags: Array, steps: int) -> Array:
+    """Tell for each trial whether a flag (T, N) was up for ``steps`` rows on end: (N,)."""
+    if len(flags) < steps:
+        return np.zeros(flags.shape[1], bool)
+    total = np.concatenate([np.zeros((1, flags.shape[1]), int), np.cumsum(flags, axis=0)])
+    return _ever(np.asarray(total[steps:] - total[:-steps] == steps))
