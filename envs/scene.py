@@ -26,8 +26,9 @@ def build_scene(
     """Return the scene with one arm.
 
     Bodies come in the order arm, props, distractors, so the arm's coordinates are the first.
-    What a variation changes in place has a name: geoms ``table`` and ``floor``, material and
-    texture ``table``, light ``key``, cameras ``overhead``, ``wrist`` and ``view``.
+    What a variation changes in place has a name: geoms ``table`` and ``floor``, materials
+    ``table``, ``table_plain`` and ``table_checker``, light ``key``, cameras ``overhead``,
+    ``wrist`` and ``view``.
 
     Args:
         robot: the arm; its names have no prefix.
@@ -143,8 +144,8 @@ def _set_physics(spec: mujoco.MjSpec) -> None:
 def _set_looks(spec: mujoco.MjSpec) -> None:
     """Set light, depth range and textures; sizes and quality belong to the renderer."""
     visual = spec.visual
-    visual.headlight.ambient = [0.35] * 3
-    visual.headlight.diffuse = [0.40] * 3
+    visual.headlight.ambient = [0.30] * 3
+    visual.headlight.diffuse = [0.22] * 3
     visual.headlight.specular = [0.10] * 3
     visual.map.znear, visual.map.zfar = 0.01, 10.0
     spec.stat.extent = 1.0
@@ -177,8 +178,8 @@ def _set_looks(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         pos=[0.3, -0.6, 1.8],
         dir=[0.0, 0.35, -1.0],
-        diffuse=[0.6] * 3,
-        specular=[0.2] * 3,
+        diffuse=[0.50] * 3,
+        specular=[0.15] * 3,
         castshadow=True,
     )
 
