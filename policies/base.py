@@ -1,0 +1,262 @@
+"""What a policy is, what a learning algorithm is, and the algorithms by name."""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from envs.arm import Array
+from envs.errors import UsageError
+from envs.registry import Registry
+from policies.vision import AugmentConfig
+
+TRACKS = ("state", "pixels")
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy was made for and how it is called.
+
+    Attributes:
+        arm: name of the arm, as in its ``ArmSpec``.
+        joints: names of its joints, grippers included, in the order of an action.
+        control_hz: actions a second [Hz].
+        task: name of the task it was trained on.
+        track: ``"state"`` or ``"pixels"``.
+        observations: the keys the policy reads, in order, with the shape of one observation
+            as the policy reads it; images (h, w, 3) are resized to this.
+        n_obs: observation steps the policy sees, the present one last.
+        chunk: actions predicted at once.
+        execute: of these, how many are executed before the next prediction.
+    """
+
+    arm: str
+    joints: tuple[str, ...]
+    control_hz: float
+    task: str
+    track: str
+    observations: Mapping[str, tuple[int, ...]]
+    n_obs: int
+    chunk: int
+    execute: int
+
+    def __post_init__(self) -> None:
+        """Refuse a track that is not known and numbers that cannot be."""
+        if self.track not in TRACKS:
+            raise UsageError(f"unknown track {self.track!r}; known: {', '.join(TRACKS)}")
+        if self.n_obs < 1:
+            raise ValueError(f"n_obs must be at least 1, got {self.n_obs}")
+        if not 1 <= self.execute <= self.chunk:
+            raise ValueError(f"execute must be in 1..chunk={self.chunk}, got {self.execute}")
+
+    @property
+    def n(self) -> int:
+        """Size of an action."""
+        return len(self.joints)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Keys of the images, in order."""
+        return tuple(key for key in self.observations if key.startswith("images/"))
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Keys of everything but the images, in order."""
+        return tuple(key for key in self.observations if not key.startswith("images/"))
+
+    @property
+    def width(self) -> int:
+        """Size of all vectors of one observation step together."""
+        return sum(self.observations[key][0] for key in self.vectors)
+
+
+class Policy(Protocol):
+    """Something that chooses actions for a batch of independent trials."""
+
+    name: str
+    spec: PolicySpec
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin new trials, one a seed; what is random in a row comes from its seed alone."""
+
+    def act(self, obs: Mapping[str, Array]) -> Array:
+        """Return a chunk of actions for every row.
+
+        Args:
+            obs: the keys of ``spec.observations``, each (batch, n_obs, ...), in physical units,
+                images uint8.
+
+        Returns:
+            (batch, chunk, n) float32: absolute joint targets [rad] and gripper openings 0..1.
+        """
+
+
+@dataclass(frozen=True)
+class AlgorithmConfig:
+    """Settings every algorithm has; each adds its own in a frozen subclass.
+
+    Attributes:
+        n_obs: observation steps seen.
+        chunk: actions predicted at once.
+        execute: actions executed before the next prediction.
+    """
+
+    n_obs: int = 1
+    chunk: int = 1
+    execute: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be."""
+        if self.n_obs < 1:
+            raise ValueError(f"n_obs must be at least 1, got {self.n_obs}")
+        if not 1 <= self.execute <= self.chunk:
+            raise ValueError(f"execute must be in 1..chunk={self.chunk}, got {self.execute}")
+
+
+@dataclass(frozen=True)
+class TrainDefaults:
+    """How an algorithm is trained.
+
+    Attributes:
+        steps: gradient steps.
+        batch: windows a step.
+        lr: peak learning rate.
+        schedule: ``"cosine"`` to zero or ``"constant"``, both after ``warmup`` linear steps.
+        warmup: steps from zero to the peak rate.
+        weight_decay: of AdamW.
+        betas: of AdamW.
+        clip: largest norm of the gradient; 0 for no clipping.
+        ema_power: exponential moving average of the weights with decay
+            ``min(ema_max, 1 - (1 + step) ** -ema_power)``; 0 for none (Chi et al.: .75).
+        ema_max: largest decay.
+        augment: what is done to images; ``None`` for nothing. Its crop is the encoder's.
+        precision: ``"bf16"`` (autocast) or ``"fp32"``, of training; inference is fp32 always.
+        normalization: ``"minmax"`` to [-1, 1] or ``"meanstd"``.
+    """
+
+    steps: int = 2000
+    batch: int = 64
+    lr: float = 1e-3
+    schedule: str = "cosine"
+    warmup: int = 100
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float = 1.0
+    ema_power: float = 0.0
+    ema_max: float = 0.9999
+    augment: AugmentConfig | None = None
+    precision: str = "bf16"
+    normalization: str = "minmax"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be, naming the choices."""
+        for what in ("steps", "batch"):
+            if getattr(self, what) < 1:
+                raise UsageError(f"{what} must be at least 1, got {getattr(self, what)}")
+        if not self.lr > 0:
+            raise UsageError(f"lr must be positive, got {self.lr}")
+        choices = {
+            "schedule": ("cosine", "constant"),
+            "precision": ("bf16", "fp32"),
+            "normalization": ("minmax", "meanstd"),
+        }
+        for what, known in choices.items():
+            if getattr(self, what) not in known:
+                found = getattr(self, what)
+                raise UsageError(f"unknown {what} {found!r}; known: {', '.join(known)}")
+
+
+class Preset(NamedTuple):
+    """A named choice of settings for one track."""
+
+    config: AlgorithmConfig
+    training: TrainDefaults
+
+
+class Algorithm(nn.Module, ABC):
+    """A network that learns actions from demonstrations, with its loss.
+
+    One algorithm is one file. Normalisation, chunk execution, training loop and checkpoint are
+    not its business. Vectors it sees are normalised float32; images are as the observation holds
+    them, uint8 (B, n_obs, h, w, 3), or float 0..1 and cropped where training augmented them.
+
+    Attributes:
+        Config: class of ``config``.
+        PRESETS: settings by (track, preset name), for ``quick``, ``cpu`` and ``paper``.
+    """
+
+    Config: ClassVar[type[AlgorithmConfig]] = AlgorithmConfig
+    PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {}
+
+    def __init__(self, config: AlgorithmConfig, spec: PolicySpec) -> None:
+        """Keep the settings; subclasses build their networks from them and from ``spec``."""
+        super().__init__()
+        self.config = config
+        self.spec = spec
+
+    @property
+    def noise_shape(self) -> tuple[int, ...] | None:
+        """Shape of the standard normal noise one row of ``predict`` takes; ``None`` for none."""
+        return None
+
+    @abstractmethod
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a batch (scalar) and what else is worth logging.
+
+        Args:
+            batch: the keys of ``spec.observations``, each (B, n_obs, ...); ``action``
+                (B, chunk, n) normalised; ``pad`` (B, chunk) bool, True beyond the episode's end
+                (to be masked and left out of means).
+        """
+
+    @abstractmethod
+    def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
+        """Return normalised actions (B, chunk, n); the same ``noise``, the same actions.
+
+        Args:
+            obs: the keys of ``spec.observations``, each (B, n_obs, ...).
+            noise: (B, *noise_shape), or ``None`` where ``noise_shape`` is.
+        """
+
+
+@dataclass(frozen=True)
+class AlgorithmEntry:
+    """Where an algorithm lives; it is imported when asked for."""
+
+    module: str
+    title: str
+    class_name: str
+
+    def load(self) -> type[Algorithm]:
+        """Import the algorithm and return its class."""
+        return cast(type[Algorithm], getattr(importlib.import_module(self.module), self.class_name))
+
+
+ALGORITHMS: Registry[AlgorithmEntry] = Registry("algorithm")
+ALGORITHMS.register("bc", AlgorithmEntry("policies.bc", "BC", "BehaviorCloning"))
+ALGORITHMS.register("act", AlgorithmEntry("policies.act", "ACT", "ACT"))
+ALGORITHMS.register(
+    "diffusion", AlgorithmEntry("policies.diffusion", "Diffusion Policy", "DiffusionPolicy")
+)
+
+
+def preset(algo: str, track: str, name: str) -> Preset:
+    """Return a preset; ``UsageError`` lists the known algorithms, tracks or presets."""
+    presets = ALGORITHMS[algo].load().PRESETS
+    if track not in TRACKS:
+        raise UsageError(f"unknown track {track!r}; known: {', '.join(TRACKS)}")
+    if (track, name) not in presets:
+        known = sorted(known for where, known in presets if where == track)
+        raise UsageError(
+            f"unknown preset {name!r} of {algo} on the {track} track; known: {', '.join(known)}"
+        )
+    return presets[track, name]
+
+
+def flat(obs: Mapping[str, Tensor], spec: PolicySpec) -> Tensor:
+    """Concatenate the vectors of a batch: (B, n_obs, width)."""
+    return torch.cat([obs[key] for key in spec.vectors], dim=-1)
