@@ -49,7 +49,7 @@ class ArmSpec:
     home: tuple[float, ...]
     grippers: tuple[int, ...]
     control_hz: float = 50.0
-    _limits: Array = field(init=False, repr=False, compare=False)
+    _limits: tuple[Array, Array, Array] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse tables of unequal length or with empty ranges."""
@@ -60,9 +60,7 @@ class ArmSpec:
         if not all(lo < hi for lo, hi in zip(self.lower, self.upper, strict=True)):
             raise ValueError(f"lower must be below upper for each joint of {self.name}")
         step = np.asarray(self.velocity) / self.control_hz
-        limits = np.stack([np.asarray(self.lower), np.asarray(self.upper), step])
-        limits.setflags(write=False)
-        object.__setattr__(self, "_limits", limits)
+        object.__setattr__(self, "_limits", (np.array(self.lower), np.array(self.upper), step))
 
     @property
     def n(self) -> int:
@@ -75,9 +73,10 @@ class ArmSpec:
         The same rule for the simulated and the real arm.
         """
         lower, upper, step = self._limits
-        target = np.minimum(np.maximum(target, previous - step), previous + step)
-        limited: Array = np.minimum(np.maximum(target, lower), upper)
-        return limited
+        limited: Array = np.maximum(target, previous - step)
+        np.minimum(limited, previous + step, out=limited)
+        np.maximum(limited, lower, out=limited)
+        return np.minimum(limited, upper, out=limited)
 
 
 @dataclass(frozen=True)

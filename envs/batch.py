@@ -1,6 +1,5 @@
 """Many simulations of one task, each with its own variations, stepped together on all cores."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -131,23 +130,36 @@ class SimBatch:
         actions = np.asarray(actions, np.float64)
         if actions.shape != self._command.shape:
             raise ValueError(f"actions must have shape {self._command.shape}, got {actions.shape}")
-        if not math.isfinite(actions.sum()):
-            raise ValueError(f"actions must be finite, got {actions[~np.isfinite(actions)][:5]}")
+        if self._link.delayed:
+            self._refuse_infinite(actions)
         wanted = self._link.send(actions)
         command = self.spec.clamp(wanted, self._command)
-        changed = (command != wanted).any(axis=1)
-        running = self._running
-        self.clamps += changed if running is None else changed & ~self.done
+        changed = command != wanted  # also where a value is not a number
+        if changed.any():
+            self._count(actions, changed)
         self._command = command
         np.multiply(command, self.world.scale, out=self._drive)
         self._drive += self.world.offset
-        self.batch.step(ids=running, nstep=SUBSTEPS)
+        self.batch.step(ids=self._running, nstep=SUBSTEPS)
         self.clock += 1
-        self.tracker.update(self.readings, True if running is None else ~self.done)
+        if self._running is None:
+            self.tracker.update(self.readings)
+        elif self.size > 1:
+            self.tracker.update(self.readings, ~self.done)
         self._end()
         self._link.advance()
         if self._link.disturbed:
             self._deliver()
+
+    @staticmethod
+    def _refuse_infinite(actions: Array) -> None:
+        if not np.isfinite(actions).all():
+            raise ValueError(f"actions must be finite, got {actions[~np.isfinite(actions)][:5]}")
+
+    def _count(self, actions: Array, changed: Array) -> None:
+        """Count the commands that a limit changed."""
+        self._refuse_infinite(actions)
+        self.clamps += changed.any(axis=1) & ~self.done
 
     def _end(self) -> None:
         """Stop the simulations that have succeeded, and all of them at the horizon."""
