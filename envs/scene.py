@@ -34,7 +34,7 @@ def build_scene(
         robot: the arm; its names have no prefix.
         props: adds the task's objects with ``add_block`` and ``add_zone``; every body with a free
             joint and every mocap body gets its sensors.
-        distractors: how many bodies ``distractor0``.. to add; they have no sensors.
+        distractors: how many bodies ``distractor0``.. to add, with the sensors of an object.
     """
     spec = mujoco.MjSpec()
     spec.modelname = f"tabletop_{robot.name}"
@@ -53,6 +53,7 @@ def build_scene(
             add_object_sensors(spec, robot, body.name)
     for index in range(distractors):
         _add_distractor(spec, index)
+        add_object_sensors(spec, robot, f"distractor{index}")
     return spec
 
 
