@@ -5,6 +5,7 @@ headlight shines along the camera's axis. Left out, as hardly visible here: spec
 reflections, positional falloff (all lights count as directional).
 """
 
+import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,9 +67,11 @@ class RayCaster:
         self._normal = np.empty(3 * n)
         self._textures: dict[int, Texture] = {}
         self._sky = Sky(model)
+        self._wide = _widen_bounds(model)
 
     def draw(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Array:
         """Return the image (h, w, 3) uint8; see ``envs.render.Renderer.render``."""
+        self._wide.geom_size[:], self._wide.geom_aabb[:] = model.geom_size, model.geom_aabb
         total = self._draw_once(model, data, camera, self._passes[0])
         for sample in self._passes[1:]:
             total += self._draw_once(model, data, camera, sample)
@@ -105,20 +108,13 @@ class RayCaster:
             @ data.cam_xmat[camera].reshape(3, 3).T
         )
         origin = data.cam_xpos[camera]
-        self._shoot(model, data, origin, rays, self._normal)
+        self._shoot(data, origin, rays, self._normal)
         normal = self._normal.reshape(-1, 3).astype(np.float32)
         return _Hits(self._geom.copy(), self._distance.copy(), normal, rays, origin)
 
-    def _shoot(
-        self,
-        model: mujoco.MjModel,
-        data: mujoco.MjData,
-        origin: Array,
-        rays: Array,
-        normal: Array | None,
-    ) -> None:
+    def _shoot(self, data: mujoco.MjData, origin: Array, rays: Array, normal: Array | None) -> None:
         mujoco.mj_multiRay(
-            model,
+            self._wide,
             data,
             origin,
             rays.ravel(),
@@ -169,7 +165,7 @@ class RayCaster:
         source = np.asarray(model.stat.center) - _FAR * direction
         rays = hits.origin - source + hits.ray * hits.distance[:, None]
         far = np.sqrt(np.einsum("ij,ij->i", rays, rays))
-        self._shoot(model, data, source, rays / far[:, None], None)
+        self._shoot(data, source, rays / far[:, None], None)
         reached: Array = (self._distance > far - _NEAR_SURFACE) | (self._geom < 0)
         return reached
 
@@ -204,12 +200,50 @@ class RayCaster:
             return
         if texture not in self._textures:
             self._textures[texture] = Texture(model, texture)
-        distance = hits.distance[rows]
-        points = hits.ray[rows] * distance[:, None] + (hits.origin - data.geom_xpos[geom])
-        local = points @ data.geom_xmat[geom].reshape(3, 3)
-        repeat = model.mat_texrepeat[model.geom_matid[geom]]
-        half = model.geom_size[geom, :2]
-        colour[rows] *= self._textures[texture].look_up(local, half, repeat, distance * pixel)
+        image = self._textures[texture]
+        to_uv, origin_uv = _texture_frame(model, data, hits.origin, geom)
+        distance = hits.distance.take(rows).astype(np.float32)
+        uv = hits.ray.take(rows, axis=0).astype(np.float32) @ to_uv
+        uv *= distance[:, None]
+        uv += origin_uv
+        distance *= pixel * image.shape[1] * np.linalg.norm(to_uv[:, 0])  # now in texels
+        colour[rows] *= image.look_up(uv, distance)
+
+
+def _texture_frame(
+    model: mujoco.MjModel, data: mujoco.MjData, origin: Array, geom: int
+) -> tuple[Array, Array]:
+    """Return the map (3, 2) of world directions to texture coordinates, and the origin's (2,).
+
+    The texture lies on the geom's x and y; z is added so that the sides of a box show no stripes.
+    """
+    scale = model.mat_texrepeat[model.geom_matid[geom]] / (2 * model.geom_size[geom, :2])
+    axes = data.geom_xmat[geom].reshape(3, 3)
+    to_uv = (axes[:, :2] + axes[:, 2:]) * scale
+    offset = (origin - data.geom_xpos[geom]) @ to_uv
+    offset += model.mat_texrepeat[model.geom_matid[geom]] / 2
+    return to_uv.astype(np.float32), offset.astype(np.float32)
+
+
+def _widen_bounds(model: mujoco.MjModel) -> mujoco.MjModel:
+    """Return a copy of ``model`` with bounds inside which rays find everything.
+
+    ``mj_multiRay`` skips a body if the ray misses the sphere about the root of its bounding
+    volumes; in 3.17 that sphere's centre is not turned with the body, and it leaves out geoms
+    that do not collide. Here it is centred on the body's inertial frame and covers all geoms.
+    """
+    wide = copy.copy(model)
+    for body in range(model.nbody):
+        root, first, count = (
+            int(array[body])
+            for array in (model.body_bvhadr, model.body_geomadr, model.body_geomnum)
+        )
+        if root < 0 or count == 0 or 0 in model.geom_rbound[first : first + count]:
+            continue  # no test is made, or a plane that has no bounds
+        geoms = slice(first, first + count)
+        reach = np.linalg.norm(model.geom_pos[geoms] - model.body_ipos[body], axis=1)
+        wide.bvh_aabb[root] = [0, 0, 0, np.max(reach + model.geom_rbound[geoms]), 0, 0]
+    return wide
 
 
 @lru_cache(maxsize=64)

@@ -28,6 +28,8 @@ class Sample:
 
     def tilt(self, direction: Array) -> Array:
         """Return the unit direction (3,) of a light, moved within the light's disc."""
+        if self.light_x == 0.0 and self.light_y == 0.0:
+            return direction
         side = np.cross(direction, (1.0, 0.0, 0.0) if abs(direction[0]) < 0.9 else (0.0, 1.0, 0.0))
         side /= np.linalg.norm(side)
         moved = direction + self.light_x * side + self.light_y * np.cross(direction, side)

@@ -18,32 +18,30 @@ class Texture:
             big = levels[-1]
             h, w = big.shape[0] // 2 * 2, big.shape[1] // 2 * 2
             levels.append(big[:h, :w].reshape(h // 2, 2, w // 2, 2, 3).mean(axis=(1, 3)))
-        sizes = np.array([level.shape[:2] for level in levels])
+        sizes = np.array([level.shape[:2] for level in levels], np.int32)
         self._height, self._width = sizes[:, 0], sizes[:, 1]
-        self._start = np.cumsum([0, *(sizes[:-1].prod(axis=1))])
+        self._start = np.cumsum([0, *(sizes[:-1].prod(axis=1))], dtype=np.int32)
         self._texels = np.concatenate([level.reshape(-1, 3) for level in levels])
 
-    def look_up(self, local: Array, half: Array, repeat: Array, footprint: Array) -> Array:
-        """Return the colours (n, 3) float32 at points of a box or plane.
+    def look_up(self, uv: Array, texels: Array) -> Array:
+        """Return the colours (n, 3) float32 at points of a surface.
 
         Args:
-            local: points (n, 3) in the geom's frame, m.
-            half: half extents (2,) of the geom, m.
-            repeat: how often the texture repeats along x and y.
-            footprint: width (n,) of a pixel at the point, m.
+            uv: texture coordinates (n, 2); the texture repeats at every integer.
+            texels: width (n,) of an image pixel at the point, in texels.
         """
-        texel = 2.0 * half[0] / (repeat[0] * self.shape[1])
-        level = np.log2(np.maximum(footprint / texel, 1.0)).astype(np.int64)
+        level: Array = np.frexp(np.maximum(texels, 1.0))[1] - 1  # floor of log2
         np.minimum(level, len(self._start) - 1, out=level)
-        # z is added so that the sides of a box do not show stripes.
-        u = ((local[:, 0] + local[:, 2]) / (2 * half[0]) + 0.5) * repeat[0]
-        v = ((local[:, 1] + local[:, 2]) / (2 * half[1]) + 0.5) * repeat[1]
+        uv = uv - np.floor(uv)
         width, height = self._width[level], self._height[level]
-        column = ((u - np.floor(u)) * width).astype(np.int64)
-        row = ((v - np.floor(v)) * height).astype(np.int64)
-        at = self._start[level] + np.minimum(row, height - 1) * width
-        colours: Array = self._texels[at + np.minimum(column, width - 1)]
-        return colours
+        column = (uv[:, 0] * width).astype(np.int32)
+        row = (uv[:, 1] * height).astype(np.int32)
+        np.minimum(column, width - 1, out=column)
+        np.minimum(row, height - 1, out=row)
+        row *= width
+        row += column
+        row += self._start[level]
+        return self._texels.take(row, axis=0)
 
 
 class Sky:
