@@ -1,0 +1,116 @@
+"""Variations: within their bounds, reproducible, and doing what they say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envs.batch import SimBatch
+from envs.env import PIXELS
+from envs.factor import LEVELS, Draw
+from envs.tasks import TASKS
+from envs.variation import VARIATIONS, distractors_of, perturb
+from envs.world import world
+
+TASK = TASKS["pick_place"]
+SEEDS = st.integers(0, 2**31)
+
+
+def drawn(name, level, seed, at_bound=True):
+    rng = np.random.default_rng(seed)
+    start = TASK.sample(rng, world(TASK).arm)
+    return start, perturb(start, TASK, [(name, level)], rng, at_bound)
+
+
+def reset(name, level, seed=0):
+    _, start = drawn(name, level, seed)
+    batch = SimBatch(TASK, distractors=distractors_of([(name, level)]))
+    batch.reset([start])
+    return batch, start.factors[name]
+
+
+@given(SEEDS, st.sampled_from(list(VARIATIONS)), st.sampled_from(LEVELS))
+def test_the_same_seed_draws_the_same(seed, name, level):
+    assert drawn(name, level, seed) == drawn(name, level, seed)
+
+
+@given(SEEDS, st.floats(1.01, 4.0))
+def test_a_protocol_draws_at_the_bound_and_randomisation_within_it(seed, bound):
+    exact, within = (Draw(np.random.default_rng(seed), at) for at in (True, False))
+    assert abs(exact.signed(bound)) == bound
+    assert exact.magnitude(bound) == bound
+    assert np.isclose(abs(np.log(exact.ratio(bound))), np.log(bound))
+    assert abs(within.signed(bound)) <= bound
+    assert 0 <= within.magnitude(bound) <= bound
+    assert 1 / bound <= within.ratio(bound) <= bound
+
+
+@given(SEEDS, st.sampled_from(LEVELS))
+def test_object_pose_leaves_the_training_box_by_the_stated_distance(seed, level):
+    start, moved = drawn("object_pose", level, seed)
+    shift = VARIATIONS["object_pose"].level(level)["shift"]
+    x, y = moved.objects["cube"][:2]
+    ranges = (TASK.region.x, TASK.region.y)
+    outside = [max(lo - v, v - hi, 0.0) for v, (lo, hi) in zip((x, y), ranges, strict=True)]
+    assert np.isclose(max(outside), shift)
+    gap = np.subtract(moved.objects["cube"][:2], moved.objects["target"][:2])
+    assert np.linalg.norm(gap) > 0.1
+    assert start.qpos == moved.qpos
+
+
+@given(SEEDS, st.sampled_from(LEVELS))
+def test_home_pose_moves_by_the_stated_norm(seed, level):
+    start, moved = drawn("home_pose", level, seed)
+    norm = np.linalg.norm(np.subtract(moved.qpos, start.qpos))
+    assert np.isclose(norm, VARIATIONS["home_pose"].level(level)["norm"])
+    assert start.objects == moved.objects
+
+
+@given(SEEDS)
+def test_distractors_lie_apart_from_everything(seed):
+    _, moved = drawn("distractors", "L3", seed)
+    at = np.array([pose[:2] for pose in moved.objects.values()])
+    gaps = np.linalg.norm(at[:, None] - at[None], axis=-1)[np.triu_indices(len(at), 1)]
+    assert gaps.min() > 0.08
+
+
+def test_friction_and_mass_reach_the_model():
+    batch, factors = reset("friction_mass", "L3")
+    model, nominal = batch.models[0], batch.world.model
+    cube = model.body("cube").id
+    assert np.isclose(model.body_mass[cube], nominal.body_mass[cube] * factors["mass"])
+    for geom in ("cube", "left_pad", "right_pad"):
+        i = model.geom(geom).id
+        assert np.isclose(
+            model.geom_friction[i, 0], nominal.geom_friction[i, 0] * factors["friction"]
+        )
+    assert not np.isclose(model.body_invweight0[cube, 0], nominal.body_invweight0[cube, 0])
+
+
+def test_gain_changes_the_actuator_on_both_sides():
+    batch, factors = reset("damping_gain", "L2")
+    model, nominal = batch.models[0], batch.world.model
+    assert np.allclose(
+        model.actuator_gainprm[:, 0], nominal.actuator_gainprm[:, 0] * factors["gain"]
+    )
+    assert np.allclose(model.actuator_biasprm[:, 1], -model.actuator_gainprm[:, 0])
+
+
+@pytest.mark.parametrize("name", ["camera_pose", "lighting", "texture", "distractors"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_the_cameras_see_changes(name, level):
+    _, start = drawn(name, level, 1)
+    nominal, _ = drawn(name, level, 1)
+    batch = SimBatch(TASK, size=2, cameras=PIXELS, distractors=distractors_of([(name, level)]))
+    batch.reset([nominal, start])
+    images = batch.observe()["images/overhead"].astype(float)
+    assert np.abs(images[0] - images[1]).mean() > 0.3
+
+
+def test_images_pass_through_a_jpeg_only_when_asked():
+    _, start = drawn("observation", "L3", 1)
+    nominal, _ = drawn("observation", "L3", 1)
+    batch = SimBatch(TASK, size=2, cameras=PIXELS)
+    batch.reset([nominal, start])
+    images = batch.observe()["images/overhead"].astype(float)
+    assert 0.1 < np.abs(images[0] - images[1]).mean() < 10
