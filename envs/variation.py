@@ -60,6 +60,8 @@ def apply(
     """
     for name in FIELDS:
         getattr(model, name)[:] = getattr(world.model, name)
+    model.vis.headlight.ambient[:] = world.model.vis.headlight.ambient
+    model.vis.headlight.diffuse[:] = world.model.vis.headlight.diffuse
     for name, values in factors.items():
         change = VARIATIONS[name].apply
         if change is not None:

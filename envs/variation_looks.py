@@ -53,6 +53,8 @@ def _apply_lighting(m: mujoco.MjModel, world: World, v: Mapping[str, Any]) -> No
     i = m.light("key").id
     tint = np.array([1.0 + v["warmth"], 1.0, 1.0 - v["warmth"]])
     m.light_diffuse[i] *= v["intensity"] * tint
+    m.vis.headlight.ambient *= v["intensity"]
+    m.vis.headlight.diffuse *= v["intensity"]
     m.light_dir[i, :2] += v["direction"]
     m.light_dir[i] /= np.linalg.norm(m.light_dir[i])
 
