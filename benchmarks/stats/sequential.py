@@ -85,7 +85,7 @@ class SignTest:
             self.wins, self.losses = self.wins + bool(a), self.losses + bool(b)
             self._alive = (np.append(self._alive, 0.0) + np.append(0.0, self._alive)) / 2
         allowed = self.rule.alpha / 2 * self.pairs / self.rule.n_max - self._spent
-        self._spent += cut_tail(self._alive, allowed)
+        self._spent += float(cut_tail(self._alive, np.asarray(allowed)))
         self.decision = self._decide()
         return self.decision
 
@@ -110,16 +110,15 @@ class SignTest:
         return test
 
 
-def cut_tail(alive: Floats, allowed: float) -> float:
+def cut_tail(alive: Floats, allowed: Floats) -> Floats:
     """Set the largest upper tail that fits ``allowed`` to zero in place; return its mass.
 
     Args:
-        alive: (..., wins + 1) chances of the surviving paths; here one row.
-        allowed: mass that may be spent now.
+        alive: (..., wins + 1) chances of the surviving paths; each row is cut by itself.
+        allowed: (...,) mass that each row may spend now.
     """
-    tail = np.cumsum(alive[::-1])
-    count = int(np.searchsorted(tail, allowed + _SLACK, side="right"))
-    if count == 0:
-        return 0.0
-    alive[len(alive) - count :] = 0.0
-    return float(tail[count - 1])
+    tail = np.cumsum(alive[..., ::-1], axis=-1)[..., ::-1]
+    cut = tail <= np.asarray(allowed)[..., None] + _SLACK
+    mass = np.max(tail, axis=-1, where=cut, initial=0.0)
+    alive[cut] = 0.0
+    return np.asarray(mass)
