@@ -22,11 +22,25 @@
   /* "var(--c1)" inside a specification becomes the colour of the present theme. */
   const themed = (text) => JSON.parse(text, (_, v) =>
     typeof v === "string" && v.startsWith("var(") ? css(v.slice(4, -1)) : v);
+  /* Facets share the width: as many columns as fit beside the axis, each as wide as it can be. */
+  const fit = (spec, target) => {
+    const room = target.clientWidth - Number(target.dataset.margin);
+    const facets = new Set(spec.data.values.map((v) => v[spec.facet.field])).size;
+    const most = Math.max(1, Math.floor(room / Number(target.dataset.column)));
+    const rows = Math.ceil(facets / most);
+    spec.columns = Math.ceil(facets / rows);
+    const width = Math.floor(room / spec.columns) - 26, cap = spec.usermeta?.cap ?? 420;
+    const ratio = spec.usermeta?.ratio;
+    spec.spec.width = Math.min(width, cap);
+    if (ratio) spec.spec.height = Math.round(spec.spec.width * ratio);
+  };
   const draw = () => {
     if (!window.vegaEmbed) return;
     for (const node of document.querySelectorAll("script.spec")) {
       const target = document.getElementById(node.dataset.for);
-      vegaEmbed(target, themed(node.textContent), { actions: false, renderer: "svg", config: config() })
+      const spec = themed(node.textContent);
+      if (target.dataset.column) fit(spec, target);
+      vegaEmbed(target, spec, { actions: false, renderer: "svg", config: config() })
         .then(() => target.setAttribute("data-drawn", "yes"))
         .catch((error) => { target.textContent = "This chart could not be drawn: " + error.message; console.error(error); });
     }
@@ -67,7 +81,17 @@
     const bytes = Uint8Array.from(atob(node.textContent.trim()), (c) => c.charCodeAt(0));
     video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
     video.preload = "auto";
+    /* The picture shown before the first play is from late in the trial, where it is decided. */
+    video.addEventListener("loadedmetadata", () => { video.currentTime = 0.7 * video.duration; }, { once: true });
+    video.addEventListener("play", () => { video.currentTime = 0; }, { once: true });
   };
+  /* Controls appear when they are wanted, so that the pictures stay clear. */
+  for (const video of document.querySelectorAll("video")) {
+    for (const wish of ["pointerenter", "focus", "touchstart"]) {
+      video.addEventListener(wish, () => { load(video); video.controls = true; }, { passive: true });
+    }
+    video.addEventListener("pointerleave", () => { if (video.paused) video.controls = false; });
+  }
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) { load(entry.target); watcher.unobserve(entry.target); }
   }, { rootMargin: "300px" });
@@ -82,6 +106,14 @@
     };
     form.addEventListener("change", apply);
     form.addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  /* A table that goes on to the right fades there. */
+  for (const box of document.querySelectorAll(".scroll")) {
+    const mark = () => box.classList.toggle("more-right", getComputedStyle(box).overflowX !== "visible"
+      && box.scrollWidth - box.clientWidth - box.scrollLeft > 4);
+    box.addEventListener("scroll", mark, { passive: true });
+    new ResizeObserver(mark).observe(box);
   }
 
   /* The section in view is marked in the bar. */

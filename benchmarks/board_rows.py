@@ -1,0 +1,322 @@
+"""Rows of the leaderboard: the runs of one policy over its training seeds, summed up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.board_cells import (
+    COMBINED,
+    NOMINAL,
+    Cell,
+    Change,
+    Estimate,
+    Grid,
+    gap_of,
+    make_cell,
+    make_grid,
+    matched,
+    mean_gap,
+    progress_of,
+)
+from benchmarks.board_runs import Loaded
+
+Identity = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """Nominal success of one training seed."""
+
+    seed: int
+    k: int
+    n: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The perturbed condition with the largest loss; its interval is corrected for the search."""
+
+    condition: str
+    gap: Change
+    searched: int
+
+
+@dataclass(frozen=True)
+class Together:
+    """All factors at once against what the single factors explain.
+
+    Attributes:
+        condition: name of the combined condition.
+        retention: success over nominal success under it.
+        product: product of the retentions of the single factors at the same level.
+        gap: retention minus product; negative: worse together than the factors explain.
+    """
+
+    condition: str
+    retention: float | None
+    product: float | None
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        id: short and unique within the page.
+        label: name shown.
+        name: of the policy.
+        algorithm: that trained it.
+        preset: of its settings.
+        floor: whether it is a floor (hold, random, replay, blind) and not a contestant.
+        status: ``valid`` or ``preliminary``.
+        reasons: why it is preliminary.
+        notes: what else a reader should know.
+        claim: ``algorithm`` (at least three training seeds), ``checkpoint``, or ``floor``.
+        seeds: nominal success by training seed.
+        nominal: nominal success, None where no nominal trial is valid.
+        progress: mean progress on nominal starts.
+        mean_gap: mean change over the single perturbations.
+        worst: the perturbation that costs most.
+        retention: mean retention over the single perturbations.
+        together: combined conditions.
+        cells: every condition.
+        sparc: median smoothness of nominal trials.
+        path_ratio: median path length over the straight one.
+        p50_ms: typical latency of a prediction [ms].
+        p99_ms: typical 99th percentile of it within a trial [ms].
+        training_s: mean wall-clock of the training [s], None for what is not trained.
+        parameters: number of trained parameters.
+        demonstrations: episodes in the training data.
+        provenance: what each run was made of.
+    """
+
+    id: str
+    label: str
+    name: str
+    algorithm: str
+    preset: str
+    floor: bool
+    status: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    claim: str
+    seeds: tuple[SeedResult, ...]
+    nominal: Estimate | None
+    progress: Estimate | None
+    mean_gap: Change | None
+    worst: Worst | None
+    retention: float | None
+    together: tuple[Together, ...]
+    cells: tuple[Cell, ...]
+    sparc: float | None
+    path_ratio: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    training_s: float | None
+    parameters: int | None
+    demonstrations: int | None
+    provenance: tuple[dict[str, Any], ...]
+
+
+def identity(run: Loaded) -> Identity:
+    """Return what makes two runs seeds of one row: everything but the training seed."""
+    policy, execution = run.manifest["policy"], run.manifest["execution"]
+    return (
+        policy["name"],
+        policy["algorithm"],
+        str(policy.get("preset")),
+        bool(policy.get("floor", False)),
+        str(policy["data"].get("fingerprint")),
+        *(str(execution.get(key)) for key in ("chunk", "execute", "ensemble")),
+    )
+
+
+def conditions_of(runs: Iterable[Loaded]) -> list[str]:
+    """Return the conditions of some runs, in the order of the protocol."""
+    found: dict[str, None] = {}
+    for run in runs:
+        found.update(dict.fromkeys(t.condition for t in run.trials))
+    return list(found)
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The grids of one row by condition."""
+
+    all: dict[str, Grid]
+
+    @property
+    def nominal(self) -> Grid | None:
+        """The nominal grid."""
+        return self.all.get(NOMINAL)
+
+    @property
+    def single(self) -> dict[str, Grid]:
+        """The grids with one factor changed."""
+        return {c: g for c, g in self.all.items() if c != NOMINAL and not _is_combined(c)}
+
+
+def _is_combined(condition: str) -> bool:
+    return condition.partition("/")[0] == COMBINED
+
+
+def make_grids(runs: Sequence[Loaded]) -> Grids:
+    """Return the grids of the conditions that every seed ran."""
+    made = {c: make_grid(runs, c) for c in conditions_of(runs)}
+    return Grids({c: g for c, g in made.items() if g is not None})
+
+
+def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[str] = ()) -> Row:
+    """Sum up the runs (one a training seed) of one row."""
+    policy = runs[0].manifest["policy"]
+    grids = make_grids(runs)
+    cells = _cells(runs, grids)
+    reasons = row_reasons(runs)
+    floor = bool(policy.get("floor", False))
+    calm = grids.nominal.all() if grids.nominal is not None else []
+    return Row(
+        id=row_id,
+        label=label,
+        name=policy["name"],
+        algorithm=policy["algorithm"],
+        preset=str(policy.get("preset") or ""),
+        floor=floor,
+        status="preliminary" if reasons else "valid",
+        reasons=reasons,
+        notes=tuple(notes) + _notes(runs),
+        claim="floor" if floor else ("algorithm" if len(runs) >= 3 else "checkpoint"),
+        seeds=_seeds(runs, grids.nominal),
+        nominal=next((c.success for c in cells if c.condition == NOMINAL), None),
+        progress=progress_of(grids.nominal) if grids.nominal is not None else None,
+        mean_gap=_mean_gap(grids),
+        worst=_worst(grids),
+        retention=_mean([c.retention for c in cells if c.condition in grids.single]),
+        together=_together(cells),
+        cells=cells,
+        sparc=_median([t.sparc for t in calm]),
+        path_ratio=_median([t.path_ratio for t in calm if t.success]),
+        p50_ms=_median([t.p50_ms for t in calm]),
+        p99_ms=_median([t.p99_ms for t in calm]),
+        training_s=None if floor else _mean(_training(runs, "wall_s")),
+        parameters=None if floor else _first(_training(runs, "parameters")),
+        demonstrations=_first([r.manifest["policy"]["data"].get("episodes") for r in runs]),
+        provenance=tuple(provenance(run) for run in runs),
+    )
+
+
+def _cells(runs: Sequence[Loaded], grids: Grids) -> tuple[Cell, ...]:
+    return tuple(
+        make_cell(c, grid, grids.nominal, sum(run.invalid.get(c, 0) for run in runs))
+        for c, grid in grids.all.items()
+    )
+
+
+def row_reasons(runs: Sequence[Loaded]) -> tuple[str, ...]:
+    """Return why a row is preliminary: the problems of its runs and of their combination."""
+    reasons = [f"{run.manifest['run']}: {text}" for run in runs for text in run.problems]
+    seeds = [run.manifest["policy"].get("seed") for run in runs]
+    twice = sorted({str(s) for s in seeds if seeds.count(s) > 1})
+    if twice:
+        reasons.append(f"training seed {', '.join(twice)} stands for more than one checkpoint")
+    return tuple(reasons)
+
+
+def _notes(runs: Sequence[Loaded]) -> tuple[str, ...]:
+    """Return what a reader should know and what does not make the row preliminary."""
+    notes = []
+    if any(run.manifest["code"].get("dirty") for run in runs):
+        notes.append("run from a working tree with uncommitted changes")
+    if len({run.manifest["code"].get("commit") for run in runs}) > 1:
+        notes.append("its seeds were run at different commits")
+    return tuple(notes)
+
+
+def _seeds(runs: Sequence[Loaded], nominal: Grid | None) -> tuple[SeedResult, ...]:
+    if nominal is None:
+        return ()
+    results = []
+    for run, success in zip(runs, nominal.success, strict=True):
+        seed, k, n = int(run.manifest["policy"].get("seed") or 0), int(success.sum()), success.size
+        results.append(SeedResult(seed, k, n, k / n))
+    return tuple(results)
+
+
+def _mean_gap(grids: Grids) -> Change | None:
+    if grids.nominal is None or not grids.single:
+        return None
+    return mean_gap(grids.nominal, list(grids.single.values()))
+
+
+def _worst(grids: Grids) -> Worst | None:
+    """Return the single perturbation with the largest loss, at a Bonferroni-corrected level."""
+    pairs = {}
+    for condition, grid in grids.single.items():
+        pair = matched(grids.nominal, grid) if grids.nominal is not None else None
+        if pair is not None:
+            pairs[condition] = pair
+    if not pairs:
+        return None
+    loss = {c: float(b.success.mean() - a.success.mean()) for c, (a, b) in pairs.items()}
+    condition = min(loss, key=lambda c: (loss[c], c))
+    return Worst(condition, gap_of(*pairs[condition], level=1 - 0.05 / len(pairs)), len(pairs))
+
+
+def _together(cells: Sequence[Cell]) -> tuple[Together, ...]:
+    """Return each combined condition with the product of its single retentions."""
+    found = []
+    for cell in cells:
+        if cell.axis == COMBINED:
+            single = [c.retention for c in cells if c.level == cell.level and c.axis != COMBINED]
+            known = [r for r in single if r is not None]
+            product = float(np.prod(known)) if known and len(known) == len(single) else None
+            gap = stats.compositional_gap(cell.retention, single)
+            found.append(Together(cell.condition, cell.retention, product, gap))
+    return tuple(found)
+
+
+def provenance(run: Loaded) -> dict[str, Any]:
+    """Return what a run was made of, for the reader who wants to follow it back."""
+    manifest = run.manifest
+    policy = manifest["policy"]
+    return {
+        "run": run.name,
+        "seed": policy.get("seed"),
+        "head": run.head,
+        "trials": len(run.trials),
+        "invalid": sum(run.invalid.values()),
+        "hashes": dict(policy["hashes"]),
+        "data": {key: policy["data"].get(key) for key in ("fingerprint", "episodes")},
+        "training": dict(policy["training"]),
+        "execution": dict(manifest["execution"]),
+        "versions": dict(manifest["versions"]),
+        "model_hash": manifest.get("model_hash"),
+        "code": dict(manifest["code"]),
+        "machine": dict(manifest["machine"]),
+    }
+
+
+def _training(runs: Sequence[Loaded], key: str) -> list[Any]:
+    return [run.manifest["policy"]["training"].get(key) for run in runs]
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [float(v) for v in values if v is not None]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = _known(values)
+    return float(np.mean(known)) if known else None
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = _known(values)
+    return float(np.median(known)) if known else None
+
+
+def _first(values: Sequence[Any]) -> int | None:
+    return next((int(v) for v in values if v is not None), None)

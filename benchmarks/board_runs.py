@@ -1,0 +1,182 @@
+"""Read run folders for the leaderboard: what each trial says, and what is wrong with its run."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.records import MANIFEST, Record, digest, parse, read_chain, trial_bytes, verify_run
+
+MAX_INVALID = 0.10  # share of invalid trials above which a run is preliminary
+REPEAT = 1_000_000  # initial condition and repeat share one number: repeat * REPEAT + ic
+SHOWN = 4  # problems listed for one run
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One valid trial, as the leaderboard uses it.
+
+    Attributes:
+        condition: name of the cell, such as ``nominal`` or ``camera_pose/L2``.
+        unit: initial condition and repeat as one number; what pairs trials of two policies.
+        success: sustained success.
+        success_any: success held at some step.
+        success_final: success held at the last step.
+        progress: furthest ordered stage over the number of stages, 0..1.
+        failure: label, or None for a success.
+        sparc: smoothness, or None where undefined.
+        path_ratio: path length over the straight one, or None.
+        p50_ms: median latency of a prediction [ms].
+        p99_ms: 99th percentile of the latency [ms].
+        duration_s: simulated or real duration [s].
+        place: start position of the object (x, y) [m], or None.
+        video: path of its video within the run, or None.
+    """
+
+    condition: str
+    unit: int
+    success: bool
+    success_any: bool
+    success_final: bool
+    progress: float
+    failure: str | None
+    sparc: float | None
+    path_ratio: float | None
+    p50_ms: float
+    p99_ms: float
+    duration_s: float
+    place: tuple[float, float] | None
+    video: str | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A run as the leaderboard sees it.
+
+    Attributes:
+        name: ``<protocol folder>/<run folder>``.
+        folder: where its videos are.
+        manifest: as written.
+        trials: the valid trials, each (condition, unit) once.
+        invalid: trials excluded as invalid, by condition.
+        head: hash of the last line: identifies the records.
+        problems: why the run cannot count as valid; empty where it can.
+    """
+
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+    trials: tuple[Seen, ...]
+    invalid: Mapping[str, int]
+    head: str
+    problems: tuple[str, ...]
+
+    def cell(self, condition: str) -> dict[int, Seen]:
+        """Return the valid trials of one condition by unit."""
+        return {t.unit: t for t in self.trials if t.condition == condition}
+
+
+def load_run(folder: Path) -> Loaded:
+    """Read one run folder, whatever its state.
+
+    A line that does not follow the one before ends the trials that are used.
+
+    Raises:
+        ValueError: nothing can be said about the run; the message gives the reason.
+    """
+    try:
+        manifest_data = (folder / MANIFEST).read_bytes()
+        manifest = parse(manifest_data)
+        records, head, _ = read_chain(trial_bytes(folder), digest(manifest_data))
+        require(manifest)
+        trials = _unique([seen(r) for r in records if r["status"] == "valid"])
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"its records lack what the leaderboard needs ({error})") from error
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from error
+    invalid = Counter(r["key"]["condition"] for r in records if r["status"] != "valid")
+    problems = verify_run(folder) + _own_problems(manifest, records, trials)
+    more = len(problems) - SHOWN
+    shown = problems[:SHOWN] + ([f"and {more} more problems"] if more > 0 else [])
+    name = f"{folder.parent.name}/{folder.name}"
+    return Loaded(name, folder, manifest, trials, dict(invalid), head, tuple(shown))
+
+
+def require(manifest: Mapping[str, Any]) -> None:
+    """Look up every entry of a manifest that rows are made of; raise ``KeyError`` on a miss."""
+    texts = [manifest[key] for key in ("world", "task", "track", "robot", "run")]
+    policy, protocol = manifest["policy"], manifest["protocol"]
+    texts += [policy["name"], policy["algorithm"], protocol["id"], protocol["hash"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name is not text")
+    for part in ("hashes", "data", "training"):
+        policy[part].keys()
+    for part in ("execution", "versions", "code", "machine"):
+        manifest[part].keys()
+
+
+def seen(record: Record) -> Seen:
+    """Return what the leaderboard uses of one trial; raise where a value has a wrong type."""
+    key, quality, latency = record["key"], record["quality"], record["latency"]
+    progress = _number(record["progress"])
+    if not 0 <= progress <= 1:
+        raise ValueError(f"progress must be 0..1, got {progress}")
+    return Seen(
+        condition=str(key["condition"]),
+        unit=int(key["repeat"]) * REPEAT + int(key["ic"]),
+        success=record["success"] is True,
+        success_any=record["success_any"] is True,
+        success_final=record["success_final"] is True,
+        progress=progress,
+        failure=None if record["failure"] is None else str(record["failure"]),
+        sparc=_optional(quality["sparc"]),
+        path_ratio=_optional(quality["path_ratio"]),
+        p50_ms=_number(latency["p50_ms"]),
+        p99_ms=_number(latency["p99_ms"]),
+        duration_s=_number(record["duration_s"]),
+        place=_place(record["start"]),
+        video=None if record["video"] is None else str(record["video"]),
+    )
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _optional(value: object) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _place(start: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return where the first object that is no target starts on the table."""
+    names = sorted(name for name in start.get("objects", {}) if name != "target")
+    if not names:
+        return None
+    pose = start["objects"][names[0]]
+    return _number(pose[0]), _number(pose[1])
+
+
+def _unique(trials: list[Seen]) -> tuple[Seen, ...]:
+    """Keep the first trial of every (condition, unit); ``verify_run`` reports the others."""
+    kept: dict[tuple[str, int], Seen] = {}
+    for trial in trials:
+        kept.setdefault((trial.condition, trial.unit), trial)
+    return tuple(kept.values())
+
+
+def _own_problems(
+    manifest: Mapping[str, Any], records: list[Record], trials: tuple[Seen, ...]
+) -> list[str]:
+    """Check what the chain cannot: too many invalid trials, trials used for training."""
+    problems = []
+    invalid = len(records) - sum(r["status"] == "valid" for r in records)
+    if records and invalid > MAX_INVALID * len(records):
+        share = 100 * invalid / len(records)
+        problems.append(f"{share:.0f} % of its trials are invalid (at most 10 % may be)")
+    if not trials:
+        problems.append("it has no valid trial")
+    return problems

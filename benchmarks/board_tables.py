@@ -1,0 +1,225 @@
+"""Tables of the leaderboard: rows that may be compared, compared with each other."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.board_cells import COMBINED, NOMINAL, make_grid
+from benchmarks.board_rows import Identity, Row, conditions_of, identity, make_row
+from benchmarks.board_runs import Loaded
+
+ALPHA = 0.05
+WORLDS = {"sim": "simulation", "twin": "digital twin", "real": "real arm"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Row ``a`` against row ``b`` in one condition; ``a`` has the higher success.
+
+    Attributes:
+        a: row id.
+        b: row id.
+        diff: success of a minus success of b.
+        low: lower limit of the difference.
+        high: upper limit of the difference.
+        p: p-value by itself.
+        p_holm: p-value adjusted for all comparisons of this family.
+        n: initial conditions.
+        a_only: mean number of starts only a solved.
+        b_only: mean number of starts only b solved.
+        method: test and interval.
+        claim: what the comparison is about, ``algorithm`` or ``checkpoint``.
+    """
+
+    a: str
+    b: str
+    diff: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    n: int
+    a_only: float
+    b_only: float
+    method: str
+    claim: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """All comparisons in one condition, with what follows from them for each row.
+
+    Attributes:
+        condition: where the rows are compared.
+        order: row ids, best first.
+        pairs: every comparison.
+        ranks: (row id, lowest rank, highest rank) that the comparisons allow.
+        letters: (row id, letters): two rows share a letter exactly when they do not differ.
+    """
+
+    condition: str
+    order: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    ranks: tuple[tuple[str, int, int], ...]
+    letters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one world, task, track and protocol: the only ones ever ranked together.
+
+    Attributes:
+        id: short and unique within the page.
+        world: ``sim``, ``twin`` or ``real``.
+        task: name of the task.
+        track: ``state`` or ``pixels``.
+        protocol: id of the protocol.
+        protocol_hash: its identity.
+        robots: arms on which the runs were made.
+        conditions: in the order of the protocol.
+        rows: contestants, valid before preliminary, best first.
+        floors: what any policy has to beat.
+        families: comparisons on nominal starts, and under everything at once.
+    """
+
+    id: str
+    world: str
+    task: str
+    track: str
+    protocol: str
+    protocol_hash: str
+    robots: tuple[str, ...]
+    conditions: tuple[str, ...]
+    rows: tuple[Row, ...]
+    floors: tuple[Row, ...]
+    families: tuple[Family, ...]
+
+
+def slug(*parts: object) -> str:
+    """Return parts as one word for an address within the page."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(str(p) for p in parts).lower()).strip("-")
+
+
+def table_key(run: Loaded) -> tuple[str, ...]:
+    """Return what must agree between runs of one table."""
+    m = run.manifest
+    return (m["world"], m["task"], m["track"], m["protocol"]["id"], m["protocol"]["hash"])
+
+
+def make_tables(runs: Sequence[Loaded]) -> tuple[Table, ...]:
+    """Group runs into tables, in the order of their keys."""
+    groups: dict[tuple[str, ...], list[Loaded]] = {}
+    for run in runs:
+        groups.setdefault(table_key(run), []).append(run)
+    return tuple(make_table(groups[key]) for key in sorted(groups))
+
+
+def make_table(runs: Sequence[Loaded]) -> Table:
+    """Make one table of runs that share their key."""
+    world, task, track, protocol, fingerprint = table_key(runs[0])
+    table_id = slug(world, task, track, protocol.rpartition("/")[2], fingerprint[:6])
+    entries = row_groups(runs)
+    rows = {
+        row.id: (row, group)
+        for row, group in (
+            (make_row(slug(table_id, i), label, group, notes), group)
+            for i, (label, group, notes) in enumerate(entries)
+        )
+    }
+    contestants = [row for row, _ in rows.values() if not row.floor]
+    ranked = [(row, rows[row.id][1]) for row in contestants if row.status == "valid"]
+    conditions = conditions_of(runs)
+    compared = [c for c in conditions if c == NOMINAL or c.startswith(f"{COMBINED}/")]
+    families = [family(ranked, condition) for condition in compared]
+    return Table(
+        id=table_id,
+        world=world,
+        task=task,
+        track=track,
+        protocol=protocol,
+        protocol_hash=fingerprint,
+        robots=tuple(sorted({run.manifest["robot"] for run in runs})),
+        conditions=tuple(conditions),
+        rows=tuple(sorted(contestants, key=_place)),
+        floors=tuple(sorted((row for row, _ in rows.values() if row.floor), key=_place)),
+        families=tuple(f for f in families if f is not None),
+    )
+
+
+def _place(row: Row) -> tuple[bool, float, str]:
+    """Return the sorting key of a row: valid first, then by success, then by name."""
+    return (row.status != "valid", -(row.nominal.value if row.nominal else -1.0), row.label)
+
+
+def row_groups(runs: Sequence[Loaded]) -> list[tuple[str, list[Loaded], list[str]]]:
+    """Return label, runs (one a checkpoint, by seed) and notes of every row, in a fixed order."""
+    groups: dict[Identity, list[Loaded]] = {}
+    for run in runs:
+        groups.setdefault(identity(run), []).append(run)
+    found = []
+    for key in sorted(groups, key=lambda k: tuple(str(part) for part in k)):
+        group = sorted(groups[key], key=lambda r: (int(r.manifest["policy"]["seed"] or 0), r.name))
+        kept, notes = _one_run_a_checkpoint(group)
+        found.append((_label(key, list(groups)), kept, notes))
+    return found
+
+
+def _one_run_a_checkpoint(runs: Sequence[Loaded]) -> tuple[list[Loaded], list[str]]:
+    """Keep the run with the most trials where one checkpoint was evaluated more than once."""
+    by_weights: dict[tuple[object, object], list[Loaded]] = {}
+    for run in runs:
+        policy = run.manifest["policy"]
+        by_weights.setdefault((policy["seed"], policy["hashes"].get("weights")), []).append(run)
+    kept, notes = [], []
+    for same in by_weights.values():
+        best = min(same, key=lambda r: (bool(r.problems), -len(r.trials), r.name))
+        kept.append(best)
+        notes += [f"{r.name} repeats {best.name} and is left out" for r in same if r is not best]
+    return kept, notes
+
+
+def _label(key: Identity, others: Sequence[Identity]) -> str:
+    """Name a row by its policy, with what tells it from other rows of the same name."""
+    same = [other for other in others if other[0] == key[0] and other != key]
+    names = ("", "algorithm", "preset", "", "data", "chunk", "execute", "ensemble")
+    apart = [
+        str(value)[:6] if name == "data" else f"{name} {value}"
+        for name, value, *rest in zip(names, key, *same, strict=True)
+        if name and any(other != value for other in rest)
+    ]
+    return f"{key[0]} ({', '.join(apart)})" if apart else str(key[0])
+
+
+def family(ranked: Sequence[tuple[Row, Sequence[Loaded]]], condition: str) -> Family | None:
+    """Compare all valid rows in one condition; None where fewer than two ran it."""
+    grids = [(row.id, make_grid(runs, condition)) for row, runs in ranked]
+    entries = [(row_id, stats.Outcomes(grid.success, grid.units)) for row_id, grid in grids if grid]
+    if len(entries) < 2:
+        return None
+    entries.sort(key=lambda e: (-e[1].rate, e[0]))
+    found = [(a, b, stats.compare(x, y)) for (a, x), (b, y) in combinations(entries, 2)]
+    adjusted = [float(p) for p in stats.holm([c.p for _, _, c in found])]
+    place = {row_id: i for i, (row_id, _) in enumerate(entries)}
+    differ = np.zeros((len(entries), len(entries)), np.bool_)
+    for (a, b, _), p in zip(found, adjusted, strict=True):
+        differ[place[a], place[b]] = differ[place[b], place[a]] = p <= ALPHA
+    scores = [outcomes.rate for _, outcomes in entries]
+    order = tuple(place)
+    return Family(
+        condition=condition,
+        order=order,
+        pairs=tuple(_pair(a, b, c, p) for (a, b, c), p in zip(found, adjusted, strict=True)),
+        ranks=tuple(
+            (i, lo, hi) for i, (lo, hi) in zip(order, stats.rank_sets(scores, differ), strict=True)
+        ),
+        letters=tuple(zip(order, stats.letters(scores, differ), strict=True)),
+    )
+
+
+def _pair(a: str, b: str, c: stats.Comparison, p_holm: float) -> Pair:
+    limits = (c.diff, c.low, c.high)
+    return Pair(a, b, *limits, c.p, p_holm, c.n, c.a_only, c.b_only, c.method, c.claim)

@@ -1,0 +1,136 @@
+"""What a table says, in sentences: only what its intervals and tests support."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmarks.board_cells import NOMINAL
+from benchmarks.board_rows import Row
+from benchmarks.board_tables import ALPHA, Family, Pair, Table
+
+MOST = 3  # rows that are named in a sentence
+FEW = 10  # failures below which none is called the most frequent
+
+
+def pretty(condition: str) -> str:
+    """Write a condition for people: ``camera_pose/L2`` becomes ``camera pose L2``."""
+    return condition.replace("_", " ").replace("/", " ")
+
+
+def share(value: float) -> str:
+    """Write a share in percent with one digit."""
+    return f"{100 * value:.1f} %"
+
+
+def signed(value: float) -> str:
+    """Write a difference in points with one digit and its sign."""
+    text = f"{100 * value:+.1f}".replace("-", "\u2212")
+    return "0.0" if text[1:] == "0.0" else text
+
+
+def p_value(p: float) -> str:
+    """Write a p-value with two digits, never as zero."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Write a list: ``a``, ``a and b``, ``a, b and c``."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def findings(table: Table) -> tuple[str, ...]:
+    """Return what the table says, most important first."""
+    labels = {row.id: row.label for row in table.rows}
+    nominal = next((f for f in table.families if f.condition == NOMINAL), None)
+    said = [] if nominal is None else _order(nominal, labels)
+    valid = [row for row in table.rows if row.status == "valid" and row.nominal]
+    if nominal is None and valid:
+        said.append(_alone(valid[0]))
+    said += [text for text in (_robustness(valid[:MOST]), _failures(valid[:MOST])) if text]
+    best = max(table.floors, key=lambda r: r.nominal.value if r.nominal else -1, default=None)
+    if best is not None and best.nominal is not None:
+        said.append(
+            f"The best floor, {best.label}, succeeds in {share(best.nominal.value)} of nominal "
+            "trials: the task is not solved without looking."
+            if best.nominal.high < 0.5
+            else f"The floor {best.label} succeeds in {share(best.nominal.value)}: "
+            "read every other number against it."
+        )
+    waiting = sum(row.status != "valid" for row in table.rows)
+    if waiting:
+        verb = "row is" if waiting == 1 else "rows are"
+        said.append(f"{waiting} {verb} preliminary: shown with the reason, not ranked.")
+    return tuple(said)
+
+
+def _alone(row: Row) -> str:
+    assert row.nominal is not None
+    n = row.nominal
+    return (
+        f"{row.label} succeeds in {share(n.value)} of nominal trials "
+        f"[{share(n.low)}, {share(n.high)}]; there is no other valid row to compare it with."
+    )
+
+
+def _order(found: Family, labels: dict[str, str]) -> list[str]:
+    """Say who leads, who cannot be told from the leader, and who trails."""
+    leader = found.order[0]
+    pairs = [p for p in found.pairs if p.a == leader]
+    tied = [p for p in pairs if p.p_holm > ALPHA]
+    behind = [p for p in pairs if p.p_holm <= ALPHA]
+    said = []
+    if tied:
+        names = joined([labels[leader], *(labels[p.b] for p in tied)])
+        said.append(
+            f"On nominal starts {names} cannot be told apart: "
+            + joined([_difference(p, labels) for p in tied])
+            + "."
+        )
+    elif behind:
+        said.append(f"On nominal starts {labels[leader]} leads all others.")
+    if behind:
+        listed = joined([_difference(p, labels) for p in behind])
+        said.append(f"Ahead beyond chance: {listed}.")
+    return said
+
+
+def _difference(pair: Pair, labels: dict[str, str]) -> str:
+    return (
+        f"{labels[pair.a]} over {labels[pair.b]} by {signed(pair.diff).lstrip('+')} points "
+        f"[{signed(pair.low)}, {signed(pair.high)}], {p_value(pair.p_holm)}"
+    )
+
+
+def _robustness(rows: Sequence[Row]) -> str:
+    """Say what changed scenes cost on average, and which change costs most."""
+    known = [(row.label, row.mean_gap, row.worst) for row in rows if row.mean_gap and row.worst]
+    if not known:
+        return ""
+    means = joined(
+        [
+            f"{label} by {signed(m.diff)} [{signed(m.low)}, {signed(m.high)}]"
+            for label, m, _ in known
+        ]
+    )
+    hardest: dict[str, list[str]] = {}
+    for label, _, worst in known:
+        text = f"{label} ({signed(worst.gap.diff)})"
+        hardest.setdefault(pretty(worst.condition), []).append(text)
+    worst_part = "; ".join(f"{name} for {joined(who)}" for name, who in hardest.items())
+    return f"Changed scenes move {means} points on average. Hardest: {worst_part}."
+
+
+def _failures(rows: Sequence[Row]) -> str:
+    """Name the most frequent failure of each row that failed often enough to have one."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        total = Counter[str]()
+        for cell in row.cells:
+            total.update(cell.failures)
+        if sum(total.values()) >= FEW:
+            label, count = min(total.items(), key=lambda item: (-item[1], item[0]))
+            part = f"{row.label}, {100 * count / sum(total.values()):.0f} %"
+            found.setdefault(pretty(label), []).append(part)
+    parts = [f"\u201c{label}\u201d ({'; '.join(who)})" for label, who in found.items()]
+    return f"Most frequent failure: {joined(parts)} of their failures." if parts else ""

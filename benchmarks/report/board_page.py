@@ -1,0 +1,114 @@
+"""The leaderboard as one page: tables, charts, videos, provenance, and how to read each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.board_runs import Loaded
+from benchmarks.board_text import ranking
+from benchmarks.report import charts
+from benchmarks.report.clips import choose, places
+from benchmarks.report.page import environment, render, vega_script
+
+Board = Mapping[str, Any]
+
+WORLDS = {"sim": "simulation", "twin": "digital twin", "real": "real arm"}
+
+
+def board_page(board: Board, runs: Sequence[Loaded]) -> str:
+    """Return the page of a board; ``runs`` lend it their videos and start states."""
+    by_name = {run.name: run for run in runs}
+    rows = [row for table in board["tables"] for row in table["rows"]]
+    colours = charts.colours([row["label"] for row in rows])
+    clips = choose(board, by_name)
+    env = environment()
+    env.filters.update(
+        pretty=charts.pretty, sentence=sentence, duration=duration, count=count, p=p_value
+    )
+    return render(
+        "leaderboard.html",
+        board=board,
+        worlds=WORLDS,
+        colours=colours,
+        views=[view(table, by_name, colours, clips[table["id"]]) for table in board["tables"]],
+        vega=vega_script() if board["tables"] else "",
+    )
+
+
+def view(
+    table: Board,
+    runs: Mapping[str, Loaded],
+    colours: Mapping[str, str],
+    clips: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return a table with everything that is drawn from it."""
+    return {
+        "table": table,
+        "ranking": ranking(table),
+        "axes": axes(table),
+        "clips": clips,
+        "matrices": [matrix(family, table) for family in table["families"]],
+        "curves": charts.curves(table, colours),
+        "failures": charts.failure_mix(table),
+        "cost": charts.against(table, colours, "training_s", "training wall-clock"),
+        "latency": charts.against(
+            table, colours, "p99_ms", "latency of a prediction, p50 to p99 [ms]"
+        ),
+        "starts": charts.starts(table, places(table, runs)),
+    }
+
+
+def axes(table: Board) -> list[tuple[str, list[str]]]:
+    """Return the conditions grouped by axis, in order: ``[("camera_pose", ["L1", "L2"]), ...]``."""
+    found: dict[str, list[str]] = {}
+    for condition in table["conditions"]:
+        axis, _, level = condition.partition("/")
+        found.setdefault(axis, []).append(level)
+    return list(found.items())
+
+
+def matrix(family: Board, table: Board) -> dict[str, Any]:
+    """Return a family of comparisons as a square: cell (a, b) is the row's lead over the column."""
+    labels = {row["id"]: row["label"] for row in table["rows"]}
+    cells: dict[tuple[str, str], dict[str, Any]] = {}
+    for pair in family["pairs"]:
+        cells[pair["a"], pair["b"]] = pair
+        turned = {"diff": -pair["diff"], "low": -pair["high"], "high": -pair["low"]}
+        swapped = {"a_only": pair["b_only"], "b_only": pair["a_only"]}
+        cells[pair["b"], pair["a"]] = {**pair, **turned, **swapped}
+    order = family["order"]
+    return {
+        "condition": family["condition"],
+        "order": [(i, labels[i]) for i in order],
+        "cells": [[cells.get((a, b)) for b in order] for a in order],
+        "methods": sorted({p["method"] for p in family["pairs"]}),
+    }
+
+
+def sentence(text: str) -> str:
+    """Return text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds as ``41 s``, ``3.5 min`` or ``2.1 h``."""
+    if seconds is None:
+        return "\u2013"
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f}\u202f{unit}"
+    return f"{seconds:.0f}\u202fs"
+
+
+def count(number: float | None) -> str:
+    """Write a number of things as ``410 k`` or ``2.3 M``."""
+    if number is None:
+        return "\u2013"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}\u202f{unit}"
+    return f"{number:.0f}"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value with two digits, never as zero."""
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
