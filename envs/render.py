@@ -16,8 +16,11 @@ from envs.arm import Array
 from envs.raycast import RayCaster
 from envs.samples import Sample, samples
 
-SHADOW_SIZE = 1024
-"""Width of the shadow map, px."""
+
+def shadow_size(size: tuple[int, int]) -> int:
+    """Return the width of the shadow map [px] that suits an image of ``size``."""
+    return 512 if max(size) <= 256 else 2048
+
 
 _SPARE_GEOMS = 64
 """Room in the abstract scene beside the model's geoms."""
@@ -158,6 +161,8 @@ class _OpenGL:
 
     def draw(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Array:
         self._gl.make_current()
+        # Another size's renderer in the same context may have bound its own buffer.
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._camera.fixedcamid = camera
         self._context.mat_texid[: model.mat_texid.size] = model.mat_texid.ravel()
         everything = mujoco.mjtCatBit.mjCAT_ALL
@@ -214,7 +219,8 @@ def _make_buffers(model: mujoco.MjModel, size: tuple[int, int], shadows: bool) -
         visual.quality.offsamples,
     )
     visual.global_.offwidth, visual.global_.offheight = size
-    visual.quality.shadowsize, visual.quality.offsamples = SHADOW_SIZE if shadows else 0, 0
+    visual.quality.shadowsize = shadow_size(size) if shadows else 0
+    visual.quality.offsamples = 0
     try:
         context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
     finally:
