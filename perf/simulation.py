@@ -1,12 +1,16 @@
 """The environment against MuJoCo's own loops, and two threads against one."""
 
+import copy
+
 import mujoco
 import numpy as np
 
 from envs.arm import Array, InitialCondition
 from envs.batch import SimBatch
 from envs.env import PIXELS, TabletopEnv, make
+from envs.errors import UsageError
 from envs.expert import OPERATORS
+from envs.gl import choose_backend
 from envs.tasks import TASKS
 from envs.world import SUBSTEPS, World, world
 from perf.ratio import CPU, WALL, Ratio, compare
@@ -92,13 +96,23 @@ def two_threads() -> Ratio:
 
 
 def pixels() -> Ratio:
-    """Two 84 x 84 cameras against MuJoCo's renderer at the same settings in a plain loop."""
+    """Two 84 x 84 cameras against MuJoCo's renderer in a plain loop, at the same settings.
+
+    Neither draws shadows, reflections or more than one sample a pixel.
+
+    Raises:
+        UsageError: there is no OpenGL here, so MuJoCo's renderer does not work.
+    """
+    if choose_backend() == "ray":
+        raise UsageError("needs OpenGL: MuJoCo's renderer does not work without")
     env = make("pick_place", cameras=PIXELS)
     start, actions = demonstration(env)
     scene = world(TASK)
     loop = RawLoop(scene)
     raw_actions = scene.command_to_raw(actions)
-    renderers = {c.name: mujoco.Renderer(scene.model, c.height, c.width) for c in PIXELS}
+    model = copy.copy(scene.model)
+    model.vis.quality.offsamples = 0
+    renderers = {c.name: mujoco.Renderer(model, c.height, c.width) for c in PIXELS}
     for renderer in renderers.values():
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False

@@ -14,6 +14,9 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
+from envs.errors import UsageError
+from envs.gl import choose_backend
+
 EXAMPLES = """
 armtrials doctor
 armtrials doctor --path results
@@ -97,16 +100,14 @@ def check_torch() -> Check:
 
 
 def check_gl() -> Check:
-    """Tell which renderer will draw the cameras."""
+    """Tell which renderer will draw the cameras (each is tried in a process of its own)."""
     try:
-        from envs.render import choose_backend  # probes OpenGL, so only here
-
         backend = choose_backend()
-    except Exception as error:  # whatever is wrong with GL is what the user wants to read
-        return Check("rendering", f"{type(error).__name__}: {error}", "missing", _GL_ADVICE)
+    except UsageError as error:  # a backend was asked for that does not work here
+        return Check("rendering", str(error), "missing", "unset ARMTRIALS_GL")
     if backend == "ray":
-        return Check("rendering", "built-in ray caster (no OpenGL found)", "note", _GL_ADVICE)
-    return Check("rendering", f"MuJoCo through {backend}")
+        return Check("rendering", "built-in ray caster (no OpenGL works)", "note", _GL_ADVICE)
+    return Check("rendering", f"OpenGL ({backend})")
 
 
 _GL_ADVICE = "apt-get install libegl1 libgl1 draws larger pictures faster"
