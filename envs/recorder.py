@@ -1,0 +1,175 @@
+"""Crash-safe recording: an append-only journal, finalised to ALOHA HDF5 by an atomic rename.
+
+h5py cannot do this alone: killed while it records it leaves an unreadable file, and on a full disk
+it ends in a segmentation fault.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs.arm import Array, Observation
+from envs.episode import Episode, EpisodeMeta, write_episode
+from envs.errors import UsageError
+from envs.journal import Journal, in_use, read_journal
+
+INTERRUPTED = "interrupted"
+"""Failure label of an episode whose recording was cut off."""
+
+_HEADER, _STEP, _META = b"h", b"s", b"m"  # first byte of a record
+
+
+class Recorder:
+    """Records one episode, step by step.
+
+    Every step is in the operating system's hands when `append` returns: a killed process loses
+    no acknowledged step. Every ``sync_s`` seconds the journal is forced to the disk: a power cut
+    loses at most that much.
+    """
+
+    def __init__(self, path: Path, meta: EpisodeMeta | None = None, *, sync_s: float = 1.0) -> None:
+        """Prepare to record the episode file ``path``, with the journal beside it.
+
+        Args:
+            path: the HDF5 file that `finish` makes.
+            meta: what is known beforehand; used by `recover` if the recording is cut off.
+            sync_s: seconds between two fsyncs; infinity leaves it to the operating system.
+
+        Raises:
+            UsageError: the journal exists (see `recover`) or the folder cannot be written.
+        """
+        self.path = Path(path)
+        self._meta = meta or EpisodeMeta()
+        self._journal = Journal(journal_of(self.path))
+        self._sync_s, self._synced = sync_s, time.monotonic()
+        self._columns: dict[str, tuple[str, tuple[int, ...]]] = {}
+
+    def append(self, observation: Observation, action: Array, t: float) -> None:
+        """Record that ``action`` (n,) answered ``observation`` at time ``t`` [s].
+
+        Raises:
+            ValueError: names, types or shapes differ from those of the first step.
+            UsageError: the disk is full; the steps before are safe.
+        """
+        step = {name: _plain(observation[name]) for name in sorted(observation)}
+        step["action"], step["timestamps"] = _plain(action), np.array(t, "<f8")
+        columns = {name: (array.dtype.str, array.shape) for name, array in step.items()}
+        if not self._columns:
+            header = {"meta": self._meta.to_json(), "columns": columns}
+            self._journal.append(_HEADER + json.dumps(header).encode())
+            self._columns = columns
+        if columns != self._columns:
+            raise ValueError(f"every step must hold {self._columns}, got {columns}")
+        self._journal.append(_STEP + b"".join(array.tobytes() for array in step.values()))
+        self._sync()
+
+    def _sync(self) -> None:
+        now = time.monotonic()
+        if now - self._synced >= self._sync_s:
+            self._journal.sync()
+            self._synced = now
+
+    def finish(self, meta: EpisodeMeta | None = None) -> Path:
+        """Make the episode file with ``meta`` (default: that given at first); return its path.
+
+        Raises:
+            UsageError: no step was recorded, or the disk is full (the journal stays; `recover`
+                makes the file when there is room).
+        """
+        if self._columns:
+            self._journal.append(_META + json.dumps((meta or self._meta).to_json()).encode())
+        path = finalise(self._journal.path)
+        self._journal.close()
+        return path
+
+    def discard(self) -> None:
+        """Throw the recording away."""
+        self._journal.close()
+        self._journal.path.unlink(missing_ok=True)
+
+
+def journal_of(path: Path) -> Path:
+    """Return the journal's path of the episode file ``path``."""
+    return path.with_name(f"{path.name}.journal")
+
+
+def read_steps(journal: Path) -> Episode | None:
+    """Return the episode in ``journal``, None if it holds no whole step.
+
+    A journal that was cut off gives the steps up to there, ``success`` False and ``failure``
+    "interrupted".
+
+    Raises:
+        UsageError: not a journal of a recorder.
+    """
+    records = read_journal(journal)
+    first = next(records, None)
+    if first is None:
+        return None
+    try:
+        header = json.loads(first.removeprefix(_HEADER))
+        columns = {k: (np.dtype(kind), tuple(s)) for k, (kind, s) in header["columns"].items()}
+        meta = EpisodeMeta.from_json(header["meta"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{journal}: is not a journal of an episode") from error
+    meta = replace(meta, success=False, failure=INTERRUPTED)
+    steps = []
+    for record in records:
+        if record.startswith(_META):
+            meta = EpisodeMeta.from_json(json.loads(record.removeprefix(_META)))
+        else:
+            steps.append(record.removeprefix(_STEP))
+    return _assemble(steps, columns, meta) if steps else None
+
+
+def _assemble(
+    steps: list[bytes], columns: Mapping[str, tuple[Any, tuple[int, ...]]], meta: EpisodeMeta
+) -> Episode:
+    """Cut the steps into arrays by name."""
+    rows = np.dtype([(name, kind, shape) for name, (kind, shape) in columns.items()])
+    table = np.frombuffer(b"".join(steps), rows)
+    arrays = {name: table[name] for name in columns}
+    actions, timestamps = arrays.pop("action"), arrays.pop("timestamps")
+    return Episode(arrays, actions, timestamps, meta)
+
+
+def finalise(journal: Path) -> Path:
+    """Make the episode file of ``journal``, then remove the journal; return the file's path.
+
+    Raises:
+        UsageError: the journal holds no step or is none, or the disk is full; it stays.
+    """
+    journal = Path(journal)
+    episode = read_steps(journal)
+    if episode is None:
+        raise UsageError(f"{journal}: holds no whole step")
+    path = write_episode(journal.with_name(journal.name.removesuffix(".journal")), episode)
+    journal.unlink()
+    return path
+
+
+def recover(folder: Path) -> list[Path]:
+    """Finalise every journal that a kill left in ``folder``; return the files made.
+
+    Journals without a whole step are removed; one that is being written is left alone.
+    """
+    made = []
+    for journal in sorted(Path(folder).glob("*.journal")):
+        if in_use(journal):
+            continue
+        if read_steps(journal) is None:
+            journal.unlink()
+        else:
+            made.append(finalise(journal))
+    return made
+
+
+def _plain(array: Array) -> Array:
+    """Return ``array`` as stored: little-endian float32, images uint8."""
+    array = np.asarray(array)
+    return array if array.dtype == np.uint8 else array.astype("<f4", copy=False)
