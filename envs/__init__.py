@@ -5,6 +5,10 @@ Importing this package registers the Gymnasium ids; it imports neither MuJoCo no
 
 import gymnasium as gym
 
+from envs.gl import guard_import
+
+guard_import()
+
 _IDS = {"PickPlace": "pick_place"}
 
 

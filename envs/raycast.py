@@ -215,12 +215,14 @@ def _texture_frame(
 ) -> tuple[Array, Array]:
     """Return the map (3, 2) of world directions to texture coordinates, and the origin's (2,).
 
-    The texture lies on the geom's x and y; z is added so that the sides of a box show no stripes.
+    The texture lies on the geom's x and y; the depth below its top is added, so that the sides of
+    a box show no stripes.
     """
     scale = model.mat_texrepeat[model.geom_matid[geom]] / (2 * model.geom_size[geom, :2])
     axes = data.geom_xmat[geom].reshape(3, 3)
     to_uv = (axes[:, :2] + axes[:, 2:]) * scale
-    offset = (origin - data.geom_xpos[geom]) @ to_uv
+    top = data.geom_xpos[geom] + axes[:, 2] * model.geom_size[geom, 2]
+    offset = (origin - top) @ to_uv
     offset += model.mat_texrepeat[model.geom_matid[geom]] / 2
     return to_uv.astype(np.float32), offset.astype(np.float32)
 

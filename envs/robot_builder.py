@@ -21,8 +21,8 @@ PAD_CONTACT = {
 }
 """Contact of a finger pad; it prevails over the object's own settings."""
 
-VISUAL_GROUP = 1
-"""Group of the geoms that do not collide."""
+_GROUPS = {"both": 0, "seen": 1, "solid": 3}
+"""Geom groups by use; MuJoCo draws 0 to 2."""
 
 _KINDS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
@@ -166,8 +166,9 @@ def _add_shapes(body: mujoco.MjsBody, shapes: Sequence[Shape]) -> None:
 
 def _add_shape(body: mujoco.MjsBody, shape: Shape, **settings: object) -> None:
     """Add one primitive without mass (links carry explicit inertia)."""
-    if not shape.solid:
-        settings |= {"contype": 0, "conaffinity": 0, "group": VISUAL_GROUP}
+    settings["group"] = _GROUPS[shape.use]
+    if shape.use == "seen":
+        settings |= {"contype": 0, "conaffinity": 0}
     size = list(shape.size)
     if shape.kind == "box":
         settings |= {"size": size, "pos": list(shape.at)}

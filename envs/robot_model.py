@@ -23,14 +23,15 @@ class Shape:
         size: half sizes (3,) of a box, or the radius (1,).
         at: centre (3,) of a box, or both ends (6,).
         rgba: colour.
-        solid: whether it collides; the others are for the eye only.
+        use: ``both`` collides and is seen; ``seen`` is for the eye only; ``solid`` collides and is
+            hidden, where finer shapes are seen in its place.
     """
 
     kind: Literal["box", "cylinder", "capsule"]
     size: tuple[float, ...]
     at: tuple[float, ...]
     rgba: Rgba
-    solid: bool = True
+    use: Literal["both", "seen", "solid"] = "both"
 
     def __post_init__(self) -> None:
         """Refuse numbers that do not fit the kind."""

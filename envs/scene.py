@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import mujoco
 
-from envs.robot_builder import PHYSICS_DT, add_arm, look_at
+from envs.looks import add_cameras, add_table_legs, set_looks
+from envs.robot_builder import PHYSICS_DT, add_arm
 from envs.robot_model import RobotModel
 from envs.sensors import add_arm_sensors, add_object_sensors, add_zone_sensors
 
@@ -39,9 +40,9 @@ def build_scene(
     spec = mujoco.MjSpec()
     spec.modelname = f"tabletop_{robot.name}"
     _set_physics(spec)
-    _set_looks(spec)
+    set_looks(spec)
     _add_surroundings(spec)
-    _add_cameras(spec)
+    add_cameras(spec)
     add_arm(spec, robot)
     add_arm_sensors(spec)
     if props is not None:
@@ -142,67 +143,6 @@ def _set_physics(spec: mujoco.MjSpec) -> None:
     option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
 
 
-def _set_looks(spec: mujoco.MjSpec) -> None:
-    """Set light, depth range and textures; sizes and quality belong to the renderer."""
-    visual = spec.visual
-    visual.headlight.ambient = [0.30] * 3
-    visual.headlight.diffuse = [0.22] * 3
-    visual.headlight.specular = [0.10] * 3
-    visual.map.znear, visual.map.zfar = 0.01, 10.0
-    spec.stat.extent = 1.0
-    spec.stat.center = [0.3, 0.0, 0.2]
-    spec.add_texture(
-        name="table",
-        type=mujoco.mjtTexture.mjTEXTURE_2D,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
-        width=256,
-        height=256,
-        rgb1=[0.72, 0.62, 0.50],
-        mark=mujoco.mjtMark.mjMARK_RANDOM,
-        markrgb=[0.62, 0.52, 0.40],
-        random=0.02,
-    )
-    material = spec.add_material(name="table", specular=0.2, shininess=0.3, texrepeat=[2, 2])
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table"
-    _add_unseen_tables(spec)
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        width=64,
-        height=64 * 6,
-        rgb1=[0.75, 0.78, 0.80],
-        rgb2=[0.45, 0.47, 0.50],
-    )
-    spec.worldbody.add_light(
-        name="key",
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=[0.3, -0.6, 1.8],
-        dir=[0.0, 0.35, -1.0],
-        diffuse=[0.50] * 3,
-        specular=[0.15] * 3,
-        castshadow=True,
-    )
-
-
-def _add_unseen_tables(spec: mujoco.MjSpec) -> None:
-    """Add looks that only the texture variation gives the table: one colour, a checker."""
-    spec.add_material(name="table_plain", specular=0.2, shininess=0.3)
-    spec.add_texture(
-        name="table_checker",
-        type=mujoco.mjtTexture.mjTEXTURE_2D,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        width=64,
-        height=64,
-        rgb1=[1.0, 1.0, 1.0],
-        rgb2=[0.45, 0.45, 0.45],
-    )
-    checker = spec.add_material(
-        name="table_checker", specular=0.2, shininess=0.3, texrepeat=[12, 12]
-    )
-    checker.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table_checker"
-
-
 def _add_surroundings(spec: mujoco.MjSpec) -> None:
     """Add the table and a floor below it, so that what falls off the table comes to rest."""
     world = spec.worldbody
@@ -211,7 +151,7 @@ def _add_surroundings(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[4.0, 4.0, 0.1],
         pos=[0.0, 0.0, FLOOR_Z],
-        rgba=[0.35, 0.36, 0.38, 1.0],
+        rgba=[0.60, 0.61, 0.63, 1.0],
     )
     world.add_geom(
         name="table",
@@ -221,14 +161,4 @@ def _add_surroundings(spec: mujoco.MjSpec) -> None:
         friction=[1.0, 0.005, 0.0001],
         material="table",
     )
-
-
-def _add_cameras(spec: mujoco.MjSpec) -> None:
-    """Add ``overhead``, whose image has the robot's forward up, and ``view`` for people."""
-    spec.worldbody.add_camera(
-        name="overhead", pos=[0.32, 0.0, 0.95], xyaxes=[0, -1, 0, 1, 0, 0], fovy=42.0
-    )
-    eye, target = (1.05, -0.75, 0.65), (0.22, 0.0, 0.10)
-    spec.worldbody.add_camera(
-        name="view", pos=list(eye), quat=list(look_at(eye, target)), fovy=40.0
-    )
+    add_table_legs(spec, TABLE_HALF, TABLE_CENTRE, FLOOR_Z)

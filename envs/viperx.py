@@ -14,14 +14,9 @@ from envs.robot_model import (
     Joint,
     RobotModel,
     Servo,
-    Shape,
     WristCamera,
 )
-
-BLACK = (0.09, 0.09, 0.10, 1.0)
-SERVO = (0.20, 0.21, 0.23, 1.0)
-METAL = (0.62, 0.64, 0.67, 1.0)
-RUBBER = (0.05, 0.05, 0.05, 1.0)
+from envs.viperx_shapes import LINKS, finger_pad, finger_shapes
 
 SPEED = pi
 """Velocity limit of all joints, rad/s (URDF; the XM540-W270 turns at 30 rpm at 12 V)."""
@@ -35,7 +30,7 @@ JOINTS = (
         velocity=SPEED,
         servo=Servo(torque=10, kp=120, kv=6, armature=0.06, damping=0.5, friction=0.1),
         inertia=Inertia(0.7986, (0.0003, 0.0, 0.0116), (9.39e-4, 1.138e-3, 1.201e-3)),
-        shapes=(Shape("box", (0.035, 0.045, 0.028), (0.0, 0.0, 0.012), BLACK),),
+        shapes=LINKS["waist"],
     ),
     Joint(
         name="shoulder",
@@ -45,12 +40,7 @@ JOINTS = (
         velocity=SPEED,
         servo=Servo(torque=20, kp=250, kv=14, armature=0.12, damping=1.0, friction=0.1),
         inertia=Inertia(0.7926, (0.0207, 0.0, 0.2265), (8.925e-3, 8.937e-3, 9.36e-4)),
-        shapes=(
-            Shape("cylinder", (0.024,), (0.0, -0.05, 0.0, 0.0, 0.05, 0.0), METAL),
-            Shape("box", (0.02, 0.022, 0.14), (0.0, 0.0, 0.15), BLACK),
-            Shape("box", (0.045, 0.028, 0.022), (0.03, 0.0, 0.3), SERVO),
-            Shape("cylinder", (0.022,), (0.05955, -0.04, 0.3, 0.05955, 0.04, 0.3), METAL),
-        ),
+        shapes=LINKS["shoulder"],
     ),
     Joint(
         name="elbow",
@@ -60,7 +50,7 @@ JOINTS = (
         velocity=SPEED,
         servo=Servo(torque=15, kp=220, kv=12, armature=0.1, damping=1.0, friction=0.1),
         inertia=Inertia(0.3222, (0.1057, 0.0, 0.0), (1.52e-4, 1.342e-3, 1.441e-3)),
-        shapes=(Shape("box", (0.085, 0.02, 0.018), (0.11, 0.0, 0.0), BLACK),),
+        shapes=LINKS["elbow"],
     ),
     # The URDF's efforts for forearm_roll (2) and wrist_rotate (1) are nominal figures, below
     # the servos' stall torque; a position servo needs more to follow, hence 5 and 4.
@@ -72,10 +62,7 @@ JOINTS = (
         velocity=SPEED,
         servo=Servo(torque=5, kp=60, kv=3, armature=0.05, damping=0.4, friction=0.1),
         inertia=Inertia(0.4148, (0.0513, 0.0068, 0.0), (1.75e-4, 5.27e-4, 5.91e-4)),
-        shapes=(
-            Shape("cylinder", (0.025,), (0.0, 0.0, 0.0, 0.03, 0.0, 0.0), METAL),
-            Shape("box", (0.035, 0.022, 0.02), (0.06, 0.0, 0.0), SERVO),
-        ),
+        shapes=LINKS["forearm_roll"],
     ),
     Joint(
         name="wrist_angle",
@@ -85,10 +72,7 @@ JOINTS = (
         velocity=SPEED,
         servo=Servo(torque=5, kp=60, kv=3, armature=0.03, damping=0.4, friction=0.1),
         inertia=Inertia(0.1154, (0.0467, 0.0, 0.0106), (4.63e-5, 4.51e-5, 5.27e-5)),
-        shapes=(
-            Shape("cylinder", (0.018,), (0.0, -0.027, 0.0, 0.0, 0.027, 0.0), METAL),
-            Shape("box", (0.03, 0.02, 0.018), (0.035, 0.0, 0.0), BLACK),
-        ),
+        shapes=LINKS["wrist_angle"],
     ),
     Joint(
         name="wrist_rotate",
@@ -98,11 +82,7 @@ JOINTS = (
         velocity=SPEED,
         servo=Servo(torque=4, kp=30, kv=1.5, armature=0.02, damping=0.2, friction=0.05),
         inertia=Inertia(0.2517, (0.0396, 0.0, 0.0040), (6.6e-4, 4.7e-4, 6.8e-4)),
-        shapes=(
-            Shape("cylinder", (0.02,), (-0.01, 0.0, 0.0, 0.012, 0.0, 0.0), METAL),
-            Shape("box", (0.03, 0.022, 0.02), (0.045, 0.0, 0.0), SERVO),
-            Shape("box", (0.008, 0.066, 0.012), (0.0687, 0.0, 0.0), BLACK),
-        ),
+        shapes=LINKS["wrist_rotate"],
     ),
 )
 
@@ -113,8 +93,8 @@ def _finger(name: str, side: float) -> Finger:
         name=name,
         axis=(0.0, side, 0.0),
         inertia=Inertia(0.0348, (0.05, side * 0.012, 0.0), (1.5e-5, 3e-5, 3e-5)),
-        shapes=(Shape("box", (0.043, 0.004, 0.010), (0.051, side * 0.007, 0.0), BLACK),),
-        pad=Shape("box", (0.018, 0.0015, 0.010), (0.076, side * 0.0015, 0.0), RUBBER),
+        shapes=finger_shapes(side),
+        pad=finger_pad(side),
     )
 
 
@@ -135,10 +115,7 @@ VIPERX = RobotModel(
     name="viperx",
     title="ViperX-300 S2",
     base=Inertia(0.969, (-0.0535, 0.0, 0.0206), (1.7e-3, 6.0e-3, 7.2e-3)),
-    base_shapes=(
-        Shape("box", (0.10, 0.075, 0.012), (-0.05, 0.0, 0.012), BLACK),
-        Shape("cylinder", (0.045,), (0.0, 0.0, 0.0, 0.0, 0.0, 0.075), BLACK),
-    ),
+    base_shapes=LINKS["base"],
     joints=JOINTS,
     gripper=GRIPPER,
     tcp=(0.150, 0.0, 0.0),
