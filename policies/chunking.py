@@ -1,0 +1,124 @@
+"""From chunks of predicted actions to one action a control step: outside the algorithms."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from envs.arm import Array
+from policies.base import Policy
+
+
+class Controller:
+    """Executes a batched policy step by step.
+
+    Receding horizon: every ``execute`` steps a chunk is predicted and its first ``execute``
+    actions are carried out. Temporal ensemble (Zhao et al. 2023): a chunk is predicted every
+    ``execute`` steps (by default every step) and the action is the weighted mean of all
+    predictions made for the present step, w_i = exp(-m i), i = 0 the *oldest*. Which predictions
+    count follows from when they were made, never from their values.
+
+    A row for which the policy gives NaN, infinity or a wrong shape is marked in ``errors`` and
+    holds its last action (before the first action: its position) for the rest of the trial.
+    """
+
+    def __init__(
+        self, policy: Policy, execute: int | None = None, ensemble: float | None = None
+    ) -> None:
+        """Wrap ``policy``.
+
+        Args:
+            policy: what predicts.
+            execute: steps between predictions; default: the policy's own, with an ensemble 1.
+            ensemble: m of the temporal ensemble; ``None`` for receding horizon.
+        """
+        spec = policy.spec
+        default = spec.execute if ensemble is None else 1
+        self.execute = default if execute is None else execute
+        if not 1 <= self.execute <= spec.chunk:
+            raise ValueError(f"execute must be in 1..chunk={spec.chunk}, got {self.execute}")
+        if ensemble is not None and not ensemble >= 0:
+            raise ValueError(f"ensemble must not be negative, got {ensemble}")
+        self.policy = policy
+        self.ensemble = ensemble
+        self.step = 0
+        self.errors = np.zeros(0, bool)
+        self._slots = 1 if ensemble is None else -(-spec.chunk // self.execute)
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin new trials, one a seed."""
+        spec, rows = self.policy.spec, len(seeds)
+        self.policy.reset(instructions, seeds)
+        self.step = 0
+        self.errors = np.zeros(rows, bool)
+        self._history: list[Mapping[str, Array]] = []
+        self._last: Array | None = None
+        # one slot a prediction still in force: the one made at step s lies in (s / execute) % slots
+        self._ring = np.zeros((self._slots, rows, spec.chunk, spec.n), np.float32)
+
+    def wants(self) -> bool:
+        """Tell whether ``action`` needs an observation at this step.
+
+        That is where a prediction is due, and on the ``n_obs - 1`` steps before it.
+        """
+        until = -self.step % self.execute
+        return until < self.policy.spec.n_obs
+
+    def action(self, obs: Mapping[str, Array] | None) -> Array:
+        """Return the actions (batch, n) float32 of this step and go to the next.
+
+        Args:
+            obs: observations with a leading batch axis; may be ``None`` where ``wants()`` is false.
+
+        Raises:
+            ValueError: an observation is needed and missing.
+        """
+        if self.wants():
+            if obs is None:
+                raise ValueError(f"step {self.step} needs an observation, got None")
+            self._remember(obs)
+        if self.step % self.execute == 0:
+            self._predict()
+        action = self._mix()
+        if self._last is not None:
+            action = np.where(self.errors[:, None], self._last, action)
+        self._last = action
+        self.step += 1
+        return action
+
+    def _remember(self, obs: Mapping[str, Array]) -> None:
+        """Keep the last ``n_obs`` observations, copied; the first one is repeated."""
+        spec = self.policy.spec
+        copied = {key: np.array(obs[key]) for key in spec.observations}
+        if self._last is None and "qpos" in obs and obs["qpos"].shape[-1] == spec.n:
+            self._last = np.array(obs["qpos"], np.float32)
+        repeats = 1 if self._history else spec.n_obs
+        self._history = (self._history + [copied] * repeats)[-spec.n_obs :]
+
+    def _predict(self) -> None:
+        spec, rows = self.policy.spec, len(self.errors)
+        stacked = {
+            key: np.stack([obs[key] for obs in self._history], axis=1) for key in spec.observations
+        }
+        chunk = np.asarray(self.policy.act(stacked))
+        shape = (rows, spec.chunk, spec.n)
+        if chunk.shape != shape or chunk.dtype.kind not in "fiu":
+            self.errors[:] = True
+            chunk = np.zeros(shape, np.float32)
+        broken = ~np.isfinite(chunk).all(axis=(1, 2))
+        self.errors |= broken
+        slot = self.step // self.execute % self._slots
+        self._ring[slot] = np.where(broken[:, None, None], 0, chunk)
+
+    def _mix(self) -> Array:
+        """Return the action of this step from the predictions in force."""
+        newest = self.step // self.execute
+        if self.ensemble is None:
+            current: Array = self._ring[0, :, self.step % self.execute].copy()
+            return current
+        chunk = self.policy.spec.chunk
+        oldest = max(0, -(-(self.step - chunk + 1) // self.execute))
+        made = np.arange(oldest, newest + 1)
+        weights = np.exp(-self.ensemble * np.arange(len(made)))
+        predictions = self._ring[made % self._slots, :, self.step - made * self.execute]
+        mean = np.einsum("p,pbn->bn", weights / weights.sum(), predictions)
+        return mean.astype(np.float32)
