@@ -5,7 +5,6 @@ headlight shines along the camera's axis. Left out, as hardly visible here: spec
 reflections, positional falloff (all lights count as directional).
 """
 
-import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +12,7 @@ import mujoco
 import numpy as np
 
 from envs.arm import Array
+from envs.ray_bounds import VISIBLE, widen_bounds
 from envs.samples import Sample
 from envs.textures import Sky, Texture
 
@@ -21,9 +21,6 @@ _FAR = 50.0
 
 _NEAR_SURFACE = 2e-3
 """A shadow ray that gets this close to a point has reached it, m."""
-
-_VISIBLE = np.array([1, 1, 1, 0, 0, 0], np.uint8)
-"""Groups of geoms that are drawn (MuJoCo's default)."""
 
 _UNSET = np.array([0.5, 0.5, 0.5, 1.0], np.float32)
 """Colour of a geom that leaves it to its material."""
@@ -67,7 +64,7 @@ class RayCaster:
         self._normal = np.empty(3 * n)
         self._textures: dict[int, Texture] = {}
         self._sky = Sky(model)
-        self._wide = _widen_bounds(model)
+        self._wide = widen_bounds(model)
 
     def draw(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Array:
         """Return the image (h, w, 3) uint8; see ``envs.render.Renderer.render``."""
@@ -118,7 +115,7 @@ class RayCaster:
             data,
             origin,
             rays.ravel(),
-            _VISIBLE,
+            VISIBLE,
             True,
             -1,
             self._geom,
@@ -218,34 +215,14 @@ def _texture_frame(
     The texture lies on the geom's x and y; the depth below its top is added, so that the sides of
     a box show no stripes.
     """
-    scale = model.mat_texrepeat[model.geom_matid[geom]] / (2 * model.geom_size[geom, :2])
+    repeat = model.mat_texrepeat[model.geom_matid[geom]]
+    scale = repeat / (2 * model.geom_size[geom, :2]) * (1, -1)  # rows run against y
     axes = data.geom_xmat[geom].reshape(3, 3)
     to_uv = (axes[:, :2] + axes[:, 2:]) * scale
     top = data.geom_xpos[geom] + axes[:, 2] * model.geom_size[geom, 2]
     offset = (origin - top) @ to_uv
-    offset += model.mat_texrepeat[model.geom_matid[geom]] / 2
+    offset += repeat / 2
     return to_uv.astype(np.float32), offset.astype(np.float32)
-
-
-def _widen_bounds(model: mujoco.MjModel) -> mujoco.MjModel:
-    """Return a copy of ``model`` with bounds inside which rays find everything.
-
-    ``mj_multiRay`` skips a body if the ray misses the sphere about the root of its bounding
-    volumes; in 3.17 that sphere's centre is not turned with the body, and it leaves out geoms
-    that do not collide. Here it is centred on the body's inertial frame and covers all geoms.
-    """
-    wide = copy.copy(model)
-    for body in range(model.nbody):
-        root, first, count = (
-            int(array[body])
-            for array in (model.body_bvhadr, model.body_geomadr, model.body_geomnum)
-        )
-        if root < 0 or count == 0 or 0 in model.geom_rbound[first : first + count]:
-            continue  # no test is made, or a plane that has no bounds
-        geoms = slice(first, first + count)
-        reach = np.linalg.norm(model.geom_pos[geoms] - model.body_ipos[body], axis=1)
-        wide.bvh_aabb[root] = [0, 0, 0, np.max(reach + model.geom_rbound[geoms]), 0, 0]
-    return wide
 
 
 @lru_cache(maxsize=64)
