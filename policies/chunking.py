@@ -121,4 +121,5 @@ class Controller:
         weights = np.exp(-self.ensemble * np.arange(len(made)))
         predictions = self._ring[made % self._slots, :, self.step - made * self.execute]
         mean = np.einsum("p,pbn->bn", weights / weights.sum(), predictions)
-        return mean.astype(np.float32)
+        action: Array = mean.astype(np.float32)
+        return action

@@ -1,0 +1,269 @@
+"""Demonstrations for training: read once, split by episode, windows gathered from arrays."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from envs.arm import Array
+from envs.episode import (
+    Episode,
+    EpisodeHeader,
+    EpisodeMeta,
+    fingerprint,
+    inspect_file,
+    read_episode,
+)
+from envs.errors import UsageError
+from policies.base import TRACKS
+from policies.normalize import KeyStats, Stats
+
+MEMORY_LIMIT = 4 * 2**30
+"""Bytes of arrays kept in memory; a larger set is mapped from a temporary file."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read of a folder of demonstrations.
+
+    Attributes:
+        track: ``"state"``: qpos and objects; ``"pixels"``: qpos and images.
+        blind: leave out what shows the scene (images, objects), for the blind floor.
+        image_size: (height, width) images are resized to; ``None``: as recorded.
+        validation: share of the episodes held out.
+        split_seed: seed of the split.
+        memory_limit: bytes above which the arrays are memory-mapped.
+    """
+
+    track: str = "state"
+    blind: bool = False
+    image_size: tuple[int, int] | None = None
+    validation: float = 0.12
+    split_seed: int = 0
+    memory_limit: int = MEMORY_LIMIT
+
+    def __post_init__(self) -> None:
+        """Refuse a track that is not known and shares that cannot be."""
+        if self.track not in TRACKS:
+            raise UsageError(f"unknown track {self.track!r}; known: {', '.join(TRACKS)}")
+        if not 0 <= self.validation < 1:
+            raise UsageError(f"validation must be in 0..1, got {self.validation}")
+
+    def reads(self, key: str) -> bool:
+        """Tell whether the observation ``key`` is read."""
+        scene = "objects/" if self.track == "state" else "images/"
+        return key == "qpos" or (key.startswith(scene) and not self.blind)
+
+
+@dataclass(frozen=True)
+class EpisodeSet:
+    """Demonstrations in contiguous arrays, split by episode.
+
+    Attributes:
+        observations: (steps, ...) by key, all episodes one after the other; images uint8.
+        actions: (steps, n) float32.
+        starts: (episodes,) first step of each episode.
+        lengths: (episodes,) steps of each episode.
+        names: file names, in order.
+        train: episodes to learn from, sorted.
+        validation: episodes held out, sorted.
+        excluded: reason by file name for what was left out.
+        fingerprint: SHA-256 of the fingerprints of all episodes used.
+        meta: of the first episode: task, robot, joints, rate.
+        track: of the reading.
+    """
+
+    observations: Mapping[str, Array]
+    actions: Array
+    starts: Array
+    lengths: Array
+    names: tuple[str, ...]
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    excluded: Mapping[str, str]
+    fingerprint: str
+    meta: EpisodeMeta
+    track: str
+
+    @classmethod
+    def load(cls, folder: Path, reading: Reading | None = None) -> "EpisodeSet":
+        """Read all episodes of ``folder`` that pass the filter.
+
+        Raises:
+            UsageError: no episode, an unreadable one, or episodes that do not fit together.
+        """
+        reading = reading or Reading()
+        headers, excluded = _usable(Path(folder))
+        first = next(iter(headers.values()))
+        keys = [key for key in first.shapes if reading.reads(key)]
+        if len(keys) < 2 and not reading.blind:
+            missing = "objects" if reading.track == "state" else "images"
+            raise UsageError(f"{folder}: its episodes have no {missing}: not for {reading.track}")
+        for path, header in headers.items():
+            _check_alike(path, header, first, keys)
+        shapes = {key: _shape(key, first, reading) for key in (*keys, "action")}
+        lengths = np.array([header.length for header in headers.values()])
+        arrays = _allocate(shapes, int(lengths.sum()), reading.memory_limit)
+        starts = np.cumsum(lengths) - lengths
+        marks = [
+            _fill(arrays, read_episode(path), int(start))  # whole: for the fingerprint
+            for path, start in zip(headers, starts, strict=True)
+        ]
+        train, validation = split(len(lengths), reading.validation, reading.split_seed)
+        return cls(
+            observations={key: arrays[key] for key in keys},
+            actions=arrays["action"],
+            starts=starts,
+            lengths=lengths,
+            names=tuple(path.name for path in headers),
+            train=train,
+            validation=validation,
+            excluded=excluded,
+            fingerprint=hashlib.sha256("\n".join(marks).encode()).hexdigest(),
+            meta=first.meta,
+            track=reading.track,
+        )
+
+    def __len__(self) -> int:
+        """Count the episodes."""
+        return len(self.lengths)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one observation by key."""
+        return {key: tuple(array.shape[1:]) for key, array in self.observations.items()}
+
+    def steps(self, episodes: Sequence[int]) -> Array:
+        """Return the rows (steps,) of the arrays that belong to ``episodes``."""
+        rows = [np.arange(self.starts[i], self.starts[i] + self.lengths[i]) for i in episodes]
+        return np.concatenate(rows) if rows else np.zeros(0, np.int64)
+
+    def stats(self) -> Stats:
+        """Return the statistics of the training split, of actions and all but the images."""
+        rows = self.steps(self.train)
+        vectors = {k: v for k, v in self.observations.items() if not k.startswith("images/")}
+        columns = {**vectors, "action": self.actions}
+        return Stats({key: KeyStats.of(array[rows]) for key, array in columns.items()})
+
+
+class Sampler:
+    """Windows of some episodes, gathered by indexing alone: nothing runs once an item.
+
+    The window of step t holds the observations t - n_obs + 1 .. t, repeated at the episode's
+    start, and the actions t .. t + chunk - 1; beyond the episode's end the last action is
+    repeated and ``pad`` is True.
+    """
+
+    def __init__(self, data: EpisodeSet, episodes: Sequence[int], n_obs: int, chunk: int) -> None:
+        """Prepare the windows of ``episodes``, one a step."""
+        self.data = data
+        self.rows = data.steps(episodes)
+        first = [np.full(data.lengths[i], data.starts[i]) for i in episodes]
+        self._first = np.concatenate(first) if first else self.rows
+        last = [np.full(data.lengths[i], data.starts[i] + data.lengths[i] - 1) for i in episodes]
+        self._last = np.concatenate(last) if last else self.rows
+        self._past = np.arange(1 - n_obs, 1)
+        self._ahead = np.arange(chunk)
+
+    def __len__(self) -> int:
+        """Count the windows."""
+        return len(self.rows)
+
+    def batch(self, rng: np.random.Generator, size: int) -> dict[str, Array]:
+        """Draw ``size`` windows with replacement, see ``windows``."""
+        return self.windows(rng.integers(len(self.rows), size=size))
+
+    def windows(self, which: Array) -> dict[str, Array]:
+        """Return windows by index (B,): observations (B, n_obs, ...), action, pad."""
+        now, first, last = self.rows[which], self._first[which], self._last[which]
+        past = np.maximum(now[:, None] + self._past, first[:, None])
+        ahead = now[:, None] + self._ahead
+        pad = ahead > last[:, None]
+        batch = {key: array.take(past, axis=0) for key, array in self.data.observations.items()}
+        batch["action"] = self.data.actions.take(np.minimum(ahead, last[:, None]), axis=0)
+        batch["pad"] = pad
+        return batch
+
+
+def split(episodes: int, share: float, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Divide episodes at random into (training, validation), each sorted.
+
+    At least one episode is held out if ``share`` is positive and there are two or more.
+    """
+    held = min(round(share * episodes), episodes - 1)
+    if share > 0 and episodes > 1:
+        held = max(1, held)
+    order = np.random.default_rng(seed).permutation(episodes).tolist()
+    return tuple(sorted(order[held:])), tuple(sorted(order[:held]))
+
+
+def _usable(folder: Path) -> tuple[dict[Path, EpisodeHeader], dict[str, str]]:
+    """Return the headers of the episodes that pass the filter, and why others do not."""
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is not a folder of demonstrations; see armtrials collect"
+        )
+    paths = sorted(folder.glob("*.hdf5"))
+    if not paths:
+        raise UsageError(f"{folder} holds no episode (*.hdf5); armtrials collect makes them")
+    headers = {path: inspect_file(path) for path in paths}
+    reasons = _reasons(headers)
+    usable = {path: header for path, header in headers.items() if path.name not in reasons}
+    if not usable:
+        name, reason = next(iter(reasons.items()))
+        raise UsageError(f"{folder}: the filter leaves no episode; {name}: {reason}")
+    return usable, dict(reasons)
+
+
+def _reasons(headers: Mapping[Path, EpisodeHeader]) -> dict[str, str]:
+    return {
+        path.name: header.meta.flag or "failed"
+        for path, header in headers.items()
+        if header.meta.flag or header.meta.success is False
+    }
+
+
+def _check_alike(path: Path, header: EpisodeHeader, first: EpisodeHeader, keys: list[str]) -> None:
+    """Refuse an episode that cannot stand in one array with the first."""
+    for what in ("task", "robot", "joints", "control_hz"):
+        mine, other = getattr(header.meta, what), getattr(first.meta, what)
+        if mine != other:
+            raise UsageError(f"{path}: {what} must be {other!r} as in the first, got {mine!r}")
+    for key in (*keys, "action"):
+        if header.shapes.get(key) != first.shapes[key]:
+            expected, found = first.shapes[key], header.shapes.get(key)
+            raise UsageError(f"{path}: {key} must have shape {expected} a step, got {found}")
+
+
+def _shape(key: str, header: EpisodeHeader, reading: Reading) -> tuple[int, ...]:
+    if key.startswith("images/") and reading.image_size is not None:
+        return (*reading.image_size, 3)
+    return header.shapes[key]
+
+
+def _allocate(shapes: Mapping[str, tuple[int, ...]], steps: int, limit: int) -> dict[str, Array]:
+    """Return empty arrays by key, in memory or mapped from files that end with the process."""
+    kinds = {key: np.dtype("u1" if key.startswith("images/") else "f4") for key in shapes}
+    sizes = [steps * int(np.prod(shape)) * kinds[key].itemsize for key, shape in shapes.items()]
+    arrays: dict[str, Array] = {}
+    for key, shape in shapes.items():
+        if sum(sizes) <= limit:
+            arrays[key] = np.empty((steps, *shape), kinds[key])
+            continue
+        with tempfile.TemporaryFile(prefix="armtrials-") as file:
+            arrays[key] = np.asarray(np.memmap(file, kinds[key], "w+", shape=(steps, *shape)))
+    return arrays
+
+
+def _fill(arrays: Mapping[str, Array], episode: Episode, start: int) -> str:
+    """Copy an episode to its place and return its fingerprint."""
+    rows = slice(start, start + len(episode))
+    for key, array in arrays.items():
+        values = episode.actions if key == "action" else episode.observations[key]
+        if key.startswith("images/") and values.shape[1:] != array.shape[1:]:
+            raise UsageError("resize")
+        array[rows] = values
+    return fingerprint(episode)
