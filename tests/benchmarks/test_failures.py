@@ -22,6 +22,7 @@ class Scripted:
 
     def __init__(self, actions: Array) -> None:
         self.actions, self.t = actions, -1
+        self.errors = np.zeros(actions.shape[1], bool)
 
     def wants(self) -> bool:
         return False
@@ -148,7 +149,7 @@ def test_nan_in_an_action_ends_its_trial_alone_as_a_policy_error(demo: Array) ->
     sims = SimBatch(TASK, size=3, threads=1)
     sims.reset([START] * 3)
     trace = rollout(sims, Scripted(actions))  # type: ignore[arg-type]
-    assert trace.errors == ["", "action not finite at step 20", ""]
+    assert trace.errors == ["", "NaN or a wrong shape at step 20", ""]
     assert [failure for failure, _ in label(trace, TASK)] == [None, "policy_error", None]
     assert trace.steps[1] == 20
     assert trace.steps[0] == trace.steps[2] == len(demo)

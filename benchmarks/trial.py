@@ -1,0 +1,297 @@
+"""Trials: a wave of episodes stepped together under one policy, and their exact replay."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.failures import Trace, label
+from benchmarks.protocol import EvalProtocol, Wave
+from benchmarks.records import Record
+from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
+from envs.arm import Array, CameraSpec, InitialCondition
+from envs.batch import SimBatch
+from envs.errors import UsageError
+from envs.tasks import TASKS
+from envs.variation import distractors_of
+from policies.base import Policy, PolicySpec
+from policies.chunking import Controller
+
+TIMED = 10
+"""Predictions of each wave that are repeated alone to time them."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How predicted chunks are carried out.
+
+    Attributes:
+        execute: actions of a chunk that are carried out before the next prediction.
+        ensemble: decay of the temporal ensemble, or None for none.
+        batch: trials in a wave; part of a run's identity, because batched arithmetic is.
+    """
+
+    execute: int
+    ensemble: float | None = None
+    batch: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        if self.execute < 1 or self.batch < 1:
+            raise UsageError(f"execute and batch must be at least 1, got {self}")
+        if self.ensemble is not None and self.ensemble < 0:
+            raise UsageError(f"ensemble must not be negative, got {self.ensemble}")
+
+
+@dataclass(frozen=True)
+class WaveResult:
+    """Records of a wave in order of initial condition, and what was commanded.
+
+    Attributes:
+        records: as in ``records.FIELDS``, without ``prev``; ``video`` is None.
+        actions: (count, T, n) float32, zero behind the end of a trial.
+        lengths: (count,) control periods of each trial.
+    """
+
+    wave: Wave
+    records: list[Record]
+    actions: Array
+    lengths: Array
+
+
+def cameras_of(spec: PolicySpec) -> tuple[CameraSpec, ...]:
+    """Return the cameras, with frame sizes, that a policy reads."""
+    return tuple(
+        CameraSpec(key.removeprefix("images/"), width=shape[1], height=shape[0])
+        for key, shape in spec.observations.items()
+        if key.startswith("images/")
+    )
+
+
+@dataclass
+class Runner:
+    """Runs waves of one policy under one protocol; lives in a worker process.
+
+    Attributes:
+        policy: batched policy.
+        name: the policy's name in the records.
+        protocol: what to run.
+        execution: how.
+        split: ``test`` or ``dev``.
+    """
+
+    policy: Policy
+    name: str
+    protocol: EvalProtocol
+    execution: Execution
+    split: str
+    _sims: dict[tuple[int, int], SimBatch] = field(default_factory=dict)
+
+    def run(self, wave: Wave) -> WaveResult:
+        """Run a wave to its end and describe each trial."""
+        condition = self.protocol.condition(wave.condition)
+        ics = range(wave.first, wave.first + wave.count)
+        starts = [self.protocol.start(wave.condition, ic, self.split) for ic in ics]
+        seeds = [self.protocol.seeds(ic, self.split) for ic in ics]
+        sims = self._batch(wave.count, distractors_of(condition.axes))
+        sims.reset(starts)
+        probe = _Probe(self.policy)
+        controller = Controller(probe, self.execution.execute, self.execution.ensemble)
+        controller.reset([sims.task.instruction] * wave.count, [s["policy"] for s in seeds])
+        trace = rollout(sims, controller)
+        records = describe(trace, sims)
+        latency = self._latency(probe, sims.task.instruction, seeds[0]["policy"])
+        for ic, seed, start, record in zip(ics, seeds, starts, records, strict=True):
+            record["key"] = {
+                "policy": self.name,
+                "task": self.protocol.task,
+                "protocol": self.protocol.id,
+                "condition": wave.condition,
+                "ic": ic,
+                "repeat": 0,
+            }
+            record |= {"seeds": seed, "start": start.to_json(), "latency": latency}
+        inside = np.arange(len(trace.actions))[:, None] < trace.steps
+        actions = np.where(inside[:, :, None], trace.actions, 0).astype(np.float32)
+        return WaveResult(wave, records, np.moveaxis(actions, 0, 1), trace.steps)
+
+    def _batch(self, size: int, distractors: int) -> SimBatch:
+        """Return simulations of this size: kept, because renderers are costly to make."""
+        key = (size, distractors)
+        if key not in self._sims:
+            self._sims[key] = SimBatch(
+                TASKS[self.protocol.task],
+                self.protocol.robot,
+                size,
+                threads=1,
+                cameras=cameras_of(self.policy.spec),
+                distractors=distractors,
+            )
+        return self._sims[key]
+
+    def _latency(self, probe: "_Probe", instruction: str, seed: int) -> dict[str, float]:
+        """Time the wave's first predictions again, one observation at a time, as an arm would."""
+        times: list[float] = []
+        if probe.samples:
+            self.policy.reset([instruction], [seed])
+            for observation in [probe.samples[0], *probe.samples]:  # the first is a warm-up
+                begin = time.perf_counter()
+                self.policy.act(observation)
+                times.append(1e3 * (time.perf_counter() - begin))
+        times = times[1:] or [probe.first_ms]
+        p50, p99 = (round(float(q), 3) for q in np.percentile(times, (50, 99)))
+        budget_ms = 1e3 * self.execution.execute / self.policy.spec.control_hz
+        return {"p50_ms": p50, "p99_ms": p99, "missed": sum(t > budget_ms for t in times)}
+
+
+class _Probe:
+    """Passes a policy through; keeps what its first row saw, and how long the first call took."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy, self.name, self.spec = policy, policy.name, policy.spec
+        self.samples: list[dict[str, Array]] = []
+        self.first_ms = 0.0
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        self.policy.reset(instructions, seeds)
+
+    def act(self, obs: Mapping[str, Array]) -> Array:
+        begin = time.perf_counter()
+        try:
+            chunk = self.policy.act(obs)
+        finally:
+            self.first_ms = self.first_ms or 1e3 * (time.perf_counter() - begin)
+        if len(self.samples) < TIMED:
+            self.samples.append({key: np.array(value[:1]) for key, value in obs.items()})
+        return chunk
+
+
+def rollout(sims: SimBatch, controller: Controller) -> Trace:
+    """Step all simulations until each has ended; a failing policy ends its trials.
+
+    A row whose prediction is not finite ends alone; an exception ends all that run.
+    """
+    errors = [""] * sims.size
+    command = np.array([start.qpos for start in sims.starts], np.float32)
+    rows = [(np.array(sims.sensors), sims.joints, np.array(sims.stage))]
+    actions: list[Array] = []
+    while not sims.done.all():
+        action, problem = _next_action(sims, controller)
+        bad = (controller.errors | ~np.isfinite(action).all(axis=1)) & ~sims.done
+        if bad.any():
+            for i in np.flatnonzero(bad):
+                errors[i] = problem or f"NaN or a wrong shape at step {len(actions)}"
+            sims.stop(bad)
+        if sims.done.all():
+            break
+        command = np.where(sims.done[:, None], command, action)
+        sims.step(command)
+        actions.append(command)
+        rows.append((np.array(sims.sensors), sims.joints, np.array(sims.stage)))
+    sensors, joints, stages = (np.stack(column) for column in zip(*rows, strict=True))
+    commands = np.stack(actions) if actions else np.zeros((0, *command.shape), np.float32)
+    return Trace(
+        sims.world.sensors, sensors, joints, commands, stages, np.array(sims.steps),
+        np.array(sims.success), np.array(sims.success_any), np.array(sims.success_final),
+        errors, sims.spec.control_hz,
+    )  # fmt: skip
+
+
+def _next_action(sims: SimBatch, controller: Controller) -> tuple[Array, str]:
+    """Return the actions (N, n) float32, and what the policy did wrong; all NaN if it raised."""
+    shape = (sims.size, sims.spec.n)
+    try:
+        action = controller.action(sims.observe() if controller.wants() else None)
+        if action.shape != shape:
+            raise ValueError(f"actions must have shape {shape}, got {action.shape}")
+        return np.asarray(action, np.float32), ""
+    except Exception as error:  # any crash of a policy is a result of its trials
+        return np.full(shape, np.nan, np.float32), f"{type(error).__name__}: {error}"
+
+
+def describe(trace: Trace, sims: SimBatch) -> list[Record]:
+    """Return the part of each record that follows from what happened."""
+    labels = label(trace, sims.task)
+    goal = len(sims.task.stages)
+    records: list[Record] = []
+    for i, (failure, tags) in enumerate(labels):
+        steps, stage = int(trace.steps[i]), int(trace.stages[trace.steps[i], i])
+        records.append(
+            {
+                "status": "valid",
+                "reason": trace.errors[i] or None,
+                "success": bool(trace.success[i]),
+                "success_any": bool(trace.success_any[i]),
+                "success_final": bool(trace.success_final[i]),
+                "stage": stage,
+                "progress": stage / goal,
+                "failure": failure,
+                "tags": tags,
+                "steps": steps,
+                "duration_s": steps / trace.hz,
+                "quality": quality(trace, i, sims.task.manipulated),
+                "clamps": int(sims.clamps[i]),
+                "actions_sha256": actions_digest(trace.actions[:steps, i]),
+                "final_sha256": state_digest(sims, i),
+                "video": None,
+            }
+        )
+    return records
+
+
+def quality(trace: Trace, i: int, manipulated: str) -> dict[str, float | None]:
+    """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial."""
+    inside = slice(0, int(trace.steps[i]) + 1)
+    hand = trace.sensors[inside, i, trace.index["tcp_pos"]]
+    moved = trace.sensors[inside, i, trace.index[f"{manipulated}_pos"]]
+    force = trace.sensors[inside, i, trace.index["arm_table"]]
+    speed = np.linalg.norm(np.diff(hand, axis=0), axis=1) * trace.hz
+    ratio = path_ratio(hand, through=moved[[0, -1]]) if trace.success[i] else None
+    return {
+        "sparc": sparc(speed, trace.hz),
+        "path_ratio": ratio,
+        "contact_peak_n": contact_peak(np.linalg.norm(force, axis=1)),
+    }
+
+
+def actions_digest(actions: Array) -> str:
+    """SHA-256 of the commands (steps, n) as float32."""
+    return hashlib.sha256(np.ascontiguousarray(actions, "<f4").tobytes()).hexdigest()
+
+
+def state_digest(sims: SimBatch, i: int) -> str:
+    """SHA-256 of a simulation's joint positions and velocities, float64."""
+    state = sims.state(i)
+    data = [np.ascontiguousarray(state[name], "<f8").tobytes() for name in ("qpos", "qvel")]
+    return hashlib.sha256(b"".join(data)).hexdigest()
+
+
+def replay(record: Record, actions: Array, robot: str = "viperx") -> Iterator[SimBatch]:
+    """Simulate a recorded trial again, yielding the simulation at the start and after each step.
+
+    Args:
+        record: the trial.
+        actions: its commands (steps, n) or longer.
+        robot: registered robot.
+
+    Raises:
+        UsageError: the commands are not the recorded ones, or the end differs (another MuJoCo).
+    """
+    actions = np.asarray(actions, np.float32)[: record["steps"]]
+    name = "{condition}/{ic}".format(**record["key"])
+    if actions_digest(actions) != record["actions_sha256"]:
+        raise UsageError(f"the stored actions of trial {name} are not the recorded ones")
+    start = InitialCondition.from_json(record["start"])
+    count = start.factors.get("distractors", {}).get("count", 0)
+    sims = SimBatch(TASKS[record["key"]["task"]], robot, 1, threads=1, distractors=count)
+    sims.reset([start])
+    yield sims
+    for action in actions:
+        sims.step(action[None])
+        yield sims
+    if state_digest(sims, 0) != record["final_sha256"]:
+        raise UsageError(
+            f"trial {name} does not replay to its recorded end: use the versions in its manifest"
+        )
