@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 Clock = Callable[[], float]
@@ -37,6 +37,18 @@ class Ratio:
     def met(self) -> bool:
         """Whether the goal is reached."""
         return self.ratio >= self.goal
+
+    def per_piece(self, ours: int, theirs: int) -> "Ratio":
+        """Return the ratio for one piece, where a round did ``ours`` and ``theirs`` of them."""
+        scale = ours / theirs
+        return replace(
+            self,
+            ratio=self.ratio * scale,
+            low=self.low * scale,
+            high=self.high * scale,
+            ours_s=self.ours_s / ours,
+            theirs_s=self.theirs_s / theirs,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields and whether the goal is met."""
