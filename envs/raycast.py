@@ -62,7 +62,8 @@ class RayCaster:
         self._geom = np.empty(n, np.int32)
         self._distance = np.empty(n)
         self._normal = np.empty(3 * n)
-        self._textures: dict[int, Texture] = {}
+        flat = np.flatnonzero(model.tex_type == int(mujoco.mjtTexture.mjTEXTURE_2D))
+        self._textures = {int(index): Texture(model, int(index)) for index in flat}
         self._sky = Sky(model)
         self._wide = widen_bounds(model)
 
@@ -195,8 +196,6 @@ class RayCaster:
         rows = np.flatnonzero(hits.geom == geom)
         if not rows.size:
             return
-        if texture not in self._textures:
-            self._textures[texture] = Texture(model, texture)
         image = self._textures[texture]
         to_uv, origin_uv = _texture_frame(model, data, hits.origin, geom)
         distance = hits.distance.take(rows).astype(np.float32)
