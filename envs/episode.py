@@ -14,6 +14,7 @@ image dataset holds JPEGs, see `envs.jpeg`, with their lengths in /compress_len 
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ __all__ = [
     "Episode",
     "EpisodeHeader",
     "EpisodeMeta",
+    "episode_files",
     "fingerprint",
     "inspect_file",
     "read_episode",
@@ -217,6 +219,26 @@ def inspect_file(path: Path) -> EpisodeHeader:
         compressed = bool(read_scalar(file, "compress", path))
         shapes = {k: _step_shape(k, d, path) for k, d in datasets.items() if k != "timestamps"}
         return EpisodeHeader(len(datasets["action"]), shapes, compressed, meta)
+
+
+def episode_files(folder: Path) -> list[Path]:
+    """Return the episode files ``*.hdf5`` of ``folder``, in order of their numbers.
+
+    Raises:
+        UsageError: no such folder, or no episode in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: must be a folder of episodes, and there is none")
+    files = sorted(folder.glob("*.hdf5"), key=lambda p: (_number(p), p.name))
+    if not files:
+        raise UsageError(f"{folder}: must hold episodes (*.hdf5), and it holds none")
+    return files
+
+
+def _number(path: Path) -> int:
+    digits = re.findall(r"\d+", path.stem)
+    return int(digits[-1][-18:]) if digits else -1
 
 
 def read_episode(path: Path, cameras: Sequence[str] | None = None) -> Episode:

@@ -81,8 +81,10 @@ class Recorder:
             UsageError: no step was recorded, or the disk is full (the journal stays; `recover`
                 makes the file when there is room).
         """
-        if self._columns:
-            self._journal.append(_META + json.dumps((meta or self._meta).to_json()).encode())
+        if not self._columns:
+            self.discard()
+            raise UsageError(f"{self.path}: no step was recorded")
+        self._journal.append(_META + json.dumps((meta or self._meta).to_json()).encode())
         path = finalise(self._journal.path)
         self._journal.close()
         return path

@@ -140,8 +140,9 @@ def test_steps_must_be_alike(tmp_path: Path) -> None:
 
 
 def test_an_empty_recording_is_no_episode(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no whole step"):
+    with pytest.raises(UsageError, match="no step was recorded"):
         Recorder(tmp_path / "a.hdf5").finish()
+    (tmp_path / "b.hdf5.journal").write_bytes(b"ARM")  # killed at the first byte
     assert recover(tmp_path) == []
     assert not list(tmp_path.iterdir())
 

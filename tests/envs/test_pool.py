@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pool import Pool
 from envs.errors import UsageError
+from envs.pool import Pool
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,191 @@
+"""Demonstrations by the scripted expert: in parallel, resumable, the same bytes every time.
+
+A folder of demonstrations holds ``episode_<i>.hdf5`` for the attempts that succeeded, the others in
+``failed/``, and ``dataset.json``. What is half-written when the process stops is made anew.
+"""
+
+import functools
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from envs.collection import Collection, claim, identity, owned, write_info
+from envs.episode import EpisodeMeta, read_episode
+from envs.errors import UsageError
+from envs.expert import OPERATORS
+from envs.pool import Pool
+from envs.recorder import Recorder
+from envs.sim import SimArm
+from envs.tasks import TASKS
+
+FAILED = "failed"
+PARTIAL = ".partial"
+PATIENCE = 20  # attempts before the success rate is judged
+LEAST_RATE = 0.1  # share of successes below which collecting is given up
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt: its index, whether it succeeded, and whether it was there already."""
+
+    index: int
+    success: bool
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class CollectReport:
+    """What a collection came to.
+
+    Attributes:
+        episodes: successful demonstrations in the folder.
+        attempts: demonstrations attempted in all.
+        kept: those that were there already.
+        failed: indices of the attempts that failed.
+    """
+
+    episodes: int
+    attempts: int
+    kept: int
+    failed: tuple[int, ...]
+
+    @property
+    def rate(self) -> float:
+        """Share of the attempts that succeeded."""
+        return self.episodes / self.attempts
+
+
+def collect(
+    collection: Collection,
+    episodes: int,
+    out: Path,
+    workers: int = 1,
+    progress: Callable[[int], None] = lambda n: None,
+) -> CollectReport:
+    """Put ``episodes`` successful demonstrations into the folder ``out``.
+
+    Valid episodes that are there already are kept; a folder that holds more keeps them all.
+
+    Args:
+        collection: how they are made.
+        episodes: number of successful demonstrations wanted.
+        out: the folder; made if missing.
+        workers: processes, one core each; the bytes do not depend on it.
+        progress: called with the number of demonstrations that were just completed.
+
+    Raises:
+        UsageError: another collection is in ``out``, it cannot be written, the disk is full, or
+            the expert succeeds too rarely.
+    """
+    out = Path(out)
+    if episodes < 1:
+        raise UsageError(f"episodes must be at least 1, got {episodes}")
+    with owned(out):
+        definition = collection.definition()
+        info = claim(out, definition)
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)
+        make = functools.partial(Demonstrator, collection, out, identity(definition))
+        try:
+            outcomes = _attempt(make, max(episodes, info.episodes), workers, progress)
+        finally:
+            shutil.rmtree(out / PARTIAL, ignore_errors=True)
+        failed = tuple(o.index for o in outcomes if not o.success)
+        count = len(outcomes) - len(failed)
+        write_info(out, replace(info, attempts=len(outcomes), episodes=count, failed=failed))
+    return CollectReport(count, len(outcomes), sum(o.kept for o in outcomes), failed)
+
+
+def _attempt(
+    make: Callable[[], "Demonstrator"],
+    wanted: int,
+    workers: int,
+    progress: Callable[[int], None],
+) -> list[Outcome]:
+    """Attempt 0, 1, 2, ... until ``wanted`` have succeeded; never one more than needed.
+
+    As many are attempted at a time as are missing, so which attempts are made does not depend on
+    the number of workers.
+    """
+    outcomes: list[Outcome] = []
+    missing = wanted
+    with Pool(make, min(workers, wanted)) as pool:
+        while missing:
+            for outcome in pool.run(range(len(outcomes), len(outcomes) + missing)):
+                outcomes.append(outcome)
+                progress(int(outcome.success))
+            missing = wanted - sum(o.success for o in outcomes)
+            if len(outcomes) >= PATIENCE and wanted - missing < LEAST_RATE * len(outcomes):
+                raise UsageError(
+                    f"the expert succeeded in {wanted - missing} of {len(outcomes)} attempts: "
+                    "choose weaker variations or a calmer operator"
+                )
+    return outcomes
+
+
+class Demonstrator:
+    """Makes demonstrations one after another in one process."""
+
+    def __init__(self, collection: Collection, out: Path, protocol: str) -> None:
+        """Prepare the scene of ``collection``; ``protocol`` is the hash of its definition."""
+        self.collection, self.out, self.protocol = collection, out, protocol
+        self.task = TASKS[collection.task]
+        self.arm = SimArm(
+            self.task,
+            collection.robot,
+            cameras=collection.cameras,
+            distractors=collection.distractors,
+        )
+        self.expert = self.task.expert(self.arm.sim.world, OPERATORS[collection.operator])
+
+    def __call__(self, index: int) -> Outcome:
+        """Make episode ``index`` unless a valid one is there."""
+        name = f"episode_{index}.hdf5"
+        for success, path in ((True, self.out / name), (False, self.out / FAILED / name)):
+            if path.exists() and self._valid(path, index, success):
+                return Outcome(index, success, kept=True)
+        partial = self.out / PARTIAL / str(os.getpid()) / name
+        success = self._record(index, partial)
+        final = self.out / name if success else self.out / FAILED / name
+        final.parent.mkdir(exist_ok=True)
+        partial.replace(final)
+        return Outcome(index, success)
+
+    def _valid(self, path: Path, index: int, success: bool) -> bool:
+        """Tell whether ``path`` holds this collection's episode ``index``, whole."""
+        try:
+            meta = read_episode(path).meta
+        except UsageError:
+            return False
+        return (meta.protocol_hash, meta.index, meta.success) == (self.protocol, index, success)
+
+    def _record(self, index: int, path: Path) -> bool:
+        """Demonstrate episode ``index`` and record it to ``path``; return whether it succeeded."""
+        start = self.collection.start(index)
+        self.expert.reset(start, self.collection.rng(f"expert/{self.collection.operator}", index))
+        meta = EpisodeMeta(
+            task=self.task.name,
+            instruction=self.task.instruction,
+            robot=self.collection.robot,
+            operator=self.collection.operator,
+            start=start,
+            index=index,
+            seed=self.collection.seed,
+            joints=self.arm.spec.joints,
+            control_hz=self.arm.spec.control_hz,
+            protocol_hash=self.protocol,
+        )
+        recorder = Recorder(path, meta, sync_s=math.inf)  # a lost episode is made anew
+        observation = self.arm.home(start)
+        while not self.arm.sim.done[0]:
+            # float32 as recorded, so that a replay gives the same states
+            action = self.expert.act(self.arm.readings).astype(np.float32)
+            recorder.append(observation, action, int(self.arm.sim.clock) / meta.control_hz)
+            observation = self.arm.command(action)
+        success = bool(self.arm.sim.success[0])
+        recorder.finish(replace(meta, success=success, failure="" if success else "timeout"))
+        return success

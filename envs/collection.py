@@ -1,0 +1,194 @@
+"""What a folder of collected demonstrations says about itself: ``dataset.json``."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from envs.arm import CameraSpec, InitialCondition
+from envs.atomic import write_atomic
+from envs.errors import UsageError
+from envs.expert import OPERATORS
+from envs.gl import choose_backend
+from envs.robots import ROBOTS
+from envs.tasks import TASKS
+from envs.variation import VARIATIONS, distractors_of, perturb
+from envs.world import world
+
+NAME = "dataset.json"
+SCHEMA = 1
+SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """How demonstrations are made. Episode i is a function of this and of i, nothing else.
+
+    Attributes:
+        task: registered task.
+        robot: registered robot.
+        operator: registered style of the scripted expert.
+        variations: (variation, level) drawn anew, within the level's bound, in each episode.
+        seed: another seed gives other demonstrations.
+        cameras: recorded at every control step; none for state demonstrations.
+    """
+
+    task: str
+    robot: str = "viperx"
+    operator: str = "clean"
+    variations: tuple[tuple[str, str], ...] = ()
+    seed: int = 0
+    cameras: tuple[CameraSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names; the message lists the known ones."""
+        TASKS[self.task], ROBOTS[self.robot], OPERATORS[self.operator]
+        for name, level in self.variations:
+            VARIATIONS[name].level(level)
+        if self.seed < 0:
+            raise UsageError(f"seed must be at least 0, got {self.seed}")
+
+    @property
+    def distractors(self) -> int:
+        """Number of distractors that the scene must hold."""
+        return distractors_of(self.variations)
+
+    def start(self, index: int) -> InitialCondition:
+        """Return the start state of episode ``index``; all operators meet the same ones."""
+        task = TASKS[self.task]
+        rng = self.rng(SPLIT, index)
+        start = task.sample(rng, ROBOTS[self.robot].spec())
+        return perturb(start, task, self.variations, rng, at_bound=False)
+
+    def rng(self, purpose: str, index: int) -> np.random.Generator:
+        """Return the random stream of episode ``index`` for ``purpose``."""
+        names = ("collect", self.task, purpose)
+        words = [int.from_bytes(hashlib.sha256(n.encode()).digest()[:8], "big") for n in names]
+        return np.random.default_rng(np.random.SeedSequence([*words, self.seed, index]))
+
+    def definition(self) -> dict[str, Any]:
+        """Return as JSON all that the bytes of the episodes depend on."""
+        made = world(TASKS[self.task], self.robot, self.distractors)
+        return {
+            **asdict(self),
+            "variations": [list(v) for v in self.variations],
+            "cameras": [asdict(c) for c in self.cameras],
+            "renderer": choose_backend() if self.cameras else "none",
+            "model_hash": made.model_hash,
+            "versions": {
+                "armtrials": _installed(),
+                "mujoco": mujoco.__version__,
+                "numpy": np.__version__,
+            },
+        }
+
+
+def identity(definition: Mapping[str, Any]) -> str:
+    """Return the sha256 of a definition's canonical JSON, the libraries' versions left out."""
+    named = {k: v for k, v in definition.items() if k != "versions"}
+    text = json.dumps(named, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The content of ``dataset.json``.
+
+    Attributes:
+        definition: of the `Collection`.
+        attempts: demonstrations attempted so far, 0 while the first collection is running.
+        episodes: those that succeeded.
+        failed: indices of the others, kept in ``failed/``.
+    """
+
+    definition: Mapping[str, Any]
+    attempts: int = 0
+    episodes: int = 0
+    failed: tuple[int, ...] = ()
+
+
+def read_info(folder: Path) -> DatasetInfo | None:
+    """Return what ``dataset.json`` in ``folder`` says, None where there is none.
+
+    Raises:
+        UsageError: the file is broken or of another version.
+    """
+    path = Path(folder) / NAME
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if data.pop("schema") != SCHEMA:
+            raise ValueError("another schema")
+        return DatasetInfo(**{**data, "failed": tuple(data["failed"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{path}: is broken ({error}); collect into another folder") from error
+
+
+def write_info(folder: Path, info: DatasetInfo) -> None:
+    """Write ``dataset.json``; raise ``UsageError`` where that cannot be done."""
+    text = json.dumps({"schema": SCHEMA, **asdict(info)}, indent=2, sort_keys=True)
+    write_atomic(Path(folder) / NAME, f"{text}\n".encode())
+
+
+def claim(folder: Path, definition: Mapping[str, Any]) -> DatasetInfo:
+    """Return the info of ``folder`` if it is new or made with the same ``definition``.
+
+    Raises:
+        UsageError: it holds other data, or was made with other settings (the message names them).
+    """
+    info = read_info(folder)
+    if info is None:
+        if any(Path(folder).glob("*.hdf5")):
+            raise UsageError(f"{folder}: holds episodes but no {NAME}; collect into another folder")
+        info = DatasetInfo(definition)
+        write_info(folder, info)
+    different = [
+        f"{key} {json.dumps(info.definition.get(key))} (now {json.dumps(definition.get(key))})"
+        for key in sorted({*definition, *info.definition})
+        if definition.get(key) != info.definition.get(key)
+    ]
+    if different:
+        raise UsageError(
+            f"{folder}: was collected with other settings: {'; '.join(different)}; "
+            "collect into another folder"
+        )
+    return info
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and keep other collecting processes out of it.
+
+    Raises:
+        UsageError: it cannot be written, or another process is collecting into it.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UsageError(f"{folder}: another process is collecting into it") from None
+    finally:
+        os.close(handle)
+
+
+def _installed() -> str:
+    try:
+        return version("armtrials")
+    except PackageNotFoundError:
+        return "unknown"
