@@ -172,11 +172,16 @@ def make_grids(runs: Sequence[Loaded]) -> Grids:
 
 
 def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[str] = ()) -> Row:
-    """Sum up the runs (one a training seed) of one row."""
+    """Sum up the runs (one a training seed) of one row.
+
+    Runs with a problem are left out of the numbers where the row has others; it is preliminary
+    in any case.
+    """
+    reasons, used = row_reasons(runs), used_runs(runs)
+    left_out = [run for run in runs if run not in used]
     policy = runs[0].manifest["policy"]
-    grids = make_grids(runs)
-    cells = _cells(runs, grids)
-    reasons = row_reasons(runs)
+    grids = make_grids(used)
+    cells = _cells(used, grids)
     floor = bool(policy.get("floor", False))
     calm = grids.nominal.all() if grids.nominal is not None else []
     return Row(
@@ -189,8 +194,8 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         status="preliminary" if reasons else "valid",
         reasons=reasons,
         notes=tuple(notes) + _notes(runs),
-        claim="floor" if floor else ("algorithm" if len(runs) >= 3 else "checkpoint"),
-        seeds=_seeds(runs, grids.nominal),
+        claim="floor" if floor else ("algorithm" if len(used) >= 3 else "checkpoint"),
+        seeds=_seeds(used, grids.nominal),
         nominal=next((c.success for c in cells if c.condition == NOMINAL), None),
         progress=progress_of(grids.nominal) if grids.nominal is not None else None,
         mean_gap=_mean_gap(grids),
@@ -205,7 +210,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         training_s=None if floor else _mean(_training(runs, "wall_s")),
         parameters=None if floor else _first(_training(runs, "parameters")),
         demonstrations=_first([r.manifest["policy"]["data"].get("episodes") for r in runs]),
-        provenance=tuple(provenance(run) for run in runs),
+        provenance=tuple({**provenance(run), "used": run in used} for run in (*used, *left_out)),
     )
 
 
@@ -214,6 +219,12 @@ def _cells(runs: Sequence[Loaded], grids: Grids) -> tuple[Cell, ...]:
         make_cell(c, grid, grids.nominal, sum(run.invalid.get(c, 0) for run in runs))
         for c, grid in grids.all.items()
     )
+
+
+def used_runs(runs: Sequence[Loaded]) -> Sequence[Loaded]:
+    """Return the runs without a problem, or where there is none those with trials."""
+    sound = [run for run in runs if not run.problems]
+    return sound or [run for run in runs if run.trials]
 
 
 def row_reasons(runs: Sequence[Loaded]) -> tuple[str, ...]:

@@ -2,12 +2,22 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import MANIFEST, Record, digest, parse, read_chain, trial_bytes, verify_run
+from benchmarks.protocol import TEST, Plan, state_of
+from benchmarks.records import (
+    MANIFEST,
+    Record,
+    digest,
+    parse,
+    read_chain,
+    read_run,
+    trial_bytes,
+    verify_run,
+)
 
 MAX_INVALID = 0.10  # share of invalid trials above which a run is preliminary
 REPEAT = 1_000_000  # initial condition and repeat share one number: repeat * REPEAT + ic
@@ -28,8 +38,8 @@ class Seen:
         failure: label, or None for a success.
         sparc: smoothness, or None where undefined.
         path_ratio: path length over the straight one, or None.
-        p50_ms: median latency of a prediction [ms].
-        p99_ms: 99th percentile of the latency [ms].
+        p50_ms: median latency of a prediction for one observation [ms], None where not timed.
+        p99_ms: 99th percentile of that latency [ms], None where not timed.
         duration_s: simulated or real duration [s].
         place: start position of the object (x, y) [m], or None.
         video: path of its video within the run, or None.
@@ -44,8 +54,8 @@ class Seen:
     failure: str | None
     sparc: float | None
     path_ratio: float | None
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     duration_s: float
     place: tuple[float, float] | None
     video: str | None
@@ -87,21 +97,43 @@ def load_run(folder: Path) -> Loaded:
         ValueError: nothing can be said about the run; the message gives the reason.
     """
     try:
-        manifest_data = (folder / MANIFEST).read_bytes()
-        manifest = parse(manifest_data)
-        records, head, _ = read_chain(trial_bytes(folder), digest(manifest_data))
-        require(manifest)
+        manifest = _manifest(folder)
+        problems = verify_run(folder)
+        records, head = _contents(folder, intact=not problems)
         trials = _unique([seen(r) for r in records if r["status"] == "valid"])
+        invalid = Counter(str(r["key"]["condition"]) for r in records if r["status"] != "valid")
+        problems += own_problems(manifest, trials, sum(invalid.values()))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"its records lack what the leaderboard needs ({error})") from error
     except OSError as error:
         raise ValueError(f"it cannot be read ({error.strerror})") from error
-    invalid = Counter(r["key"]["condition"] for r in records if r["status"] != "valid")
-    problems = verify_run(folder) + _own_problems(manifest, records, trials)
     more = len(problems) - SHOWN
     shown = problems[:SHOWN] + ([f"and {more} more problems"] if more > 0 else [])
     name = f"{folder.parent.name}/{folder.name}"
     return Loaded(name, folder, manifest, trials, dict(invalid), head, tuple(shown))
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    """Return the manifest with everything that rows need."""
+    try:
+        manifest = parse((folder / MANIFEST).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"its manifest cannot be read ({error})") from error
+    require(manifest)
+    return dict(manifest)
+
+
+def _contents(folder: Path, intact: bool) -> tuple[Sequence[Record], str]:
+    """Return the trials and the head of their chain; of a broken run what is before the break."""
+    if intact:
+        run = read_run(folder)
+        return run.trials, str((run.seal or {})["head"])
+    head = digest((folder / MANIFEST).read_bytes())
+    try:
+        records, head, _ = read_chain(trial_bytes(folder), head)
+    except ValueError:  # a broken archive: ``verify_run`` has said so
+        return (), head
+    return records, head
 
 
 def require(manifest: Mapping[str, Any]) -> None:
@@ -133,8 +165,8 @@ def seen(record: Record) -> Seen:
         failure=None if record["failure"] is None else str(record["failure"]),
         sparc=_optional(quality["sparc"]),
         path_ratio=_optional(quality["path_ratio"]),
-        p50_ms=_number(latency["p50_ms"]),
-        p99_ms=_number(latency["p99_ms"]),
+        p50_ms=_optional(latency["p50_ms"]),
+        p99_ms=_optional(latency["p99_ms"]),
         duration_s=_number(record["duration_s"]),
         place=_place(record["start"]),
         video=None if record["video"] is None else str(record["video"]),
@@ -168,15 +200,20 @@ def _unique(trials: list[Seen]) -> tuple[Seen, ...]:
     return tuple(kept.values())
 
 
-def _own_problems(
-    manifest: Mapping[str, Any], records: list[Record], trials: tuple[Seen, ...]
-) -> list[str]:
-    """Check what the chain cannot: too many invalid trials, trials used for training."""
-    problems = []
-    invalid = len(records) - sum(r["status"] == "valid" for r in records)
-    if records and invalid > MAX_INVALID * len(records):
-        share = 100 * invalid / len(records)
-        problems.append(f"{share:.0f} % of its trials are invalid (at most 10 % may be)")
-    if not trials:
-        problems.append("it has no valid trial")
+def own_problems(manifest: Mapping[str, Any], trials: Sequence[Seen], invalid: int) -> list[str]:
+    """Check what the chain cannot: the protocol, the plan, too many invalid trials."""
+    unknown = state_of(manifest)
+    problems = [unknown] if unknown else []
+    plan = Plan.from_json(manifest["plan"])
+    if plan.split != TEST:
+        problems.append(f"it was run on the {plan.split} split, not on the test")
+    planned = set(plan.keys())
+    ran = {(t.condition, t.unit) for t in trials if t.unit < REPEAT}
+    if missing := len(planned - ran):
+        problems.append(f"{missing} of {plan.trials} planned trials are missing")
+    if extra := len(ran - planned):
+        problems.append(f"{extra} trials are outside its plan")
+    total = len(trials) + invalid
+    if invalid > MAX_INVALID * total:
+        problems.append(f"{100 * invalid / total:.0f} % of its trials are invalid (limit 10 %)")
     return problems

@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.board_runs import Loaded
 from benchmarks.board_text import ranking
+from benchmarks.failures import FAILURES, Failure
 from benchmarks.report import charts
 from benchmarks.report.clips import choose, places
 from benchmarks.report.page import environment, render, vega_script
@@ -49,12 +50,19 @@ def view(
         "matrices": [matrix(family, table) for family in table["families"]],
         "curves": charts.curves(table, colours),
         "failures": charts.failure_mix(table),
+        "advice": advice(table),
         "cost": charts.against(table, colours, "training_s", "training wall-clock"),
         "latency": charts.against(
             table, colours, "p99_ms", "latency of a prediction, p50 to p99 [ms]"
         ),
         "starts": charts.starts(table, places(table, runs)),
     }
+
+
+def advice(table: Board) -> list[Failure]:
+    """Return what is known about the failures that happened, in the order of the labels."""
+    seen = {label for row in table["rows"] for cell in row["cells"] for label in cell["failures"]}
+    return [FAILURES[label] for label in FAILURES if label in seen]
 
 
 def axes(table: Board) -> list[tuple[str, list[str]]]:

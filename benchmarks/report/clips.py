@@ -116,7 +116,8 @@ def places(table: Board, runs: Mapping[str, Loaded]) -> list[dict[str, Any]]:
     """Return, for each row and nominal start, where the object was and how often the row failed."""
     found = []
     for row in table["rows"]:
-        cells = [runs[part["run"]].cell("nominal") for part in row["provenance"]]
+        used = [runs[part["run"]] for part in row["provenance"] if part["used"]]
+        cells = [run.cell("nominal") for run in used]
         for unit in sorted(set().union(*cells)):
             trials = [cell[unit] for cell in cells if unit in cell]
             where = trials[0].place

@@ -82,7 +82,10 @@
     video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
     video.preload = "auto";
     /* The picture shown before the first play is from late in the trial, where it is decided. */
-    video.addEventListener("loadedmetadata", () => { video.currentTime = 0.7 * video.duration; }, { once: true });
+    video.addEventListener("loadedmetadata", () => {
+      video.currentTime = 0.7 * video.duration;
+      video.parentElement.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
+    }, { once: true });
     video.addEventListener("play", () => { video.currentTime = 0; }, { once: true });
   };
   /* Controls appear when they are wanted, so that the pictures stay clear. */
@@ -115,6 +118,14 @@
     box.addEventListener("scroll", mark, { passive: true });
     new ResizeObserver(mark).observe(box);
   }
+
+  /* A link to a folded part opens it. */
+  const unfold = () => {
+    const part = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (part && part.tagName === "DETAILS") { part.open = true; part.scrollIntoView(); }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   /* The section in view is marked in the bar. */
   const links = new Map([...document.querySelectorAll(".topbar a[href^='#']")].map((a) => [a.getAttribute("href").slice(1), a]));

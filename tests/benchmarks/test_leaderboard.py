@@ -1,0 +1,342 @@
+"""The leaderboard is a pure function of the sealed runs; bad runs never touch good rows."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic_runs import POLICIES, MadeUp, Maker, write_run
+
+from benchmarks import stats
+from benchmarks.board_runs import load_run
+from benchmarks.leaderboard import Made, make_board, make_leaderboard, read_runs, rounded
+from envs.errors import UsageError
+from scripts.leaderboard import Leaderboard
+from scripts.main import main
+
+CONDITIONS = ("object_pose/L1", "object_pose/L2", "action_delay/L2", "combined/L2")
+
+
+FEW = (MadeUp("act", 2.0, seeds=(0,)), MadeUp("bc", 0.4, seeds=(0, 1)))
+
+
+def small(results: Path, **more: Any) -> Maker:
+    return Maker(results, **{"trials": 40, "conditions": CONDITIONS, **more})
+
+
+def tiny(results: Path, **more: Any) -> Maker:
+    return Maker(results, **{"trials": 20, "conditions": CONDITIONS[1:2], **more})
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    small(folder).write_all()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(results: Path) -> Made:
+    return make_leaderboard(results)
+
+
+@pytest.fixture(scope="module")
+def table(made: Made) -> dict[str, Any]:
+    (only,) = made.board["tables"]
+    return only
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("few")
+    tiny(folder).write_all(FEW)
+    return folder
+
+
+@pytest.fixture
+def own(few: Path, tmp_path: Path) -> Path:
+    """Return a copy of a few runs that a test may spoil."""
+    shutil.copytree(few / "runs", tmp_path / "runs")
+    return tmp_path
+
+
+def board_of(results: Path) -> dict[str, Any]:
+    return make_board(*read_runs(results))
+
+
+def row_of(table: dict[str, Any], label: str) -> dict[str, Any]:
+    return next(r for r in (*table["rows"], *table["floors"]) if r["label"] == label)
+
+
+def run_of(results: Path, name: str) -> Path:
+    return results / "runs" / "pick_place_v1" / name
+
+
+def edit(folder: Path, old: bytes, new: bytes) -> None:
+    """Change the trial lines of a sealed run, keeping gzip intact."""
+    path = folder / "trials.jsonl.gz"
+    data = gzip.decompress(path.read_bytes())
+    assert old in data
+    path.write_bytes(gzip.compress(data.replace(old, new, 1), mtime=0))
+
+
+def test_the_same_runs_give_the_same_bytes_wherever_they_lie(few: Path, own: Path) -> None:
+    first, second = make_leaderboard(few), make_leaderboard(own)
+    assert first.files == second.files
+    assert set(first.files) == {
+        "leaderboard.json", "leaderboard.csv", "leaderboard.md", "index.html",
+    }  # fmt: skip
+
+
+def test_seeds_of_a_policy_are_one_row_and_floors_stand_beneath(table: dict[str, Any]) -> None:
+    assert {row["label"] for row in table["rows"]} == {"act", "diffusion", "bc"}
+    assert [row["label"] for row in table["floors"]] == ["replay", "hold"]
+    act = row_of(table, "act")
+    assert [s["seed"] for s in act["seeds"]] == [0, 1, 2]
+    assert act["nominal"]["n"] == 3 * 40
+    assert act["nominal"]["k"] == sum(s["k"] for s in act["seeds"])
+    assert act["claim"] == "algorithm"
+    assert act["status"] == "valid", act["reasons"]
+
+
+def test_rows_are_ordered_by_success_with_rank_sets_and_letters(table: dict[str, Any]) -> None:
+    values = [row["nominal"]["value"] for row in table["rows"]]
+    assert values == sorted(values, reverse=True)
+    family = table["families"][0]
+    assert family["condition"] == "nominal"
+    assert dict(family["letters"])[family["order"][0]].startswith("a")
+    for row_id, low, high in family["ranks"]:
+        assert 1 <= low <= 1 + family["order"].index(row_id) <= high <= 3
+
+
+def test_the_numbers_are_those_of_the_statistics_package(
+    results: Path, table: dict[str, Any]
+) -> None:
+    act = row_of(table, "act")
+    runs = [load_run(run_of(results, f"state-act-cpu-seed{s}")) for s in range(3)]
+    nominal = np.array([[run.cell("nominal")[i].success for i in range(40)] for run in runs])
+    moved = np.array([[run.cell("object_pose/L2")[i].success for i in range(40)] for run in runs])
+    interval, gap = stats.algorithm_interval(nominal), stats.paired_gap(nominal, moved)
+    assert act["nominal"]["low"] == pytest.approx(interval.low, abs=1e-6)
+    assert act["nominal"]["high"] == pytest.approx(interval.high, abs=1e-6)
+    cell = next(c for c in act["cells"] if c["condition"] == "object_pose/L2")
+    assert cell["gap"]["diff"] == pytest.approx(moved.mean() - nominal.mean(), abs=1e-6)
+    assert cell["gap"]["low"] == pytest.approx(gap.low, abs=1e-6)
+
+
+def test_the_worst_gap_is_wider_than_its_cell_because_it_was_searched_for(
+    table: dict[str, Any],
+) -> None:
+    bc = row_of(table, "bc")
+    cell = next(c for c in bc["cells"] if c["condition"] == bc["worst"]["condition"])
+    assert bc["worst"]["searched"] == 3
+    assert bc["worst"]["gap"]["low"] < cell["gap"]["low"]
+    assert bc["worst"]["gap"]["diff"] == min(
+        c["gap"]["diff"] for c in bc["cells"] if c["gap"] and c["axis"] != "combined"
+    )
+
+
+def test_tracks_and_worlds_are_never_in_one_table(tmp_path: Path) -> None:
+    one = (MadeUp("act", 2.0, seeds=(0,)), MadeUp("bc", 0.4, seeds=(0,)))
+    tiny(tmp_path).write_all(one)
+    tiny(tmp_path, track="pixels").write_all(one)
+    tiny(tmp_path / "real", world="real").write_all(one)
+    shutil.move(tmp_path / "real" / "runs" / "pick_place_v1", tmp_path / "runs" / "real")
+    tables = board_of(tmp_path)["tables"]
+    assert [(t["world"], t["track"]) for t in tables] == [
+        ("real", "state"), ("sim", "pixels"), ("sim", "state"),
+    ]  # fmt: skip
+    assert all(len(t["rows"]) == 2 for t in tables)
+
+
+def test_one_seed_is_a_checkpoint_claim(tmp_path: Path) -> None:
+    tiny(tmp_path).write_all((MadeUp("act", 2.0, seeds=(4,)),))
+    (table,) = board_of(tmp_path)["tables"]
+    assert row_of(table, "act")["claim"] == "checkpoint"
+    assert table["families"] == []
+    assert "no other valid row" in table["findings"][0]
+
+
+def test_presets_of_one_policy_are_separate_rows_with_telling_names(tmp_path: Path) -> None:
+    quick = MadeUp("act", 1.0, seeds=(0,), preset="quick")
+    tiny(tmp_path).write_all((MadeUp("act", 2.0, seeds=(0,)), quick))
+    (table,) = board_of(tmp_path)["tables"]
+    assert {r["label"] for r in table["rows"]} == {"act (preset cpu)", "act (preset quick)"}
+
+
+def test_an_edited_trial_makes_its_row_preliminary_and_leaves_the_others(own: Path) -> None:
+    before = board_of(own)["tables"][0]
+    edit(run_of(own, "state-bc-cpu-seed1"), b'"clamps":0', b'"clamps":7')
+    (table,) = board_of(own)["tables"]
+    bc = row_of(table, "bc")
+    assert bc["status"] == "preliminary"
+    assert any("hash" in reason for reason in bc["reasons"])
+    assert [row["label"] for row in table["rows"]][-1] == "bc"
+    assert row_of(table, "act") == row_of(before, "act")
+    assert table["families"] == []
+    assert "preliminary" in " ".join(table["findings"])
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "reason"),
+    [
+        ("unsealed", lambda f: (f / "SEALED.json").unlink(), "not sealed"),
+        ("torn", lambda f: (f / "trials.jsonl.gz").write_bytes(b"\x1f\x8bzz"), "archive is broken"),
+        ("empty", lambda f: (f / "manifest.json").write_bytes(b"{}"), "schema|lack"),
+        ("broken", lambda f: (f / "manifest.json").write_bytes(b'{"schema"'), "read|lack|expect"),
+        ("list", lambda f: (f / "manifest.json").write_bytes(b"[1]"), "schema|lack"),
+    ],
+)
+def test_a_corrupt_run_is_named_with_the_reason(
+    own: Path, name: str, spoil: Any, reason: str
+) -> None:
+    spoil(run_of(own, "state-bc-cpu-seed0"))
+    board = board_of(own)
+    (table,) = board["tables"]
+    told = [r for row in table["rows"] for r in row["reasons"]]
+    told += [u["reason"] for u in board["unreadable"]]
+    assert any(re.search(reason, text) for text in told), (name, told)
+    assert row_of(table, "act")["status"] == "valid"
+    assert row_of(table, "bc")["nominal"]["n"] == 20
+
+
+def respoken(maker: Maker, policy: MadeUp, change: Any) -> Path:
+    """Write a sealed run whose manifest or records were changed before sealing."""
+    manifest, records = maker.manifest(policy, 0), maker.records(policy, 0)
+    change(manifest, records)
+    return write_run(maker.results / "runs" / "x" / "one", manifest, records)
+
+
+def drop(manifest: dict[str, Any], records: list[Any]) -> None:
+    del records[3]
+
+
+def invalidate(manifest: dict[str, Any], records: list[Any]) -> None:
+    for record in records[: len(records) // 5]:
+        record.update(status="invalid", reason="reset", failure="invalid_reset", success=False)
+
+
+def other_protocol(manifest: dict[str, Any], records: list[Any]) -> None:
+    manifest["protocol"]["hash"] = "0" * 64
+
+
+def dev(manifest: dict[str, Any], records: list[Any]) -> None:
+    manifest["plan"]["split"] = "dev"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (drop, "1 of 40 planned trials are missing"),
+        (invalidate, "20 % of its trials are invalid"),
+        (other_protocol, "hash"),
+        (dev, "dev split"),
+    ],
+)
+def test_a_run_that_cannot_count_says_why(tmp_path: Path, change: Any, reason: str) -> None:
+    respoken(tiny(tmp_path), MadeUp("act", 2.0), change)
+    (table,) = board_of(tmp_path)["tables"]
+    (row,) = table["rows"]
+    assert row["status"] == "preliminary"
+    assert any(reason in text for text in row["reasons"]), row["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("progress", 7.0), ("progress", "much"), ("latency", None), ("quality", []), ("start", 3)],
+)
+def test_a_hostile_record_is_left_out_and_the_others_stand(
+    own: Path, field: str, value: object
+) -> None:
+    def change(manifest: dict[str, Any], records: list[Any]) -> None:
+        records[0][field] = value
+
+    respoken(tiny(own), MadeUp("evil", 2.0), change)
+    board = board_of(own)
+    assert [u["run"] for u in board["unreadable"]] == ["x/one"]
+    assert row_of(board["tables"][0], "act")["status"] == "valid"
+
+
+def test_markup_in_a_name_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    name = "</script><img src=x onerror=alert(1)>"
+    respoken(tiny(tmp_path), MadeUp(name, 2.0), lambda m, r: m.update(run="=cmd()"))
+    made = make_leaderboard(tmp_path)
+    assert name not in made.files["index.html"].decode()
+    assert "<img src=x" not in made.files["index.html"].decode()
+    assert "<img" not in made.files["leaderboard.md"].decode().replace("\\<", "")
+
+
+def test_one_checkpoint_evaluated_twice_counts_once(own: Path) -> None:
+    shutil.copytree(run_of(own, "state-act-cpu-seed0"), run_of(own, "state-act-cpu-seed0-again"))
+    (table,) = board_of(own)["tables"]
+    act = row_of(table, "act")
+    assert act["nominal"]["n"] == 20
+    assert any("repeats" in note for note in act["notes"])
+
+
+def test_two_checkpoints_of_one_seed_make_the_row_preliminary(own: Path) -> None:
+    maker, policy = tiny(own), MadeUp("act", 2.0)
+    manifest = maker.manifest(policy, 0)
+    manifest["policy"]["hashes"]["weights"] = "f" * 64
+    write_run(run_of(own, "state-act-other"), manifest, maker.records(policy, 0))
+    (table,) = board_of(own)["tables"]
+    assert any("more than one checkpoint" in r for r in row_of(table, "act")["reasons"])
+
+
+def test_the_csv_has_a_line_for_each_row_and_condition(made: Made) -> None:
+    lines = list(csv.DictReader(io.StringIO(made.files["leaderboard.csv"].decode())))
+    assert len(lines) == 5 * 5
+    act = next(x for x in lines if x["row"] == "act" and x["condition"] == "nominal")
+    assert int(act["n"]) == 120
+    assert act["rank_low"] == "1"
+    assert float(act["success"]) == pytest.approx(int(act["k"]) / 120, abs=1e-6)
+
+
+def test_the_json_has_no_number_longer_than_its_rounding(made: Made) -> None:
+    board = json.loads(made.files["leaderboard.json"])
+    assert rounded(board) == board
+    assert board["schema"] == 1
+
+
+def test_no_place_of_this_machine_is_in_the_files(results: Path, made: Made) -> None:
+    for name, data in made.files.items():
+        assert str(results).encode() not in data, name
+
+
+def test_an_empty_results_folder_says_what_to_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 2
+    assert "armtrials bench" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_a_usage_error(made: Made, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir(mode=0o500)
+    with pytest.raises(UsageError, match="cannot write"):
+        made.write(out)
+
+
+def test_an_out_folder_that_is_a_file_is_a_usage_error(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("taken")
+    with pytest.raises(UsageError, match="cannot write"):
+        made.write(tmp_path / "out")
+
+
+def test_the_command_writes_beside_the_runs(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Leaderboard(results=own).run() == 0
+    assert (own / "leaderboard" / "index.html").is_file()
+    assert "pick_place, state track" in capsys.readouterr().out
+
+
+def test_every_policy_of_the_synthetic_set_is_on_the_page(made: Made) -> None:
+    page = made.files["index.html"].decode()
+    assert all(f">{p.name}<" in page for p in POLICIES)
