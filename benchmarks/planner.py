@@ -17,6 +17,7 @@ from benchmarks.stats.sequential import Stopping, cut_tail
 from envs.errors import UsageError
 
 MOST_TRIALS = 20_000  # beyond this the answer is "too close to tell"
+RANKING_FLOOR = 50  # at 20 trials the intervals of 80 % and 60 % overlap
 
 Floats = NDArray[np.float64]
 

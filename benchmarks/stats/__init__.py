@@ -10,16 +10,20 @@ from benchmarks.stats.gaps import compositional_gap, paired_gap, retention
 from benchmarks.stats.intervals import Interval, cell_interval, clopper_pearson, newcombe, wilson
 from benchmarks.stats.paired import Gap, mcnemar
 from benchmarks.stats.ranking import holm, letters, rank_sets
+from benchmarks.stats.sequential import Decision, SignTest, Stopping
 from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
 from benchmarks.stats.table import FloorCheck, Ranking, against_floors, rank
 
 __all__ = [
     "Comparison",
+    "Decision",
     "FloorCheck",
     "Gap",
     "Interval",
     "Outcomes",
     "Ranking",
+    "SignTest",
+    "Stopping",
     "against_floors",
     "algorithm_interval",
     "cell_interval",

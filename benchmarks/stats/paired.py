@@ -66,10 +66,8 @@ def tango(plus: ArrayLike, minus: ArrayLike, n: ArrayLike, z: ArrayLike) -> tupl
         Lower and upper limits of (plus - minus) / n.
     """
     b, c, n_, z_ = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (plus, minus, n, z)))
-    estimate = (b - c) / n_
-    low = _bisect(b, c, n_, z_, (np.full(b.shape, -1.0), estimate))
-    high = -_bisect(c, b, n_, z_, (np.full(b.shape, -1.0), -estimate))
-    return low, high
+    low, mirrored = _lowest(np.stack([b, c]), np.stack([c, b]), n_, z_)
+    return np.asarray(low), np.asarray(-mirrored)
 
 
 def tango_score(plus: Floats, minus: Floats, n: Floats, delta: Floats) -> Floats:
@@ -81,15 +79,14 @@ def tango_score(plus: Floats, minus: Floats, n: Floats, delta: Floats) -> Floats
     variance = n * (2 * minus_share + delta * (1 - delta))
     top = plus - minus - n * delta
     safe = np.sqrt(np.maximum(variance, 1e-300))
-    return np.where(
-        np.abs(top) < 1e-12, 0.0, np.where(variance > 1e-14, top / safe, np.sign(top) * np.inf)
-    )
+    score = np.where(variance > 1e-14, top / safe, np.copysign(np.inf, top))
+    return np.where(np.abs(top) < 1e-12, 0.0, score)
 
 
-def _bisect(b: Floats, c: Floats, n: Floats, z: Floats, bracket: tuple[Floats, Floats]) -> Floats:
-    """Return the smallest delta that the score test does not reject, by 60 halvings."""
-    low, high = bracket
-    for _ in range(60):
+def _lowest(b: Floats, c: Floats, n: Floats, z: Floats) -> Floats:
+    """Return the smallest delta that the score test does not reject, by halving to 1e-13."""
+    low, high = np.full(b.shape, -1.0), (b - c) / n
+    for _ in range(44):
         middle = (low + high) / 2
         rejected = tango_score(b, c, n, middle) > z
         low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
