@@ -1,0 +1,268 @@
+"""The checkpoint folder: weights, settings, statistics, specification, origin, and a canary.
+
+::
+
+    model.safetensors    the weights; its header holds the hashes of the three files below
+    config.json          algorithm, its settings, how it was trained
+    stats.json           statistics of the training split
+    spec.json            arm, joints, rate, observations: what the policy was made for
+    canary.safetensors   a stored observation with the action it must give
+    provenance.json      where it comes from, and the SHA-256 of every other file
+
+Each file is checked at every load and the canary is replayed before the first action.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from envs.arm import ArmSpec, Array
+from envs.atomic import write_atomic
+from envs.errors import UsageError
+from policies.base import ALGORITHMS, AlgorithmConfig, Policy, PolicySpec
+from policies.configs import canonical, from_json, to_json
+from policies.floors import FLOOR, load_floor
+from policies.normalize import Normalizer, Stats
+from policies.trained import TrainedPolicy
+
+MODEL, CANARY, PROVENANCE = "model.safetensors", "canary.safetensors", "provenance.json"
+FILES = (MODEL, "config.json", "stats.json", "spec.json", CANARY)
+HASHES = {"weights": MODEL, "config": "config.json", "stats": "stats.json", "spec": "spec.json"}
+CANARY_TOLERANCE = 1e-3
+"""Largest difference of an action from the stored one [rad; gripper opening]: well below what a
+motor resolves, well above what another CPU's summation order changes."""
+CANARY_SEEDS = (0, 1)
+
+
+def save_checkpoint(
+    folder: Path,
+    policy: TrainedPolicy,
+    canary: Mapping[str, Array],
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> Path:
+    """Write a checkpoint; each file is replaced atomically, the one with the hashes last.
+
+    Args:
+        folder: where to.
+        policy: what to store.
+        canary: observations for ``policy.act``, as many rows as ``CANARY_SEEDS``.
+        config: ``algorithm``, ``settings`` (of the algorithm) and ``training``.
+        provenance: JSON values; ``hashes`` is added.
+
+    Raises:
+        UsageError: the folder cannot be written or the disk is full.
+    """
+    small = {
+        "config.json": _pretty({**config, "normalization": policy.normalizer.mode}),
+        "stats.json": _pretty(policy.normalizer.stats.to_json()),
+        "spec.json": _pretty(to_json(policy.spec)),
+    }
+    header = {name: _sha256(data) for name, data in small.items()}
+    weights = {k: v.detach().cpu().contiguous() for k, v in policy.algorithm.state_dict().items()}
+    policy.reset([""] * len(CANARY_SEEDS), CANARY_SEEDS)
+    stored = {**canary, "action": policy.act(canary)}
+    files = {
+        MODEL: save_tensors(weights, metadata=header),
+        CANARY: save_arrays({key: np.ascontiguousarray(value) for key, value in stored.items()}),
+        **small,
+    }
+    hashes = {name: _sha256(data) for name, data in files.items()}
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+    write_atomic(folder / PROVENANCE, _pretty({**provenance, "hashes": hashes}))
+    return folder
+
+
+def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
+    """Read a checkpoint, verify every hash and replay its canary.
+
+    Args:
+        folder: the checkpoint folder.
+        name: name of the policy; default: its algorithm's.
+
+    Raises:
+        UsageError: a file is missing, truncated, edited or of another checkpoint, or the policy
+            does not act as it did when it was stored; the message says which and what to do.
+    """
+    folder = Path(folder)
+    files = _read(folder)
+    provenance = _json(files[PROVENANCE], folder / PROVENANCE)
+    _verify(folder, files, provenance)
+    _verify_header(folder, files)
+    config = _json(files["config.json"], folder / "config.json")
+    algorithm_class = ALGORITHMS[str(config["algorithm"])].load()
+    settings: AlgorithmConfig = from_json(
+        algorithm_class.Config, config["settings"], str(folder / "config.json")
+    )
+    spec = _parsed(PolicySpec, files, folder, "spec.json")
+    stats = _parsed(Stats, files, folder, "stats.json")
+    _check_stats(folder, stats, spec)
+    algorithm = algorithm_class(settings, spec)
+    _load_weights(algorithm, files[MODEL], folder)
+    normalizer = Normalizer(stats, str(config["normalization"]))
+    policy = TrainedPolicy(name or str(config["algorithm"]), algorithm, normalizer)
+    policy.provenance = provenance
+    policy.hashes = {what: provenance["hashes"][file] for what, file in HASHES.items()}
+    _replay_canary(policy, load_arrays(files[CANARY]), folder)
+    return policy
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where a policy is to act."""
+
+    arm: ArmSpec
+    task: str
+    track: str
+
+
+def load_policy(source: str | Path, where: Deployment | None = None, threads: int = 1) -> Policy:
+    """Load a policy by checkpoint folder, or a floor by name.
+
+    Args:
+        source: a folder, or ``floor:hold``, ``floor:random``, ``floor:replay:<data folder>``.
+        where: what the policy will act on; it is checked, and floors need it.
+        threads: of torch in this process; a fixed number gives the same bytes everywhere.
+
+    Raises:
+        UsageError: the checkpoint is broken, or was made for another arm, task or track.
+    """
+    torch.set_num_threads(threads)
+    if str(source).startswith(FLOOR):
+        if where is None:
+            raise ValueError(f"{source} must be told the arm, the task and the track")
+        return load_floor(str(source), where.arm, where.task, where.track)
+    policy = load_checkpoint(Path(source))
+    if where is not None:
+        check_compatible(policy.spec, where)
+    return policy
+
+
+def check_compatible(spec: PolicySpec, where: Deployment) -> None:
+    """Refuse, with ``UsageError``, a policy that was made for something else."""
+    pairs = {
+        "arm": (spec.arm, where.arm.name),
+        "joints": (spec.joints, where.arm.joints),
+        "control rate [Hz]": (spec.control_hz, where.arm.control_hz),
+        "task": (spec.task, where.task),
+        "track": (spec.track, where.track),
+    }
+    for what, (made_for, found) in pairs.items():
+        if made_for != found:
+            raise UsageError(
+                f"the policy was trained for {what} {made_for!r}, this is {found!r}: "
+                "train one for it, or choose what it was trained for"
+            )
+
+
+def manifest_entry(policy: Policy) -> dict[str, Any]:
+    """Return what a run's manifest says of a policy: origin, hashes, data, training."""
+    if not isinstance(policy, TrainedPolicy):
+        return {"name": policy.name, "algorithm": policy.name, "floor": True}
+    keys = ("algorithm", "preset", "seed", "data", "training")
+    entry = {key: policy.provenance[key] for key in keys}
+    floor = bool(policy.provenance["blind"])
+    return {**entry, "name": policy.name, "floor": floor, "hashes": dict(policy.hashes)}
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a checkpoint folder; armtrials train makes one")
+    files = {}
+    for name in (*FILES, PROVENANCE):
+        try:
+            files[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"{folder / name} cannot be read ({error.strerror}): the checkpoint is incomplete; "
+                "finish its training or copy the whole folder again"
+            ) from error
+    return files
+
+
+def _verify(folder: Path, files: Mapping[str, bytes], provenance: Mapping[str, Any]) -> None:
+    """Compare every file with its hash in the provenance."""
+    hashes = provenance.get("hashes", {})
+    for name in FILES:
+        if hashes.get(name) != _sha256(files[name]):
+            raise UsageError(
+                f"{folder / name} is not the file this checkpoint was saved with (its SHA-256 "
+                "differs): it was edited, truncated or comes from another checkpoint; copy the "
+                "whole folder again"
+            )
+
+
+def _verify_header(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Compare config, statistics and spec with what the weights were saved beside."""
+    with safe_open(folder / MODEL, "np") as file:
+        header = file.metadata() or {}
+    for name in ("config.json", "stats.json", "spec.json"):
+        if header.get(name) != _sha256(files[name]):
+            raise UsageError(
+                f"{folder / name} does not belong to the weights in {MODEL}: files of two "
+                "checkpoints are mixed; copy the whole folder again"
+            )
+
+
+def _check_stats(folder: Path, stats: Stats, spec: PolicySpec) -> None:
+    widths = {key: spec.observations[key][0] for key in spec.vectors} | {"action": spec.n}
+    for key, width in widths.items():
+        found = len(stats.keys[key].mean) if key in stats.keys else 0
+        if found != width:
+            raise UsageError(
+                f"{folder / 'stats.json'} must hold {width} dimensions of {key}, got {found}: "
+                "statistics of another data set"
+            )
+
+
+def _load_weights(algorithm: torch.nn.Module, data: bytes, folder: Path) -> None:
+    try:
+        algorithm.load_state_dict(load_tensors(data))
+    except (SafetensorError, RuntimeError) as error:
+        raise UsageError(f"{folder / MODEL} does not fit its config.json: {error}") from error
+
+
+def _replay_canary(policy: TrainedPolicy, stored: dict[str, Array], folder: Path) -> None:
+    expected = stored.pop("action")
+    policy.reset([""] * len(CANARY_SEEDS), CANARY_SEEDS)
+    difference = np.abs(policy.act(stored) - expected).max()
+    if not difference <= CANARY_TOLERANCE:
+        raise UsageError(
+            f"{folder}: the policy does not act as when it was saved: its action differs by "
+            f"{difference:.2g} (allowed {CANARY_TOLERANCE:g}); check the version of torch"
+        )
+
+
+def _parsed(kind: type[Any], files: Mapping[str, bytes], folder: Path, name: str) -> Any:  # noqa: ANN401
+    return from_json(kind, _json(files[name], folder / name), str(folder / name))
+
+
+def _json(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        parsed = json.loads(data)
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise UsageError(f"{path} must hold a JSON object")
+    return parsed
+
+
+def _pretty(data: Mapping[str, Any]) -> bytes:
+    canonical(data)  # refuses NaN and what is not JSON
+    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,80 @@
+"""A trained network as a policy: the one place where observations are scaled for deployment."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.arm import Array
+from policies.base import Algorithm, PolicySpec
+from policies.normalize import Normalizer
+
+
+class TrainedPolicy:
+    """An algorithm's network with the statistics it was trained under. Inference is fp32.
+
+    Attributes:
+        name: name of the algorithm, or what the checkpoint was called.
+        spec: what the policy was made for.
+        algorithm: the network, in evaluation mode.
+        normalizer: scaling by the training split.
+        provenance: what the checkpoint says of its making; empty while training.
+        hashes: SHA-256 of weights, config, stats and spec; empty while training.
+    """
+
+    def __init__(self, name: str, algorithm: Algorithm, normalizer: Normalizer) -> None:
+        """Wrap a network; it is put in evaluation mode."""
+        self.name = name
+        self.spec: PolicySpec = algorithm.spec
+        self.algorithm = algorithm.eval()
+        self.normalizer = normalizer
+        self.provenance: Mapping[str, Any] = {}
+        self.hashes: Mapping[str, str] = {}
+        self._generators: list[np.random.Generator] = []
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin new trials, one a seed; a row's noise follows from its seed alone."""
+        self._generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def act(self, obs: Mapping[str, Array]) -> Array:
+        """Return chunks of actions (batch, chunk, n) float32, in physical units.
+
+        Args:
+            obs: the keys of ``spec.observations``, each (batch, n_obs, ...).
+
+        Raises:
+            ValueError: a shape that is not the spec's, or a batch that is not the reset's.
+        """
+        rows = self._check(obs)
+        inputs = {
+            key: torch.from_numpy(self._scaled(key, obs[key])) for key in self.spec.observations
+        }
+        with torch.inference_mode():
+            chunk = self.algorithm.predict(inputs, self._noise(rows))
+        return self.normalizer.denormalize("action", chunk.float().numpy())
+
+    def _check(self, obs: Mapping[str, Array]) -> int:
+        """Return the number of rows, all shapes checked."""
+        rows = len(self._generators)
+        for key, shape in self.spec.observations.items():
+            expected = (rows, self.spec.n_obs, *shape)
+            if key not in obs or obs[key].shape != expected:
+                found = obs[key].shape if key in obs else "nothing"
+                raise ValueError(f"observation {key} must have shape {expected}, got {found}")
+        return rows
+
+    def _scaled(self, key: str, values: Array) -> Array:
+        if key.startswith("images/"):
+            return np.ascontiguousarray(values)
+        return np.ascontiguousarray(self.normalizer.normalize(key, values))
+
+    def _noise(self, rows: int) -> Tensor | None:
+        shape = self.algorithm.noise_shape
+        if shape is None:
+            return None
+        noise = np.empty((rows, *shape), np.float32)
+        for row, generator in zip(noise, self._generators, strict=True):
+            generator.standard_normal(out=row)
+        return torch.from_numpy(noise)
