@@ -1,0 +1,315 @@
+"""The only training loop: data, schedule, validation, log, resume, checkpoint."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.arm import Array
+from envs.errors import UsageError
+from policies import train_state
+from policies.base import ALGORITHMS, Algorithm, AlgorithmConfig, PolicySpec, Preset
+from policies.checkpoint import CANARY_SEEDS, PROVENANCE, load_checkpoint, save_checkpoint
+from policies.configs import to_json
+from policies.dataset import EpisodeSet, Reading, Sampler
+from policies.normalize import Normalizer
+from policies.optim import Ema, learning_rate, make_optimizer
+from policies.torch_build import torch_build
+from policies.train_config import TrainConfig
+from policies.train_log import TrainLog, overfits
+from policies.train_session import Clock, device_name, device_of, stop_requests, versions
+from policies.train_state import TrainState
+from policies.trained import TrainedPolicy
+from policies.vision import augment
+
+LOG = logging.getLogger(__name__)
+
+LINES, VALIDATIONS = 200, 20
+"""Log lines and validations a run."""
+VALIDATION_WINDOWS = 256
+LAST_GOOD = "last_good"
+
+
+def train(
+    config: TrainConfig,
+    advance: Callable[[int], None] = lambda n: None,
+    say: Callable[[str], None] = LOG.info,
+) -> Path:
+    """Train a policy and return its checkpoint folder.
+
+    The same config gives the same weights, bit for bit, on the same machine and versions, also
+    if it was interrupted in between. A finished run is left as it is.
+
+    Args:
+        config: what to train.
+        advance: told how many steps were done.
+        say: told, in a sentence, what the user should know.
+
+    Raises:
+        UsageError: unknown names, unusable data, another run in ``out``, a loss that is not finite.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state was saved.
+    """
+    plan = config.resolve()
+    reading = Reading(config.track, config.blind, config.image_size, config.validation)
+    data = EpisodeSet.load(config.data, reading)
+    torch.set_num_threads(config.threads)
+    with torch.random.fork_rng():
+        trainer = Trainer(config, plan, data, say)
+        if trainer.finished():
+            say(f"{config.out}: trained already")
+            advance(plan.training.steps)
+            return config.out
+        return trainer.run(advance)
+
+
+class Trainer:
+    """One training run."""
+
+    def __init__(
+        self, config: TrainConfig, plan: Preset, data: EpisodeSet, say: Callable[[str], None]
+    ) -> None:
+        """Build network, optimiser and samplers from the config's seed."""
+        self.config, self.plan, self.data, self.say = config, plan, data, say
+        self.device = device_of(config.device)
+        self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
+        self.normalizer = Normalizer(data.stats(), plan.training.normalization)
+        torch.manual_seed(config.seed)
+        spec = spec_of(data, plan.config)
+        algorithm = ALGORITHMS[config.algo].load()(plan.config, spec).to(self.device)
+        self.algorithm: Algorithm = algorithm
+        self.state = TrainState(
+            make_optimizer(algorithm, plan.training),
+            Ema(algorithm, plan.training),
+            np.random.default_rng((config.seed, 1)),
+            torch.Generator().manual_seed(config.seed),
+        )
+        self.sampler = Sampler(data, data.train, spec.n_obs, spec.chunk)
+        self.held = Sampler(data, data.validation, spec.n_obs, spec.chunk)
+        self.identity = self._identity()
+
+    def finished(self) -> bool:
+        """Prepare to start or to continue; tell whether the run is finished already.
+
+        Raises:
+            UsageError: the folder holds another run.
+        """
+        out = self.config.out
+        if not self.config.resume:
+            train_state.discard(out)
+            (out / PROVENANCE).unlink(missing_ok=True)
+            return False
+        if (out / PROVENANCE).exists():
+            self._check_identity(load_checkpoint(out).provenance.get("identity", {}))
+            return True
+        stored = train_state.identity_of(out)
+        if stored is not None:
+            self._check_identity(stored)
+            self.state.restore(out)
+            self.say(f"{out}: continues at step {self.state.step}")
+        return False
+
+    def run(self, advance: Callable[[int], None]) -> Path:
+        """Train to the end and write the checkpoint."""
+        state, steps = self.state, self.plan.training.steps
+        clock = Clock(state.seconds)
+        advance(state.step)
+        with TrainLog(self.config.out, state.step) as log, stop_requests() as stopped:
+            while state.step < steps:
+                self._step(log, clock)
+                advance(1)
+                if clock.save_is_due() or stopped():
+                    state.seconds = clock.seconds()
+                    with clock.saving():
+                        state.save(self.config.out, self.identity)
+                if stopped():
+                    raise KeyboardInterrupt
+        state.seconds = clock.seconds()
+        self._export(self.config.out)
+        train_state.discard(self.config.out)
+        return self.config.out
+
+    def _step(self, log: TrainLog, clock: Clock) -> None:
+        """Do one optimiser step, and what is due after it: validation, log."""
+        state, training = self.state, self.plan.training
+        rate = learning_rate(training, state.step)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        self.algorithm.train()
+        batch = self._tensors(self.sampler.batch(state.rng, training.batch), learn=True)
+        with self._autocast():
+            loss, extra = self.algorithm.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        limit = training.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self.algorithm.parameters(), limit))
+        value = float(loss.detach())
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            self._diverged(value)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.ema.update(state.step)
+        state.step += 1
+        state.loss = (state.loss[0] + value, state.loss[1] + 1)
+        if state.step % max(1, training.steps // LINES) == 0 or state.step == training.steps:
+            self._log(log, {"lr": rate, "grad_norm": norm, **extra}, clock)
+
+    def _log(self, log: TrainLog, values: dict[str, float], clock: Clock) -> None:
+        """Write a line, with a validation loss where one is due."""
+        state, steps = self.state, self.plan.training.steps
+        mean = state.loss[0] / state.loss[1]
+        state.loss = (0.0, 0)
+        line: dict[str, float | str] = {"loss": mean, "seconds": clock.seconds()[0], **values}
+        every = max(1, steps // LINES) * (LINES // VALIDATIONS)
+        if len(self.held) and (state.step % every == 0 or state.step == steps):
+            warned = any(overfits(state.history[: i + 1]) for i in range(len(state.history)))
+            line["val_loss"] = self.validate()
+            state.history += ((mean, float(line["val_loss"])),)
+            if overfits(state.history) and not warned:
+                line["event"] = "overfitting"
+                self.say(
+                    f"over-fitting: at step {state.step} the validation loss rises "
+                    f"({line['val_loss']:.3g}) while the training loss falls ({mean:.3g}); "
+                    "more demonstrations or fewer steps would help"
+                )
+        log.write(state.step, line)
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Return the loss over fixed windows of the held-out episodes, with fixed noise."""
+        model = self.state.ema.model.eval()
+        count = min(VALIDATION_WINDOWS, len(self.held))
+        chosen = np.random.default_rng(0).choice(len(self.held), count, replace=False)
+        total = 0.0
+        with torch.random.fork_rng(), self._autocast():
+            torch.manual_seed(0)
+            for part in np.array_split(chosen, -(-count // self.plan.training.batch)):
+                loss, _ = model.loss(self._tensors(self.held.windows(part), learn=False))
+                total += float(loss) * len(part)
+        return total / count
+
+    def _tensors(self, batch: Mapping[str, Array], learn: bool) -> dict[str, Tensor]:
+        """Scale a batch, augment its images if ``learn``, and move it to the device."""
+        out = {}
+        for key, values in batch.items():
+            if key == "pad":
+                tensor = torch.from_numpy(values)
+            elif not key.startswith("images/"):
+                tensor = torch.from_numpy(self.normalizer.normalize(key, values))
+            else:
+                tensor = torch.from_numpy(values)
+                if learn and self.plan.training.augment is not None:
+                    tensor = augment(tensor, self.plan.training.augment, self.state.augment)
+            out[key] = tensor.to(self.device)
+        return out
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def _diverged(self, value: float) -> None:
+        """Stop at a loss or gradient that is not finite; keep the last good state as a policy."""
+        step, out = self.state.step, self.config.out
+        kept = "nothing was saved yet"
+        if (out / train_state.FILE).exists():
+            self.state.restore(out)
+            self._export(out / LAST_GOOD)
+            kept = f"the checkpoint of step {self.state.step} is kept in {out / LAST_GOOD}"
+        raise UsageError(
+            f"training stopped: loss or gradient is not finite at step {step} (loss {value}); "
+            f"{kept}; try a lower --lr"
+        )
+
+    def _export(self, folder: Path) -> None:
+        """Write the policy as a checkpoint folder."""
+        algorithm = self.state.ema.model.to("cpu")
+        policy = TrainedPolicy(self.config.algo, algorithm, self.normalizer)
+        held = self.held if len(self.held) else self.sampler
+        rows = np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int)
+        windows = held.windows(rows)
+        canary = {key: windows[key] for key in policy.spec.observations}
+        config = {
+            "algorithm": self.config.algo,
+            "settings": to_json(self.plan.config),
+            "training": to_json(self.plan.training),
+        }
+        save_checkpoint(folder, policy, canary, config, self._provenance())
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what decides the weights: two runs with the same are the same run."""
+        return {
+            "algo": self.config.algo,
+            "settings": to_json(self.plan.config),
+            "training": to_json(self.plan.training),
+            "seed": self.config.seed,
+            "track": self.config.track,
+            "blind": self.config.blind,
+            "data": self.data.fingerprint,
+            "validation": list(self.data.validation),
+            "shapes": {key: list(shape) for key, shape in self.data.shapes.items()},
+        }
+
+    def _check_identity(self, stored: Mapping[str, Any]) -> None:
+        for what, mine in self.identity.items():
+            if stored.get(what) != mine:
+                raise UsageError(
+                    f"{self.config.out} holds a run with another {what}: "
+                    f"{_differences(stored.get(what), mine)}; "
+                    "choose another --out, or --no-resume to start over"
+                )
+
+    def _provenance(self) -> dict[str, Any]:
+        config, data, state = self.config, self.data, self.state
+        return {
+            "schema": 1,
+            "algorithm": config.algo,
+            "preset": config.preset,
+            "seed": config.seed,
+            "track": config.track,
+            "blind": config.blind,
+            "data": {
+                "fingerprint": data.fingerprint,
+                "episodes": len(data),
+                "train": [data.names[i] for i in data.train],
+                "validation": [data.names[i] for i in data.validation],
+                "excluded": dict(data.excluded),
+            },
+            "training": {
+                "steps": state.step,
+                "wall_s": round(state.seconds[0], 2),
+                "cpu_s": round(state.seconds[1], 2),
+                "parameters": sum(p.numel() for p in self.algorithm.parameters()),
+                "device": device_name(self.device),
+                "precision": "bf16" if self.bf16 else "fp32",
+                "threads": config.threads,
+                "loss": list(state.history[-1]) if state.history else [],
+            },
+            "versions": versions(),
+            "identity": self.identity,
+        }
+
+
+def spec_of(data: EpisodeSet, config: AlgorithmConfig) -> PolicySpec:
+    """Return the spec of a policy trained on ``data`` with ``config``."""
+    n = data.actions.shape[1]
+    return PolicySpec(
+        arm=data.meta.robot,
+        joints=data.meta.joints or tuple(f"joint_{i}" for i in range(n)),
+        control_hz=data.meta.control_hz,
+        task=data.meta.task,
+        track=data.track,
+        observations=data.shapes,
+        n_obs=config.n_obs,
+        chunk=config.chunk,
+        execute=config.execute,
+    )
+
+
+def _differences(stored: Any, mine: Any) -> str:  # noqa: ANN401
+    """Say how two JSON values differ."""
+    if not (isinstance(stored, dict) and isinstance(mine, dict)):
+        return f"{stored!r} there, {mine!r} asked for"
+    keys = [key for key in mine if stored.get(key) != mine[key]]
+    return ", ".join(f"{key} {stored.get(key)!r} there, {mine[key]!r} asked for" for key in keys)

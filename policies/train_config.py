@@ -1,0 +1,65 @@
+"""What to train: the settings of one training run."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from envs.errors import UsageError
+from policies.base import Preset, preset
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what, and where to put it.
+
+    Attributes:
+        algo: registered algorithm.
+        data: folder of demonstrations.
+        out: checkpoint folder.
+        track: ``"state"`` or ``"pixels"``.
+        preset: named settings of the algorithm.
+        seed: of weights, windows and noise; the split of the data is the same for all seeds.
+        steps: gradient steps; ``None``: the preset's, as are ``batch``, ``lr``, ``normalization``.
+        batch: windows a step.
+        lr: peak learning rate.
+        normalization: ``"minmax"`` or ``"meanstd"``.
+        validation: share of the episodes held out.
+        image_size: (height, width) of the images the policy sees; ``None``: as recorded.
+        blind: leave out what shows the scene: a floor.
+        threads: of torch; one lets several trainings run side by side.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        resume: continue an interrupted run; ``False`` starts over.
+    """
+
+    algo: str
+    data: Path
+    out: Path
+    track: str = "state"
+    preset: str = "cpu"
+    seed: int = 0
+    steps: int | None = None
+    batch: int | None = None
+    lr: float | None = None
+    normalization: str | None = None
+    validation: float = 0.12
+    image_size: tuple[int, int] | None = None
+    blind: bool = False
+    threads: int = 1
+    device: str = "auto"
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, naming the choices."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
+        if self.threads < 1:
+            raise UsageError(f"threads must be at least 1, got {self.threads}")
+        if self.seed < 0:
+            raise UsageError(f"seed must not be negative, got {self.seed}")
+
+    def resolve(self) -> Preset:
+        """Return the preset with what is overridden."""
+        chosen = preset(self.algo, self.track, self.preset)
+        names = ("steps", "batch", "lr", "normalization")
+        changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
+        return Preset(chosen.config, dataclasses.replace(chosen.training, **changes))
