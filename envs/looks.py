@@ -20,8 +20,8 @@ def set_looks(spec: mujoco.MjSpec) -> None:
     with and without shadows agree.
     """
     visual = spec.visual
-    visual.headlight.ambient = [0.32] * 3
-    visual.headlight.diffuse = [0.20] * 3
+    visual.headlight.ambient = [0.34] * 3
+    visual.headlight.diffuse = [0.17] * 3
     visual.headlight.specular = [0.05] * 3
     # Coarse tessellation is enough under directional light, and twice as fast in software.
     visual.quality.numslices, visual.quality.numstacks, visual.quality.numquads = 20, 8, 1
@@ -34,7 +34,7 @@ def set_looks(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         pos=[0.9, -0.8, 1.9],
         dir=[-0.35, 0.45, -1.0],
-        diffuse=[0.55] * 3,
+        diffuse=[0.60] * 3,
         specular=[0.12] * 3,
         castshadow=True,
     )

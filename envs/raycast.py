@@ -90,12 +90,15 @@ class RayCaster:
     ) -> Array:
         """Return linear colours (n, 3) float32 in 0..1 of one pass."""
         hits = self._cast(model, data, camera, sample)
-        light = self._light(model, data, camera, sample, hits)
-        light *= self._surface(model, data, hits, float(model.cam_fovy[camera]))
+        colour = self._light(model, data, camera, sample, hits)
+        colour *= _surface(model, hits)
+        if not self._shadows:  # OpenGL clamps before texturing; with shadows each light apart
+            np.minimum(colour, 1.0, out=colour)
+        self._paint(model, data, hits, float(model.cam_fovy[camera]), colour)
         missed = np.flatnonzero(hits.geom < 0)
         if missed.size:
-            light[missed] = self._sky.colour(hits.ray[missed])
-        return np.minimum(light, 1.0, out=light)
+            colour[missed] = self._sky.colour(hits.ray[missed])
+        return np.minimum(colour, 1.0, out=colour)
 
     def _cast(
         self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, sample: Sample
@@ -167,43 +170,33 @@ class RayCaster:
         reached: Array = (self._distance > far - _NEAR_SURFACE) | (self._geom < 0)
         return reached
 
-    def _surface(
-        self, model: mujoco.MjModel, data: mujoco.MjData, hits: _Hits, fovy: float
-    ) -> Array:
-        """Return the colour (n, 3) float32 of the surface at each point."""
-        rgb = model.geom_rgba[:, :3].copy()
-        material = model.geom_matid
-        plain = (model.geom_rgba == _UNSET).all(axis=1) & (material >= 0)
-        rgb[plain] = model.mat_rgba[material[plain], :3]
-        colour: Array = rgb.take(hits.geom, axis=0, mode="wrap").astype(np.float32)
-        pixel = 2.0 * np.tan(np.radians(fovy) / 2) / self._size[1]
-        for geom in np.flatnonzero(material >= 0):
-            texture = int(model.mat_texid[material[geom], _RGB])
-            if texture >= 0:
-                self._paint(model, data, hits, (int(geom), texture, pixel), colour)
-        return colour
-
     def _paint(
-        self,
-        model: mujoco.MjModel,
-        data: mujoco.MjData,
-        hits: _Hits,
-        what: tuple[int, int, float],
-        colour: Array,
+        self, model: mujoco.MjModel, data: mujoco.MjData, hits: _Hits, fovy: float, colour: Array
     ) -> None:
-        """Multiply ``colour`` by a texture where the rays hit its geom."""
-        geom, texture, pixel = what
-        rows = np.flatnonzero(hits.geom == geom)
-        if not rows.size:
-            return
-        image = self._textures[texture]
-        to_uv, origin_uv = _texture_frame(model, data, hits.origin, geom)
-        distance = hits.distance.take(rows).astype(np.float32)
-        uv = hits.ray.take(rows, axis=0).astype(np.float32) @ to_uv
-        uv *= distance[:, None]
-        uv += origin_uv
-        distance *= pixel * image.shape[1] * np.linalg.norm(to_uv[:, 0])  # now in texels
-        colour[rows] *= image.look_up(uv, distance)
+        """Multiply ``colour`` (n, 3) by the textures of the geoms that have one."""
+        pixel = 2.0 * np.tan(np.radians(fovy) / 2) / self._size[1]
+        for geom in np.flatnonzero(model.geom_matid >= 0):
+            texture = int(model.mat_texid[model.geom_matid[geom], _RGB])
+            rows = np.flatnonzero(hits.geom == geom)
+            if texture < 0 or not rows.size:
+                continue
+            image = self._textures[texture]
+            to_uv, origin_uv = _texture_frame(model, data, hits.origin, int(geom))
+            distance = hits.distance.take(rows).astype(np.float32)
+            uv = hits.ray.take(rows, axis=0).astype(np.float32) @ to_uv
+            uv *= distance[:, None]
+            uv += origin_uv
+            distance *= pixel * image.shape[1] * np.linalg.norm(to_uv[:, 0])  # now in texels
+            colour[rows] *= image.look_up(uv, distance)
+
+
+def _surface(model: mujoco.MjModel, hits: _Hits) -> Array:
+    """Return the colour (n, 3) float32 of the surface at each point, without texture."""
+    rgb = model.geom_rgba[:, :3].copy()
+    plain = (model.geom_rgba == _UNSET).all(axis=1) & (model.geom_matid >= 0)
+    rgb[plain] = model.mat_rgba[model.geom_matid[plain], :3]
+    colour: Array = rgb.take(hits.geom, axis=0, mode="wrap")
+    return colour
 
 
 def _texture_frame(
