@@ -76,8 +76,16 @@ class Collection:
         return np.random.default_rng(np.random.SeedSequence([*words, self.seed, index]))
 
     def definition(self) -> dict[str, Any]:
-        """Return as JSON all that the bytes of the episodes depend on."""
+        """Return as JSON all that the bytes of the episodes depend on.
+
+        Raises:
+            UsageError: the scene has no such camera.
+        """
         made = world(TASKS[self.task], self.robot, self.distractors)
+        known = [made.model.camera(i).name for i in range(made.model.ncam)]
+        for camera in self.cameras:
+            if camera.name not in known:
+                raise UsageError(f"unknown camera {camera.name!r}; known: {', '.join(known)}")
         return {
             **asdict(self),
             "variations": [list(v) for v in self.variations],

@@ -191,6 +191,11 @@ def test_unknown_settings_list_the_known_ones(settings: dict[str, object], match
         Collection(**{"task": "pick_place", **settings})  # type: ignore[arg-type]
 
 
+def test_an_unknown_camera_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown camera 'ceiling'; known: .*overhead"):
+        collect(Collection("pick_place", cameras=(CameraSpec("ceiling"),)), 1, tmp_path)
+
+
 def test_no_episodes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="episodes must be at least 1"):
         collect(CLEAN, 0, tmp_path)

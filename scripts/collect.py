@@ -1,0 +1,116 @@
+"""Record demonstrations of a task with the scripted expert."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envs.collection import Collection
+
+EXAMPLES = """
+armtrials collect --task pick_place --episodes 50 --out data/pick_place
+armtrials collect --episodes 100 --pixels --out data/pick_place_pixels
+armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/varied
+"""
+
+ALL = "all"
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Record demonstrations into a folder of ALOHA HDF5 files.
+
+    Run it again to continue after an interruption, or with more --episodes to add some. The bytes
+    depend on the settings and the seed alone, not on the number of workers.
+    """
+
+    out: Path
+    """Folder of the demonstrations; made if missing."""
+    task: str = "pick_place"
+    """Task to demonstrate."""
+    episodes: int = 50
+    """Number of successful demonstrations; failed attempts are kept aside in failed/."""
+    pixels: bool = False
+    """Record what the cameras see, too."""
+    image_size: int = 84
+    """Width and height of the pictures [px]."""
+    cameras: tuple[str, ...] = ("overhead", "wrist")
+    """Cameras that are recorded with --pixels."""
+    operator: str = "clean"
+    """Style of the expert: clean, noisy, slow or fast."""
+    robot: str = "viperx"
+    """Robot to demonstrate with."""
+    randomise: tuple[str, ...] = (NONE,)
+    """What varies from episode to episode, each as variation/level, such as lighting/L2; "all"
+    varies everything at L1."""
+    seed: int = 0
+    """Another seed gives other demonstrations."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes at a time (default: one a core)."""
+
+    def run(self) -> int:
+        """Collect and say what came of it; return 0."""
+        from rich.console import Console
+
+        from envs.collect import collect
+        from scripts.progress import progress
+
+        with progress(f"collect {self.task}", self.episodes) as advance:
+            report = collect(self.collection(), self.episodes, self.out, self.workers, advance)
+        kept = f", {report.kept} were there already" if report.kept else ""
+        noun = "demonstration" if report.episodes == 1 else "demonstrations"
+        text = f"{self.out}: {report.episodes} {noun}{kept}"
+        if report.failed:
+            text += f"; {len(report.failed)} of {report.attempts} attempts failed, see failed/"
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"{text}.\nLook at them: armtrials inspect {self.out}", markup=False)
+        return 0
+
+    def collection(self) -> "Collection":
+        """Return the settings as the library takes them.
+
+        Raises:
+            UsageError: an unknown name, or a malformed variation.
+        """
+        from envs.arm import CameraSpec
+        from envs.collection import Collection
+        from envs.errors import UsageError
+
+        size = self.image_size
+        if not 8 <= size <= 1024:
+            raise UsageError(f"--image-size must be 8..1024 px, got {size}")
+        cameras = tuple(CameraSpec(name, size, size) for name in self.cameras if self.pixels)
+        return Collection(
+            task=self.task,
+            robot=self.robot,
+            operator=self.operator,
+            variations=parse_variations(self.randomise),
+            seed=self.seed,
+            cameras=cameras,
+        )
+
+
+def parse_variations(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the (variation, level) pairs that the words of --randomise name.
+
+    Raises:
+        UsageError: a word that is not variation/level.
+    """
+    from envs.errors import UsageError
+    from envs.variation import LEVELS, VARIATIONS
+
+    pairs: list[tuple[str, str]] = []
+    for word in words:
+        name, _, level = word.partition("/")
+        if word == ALL:
+            pairs += [(known, LEVELS[0]) for known in VARIATIONS]
+        elif word != NONE and level not in LEVELS:
+            known = ", ".join(VARIATIONS)
+            raise UsageError(
+                f"--randomise must be none, all, or variation/L1..L3, got {word!r}; known: {known}"
+            )
+        elif word != NONE:
+            pairs.append((name, level))
+    return tuple(pairs)

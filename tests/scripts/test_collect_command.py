@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from envs.collection import read_info
+from scripts.main import main
+
+
+def test_collect_makes_a_folder_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "data"
+    words = ["collect", "--episodes", "1", "--workers", "1", "--out", str(out)]
+    assert main([*words, "--randomise", "object_pose/L1"]) == 0
+    assert "data: 1 demonstration." in capsys.readouterr().out
+    info = read_info(out)
+    assert info is not None
+    assert info.definition["variations"] == [["object_pose", "L1"]]
+    assert main([*words, "--randomise", "none"]) == 2
+    assert "was collected with other settings: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--task", "juggle"], "unknown task 'juggle'; known: pick_place"),
+        (["--operator", "drunk"], "unknown operator 'drunk'; known: clean"),
+        (["--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["--randomise", "lighting"], "--randomise must be none, all, or variation/L1..L3"),
+        (["--randomise", "gravity/L1"], "unknown variation 'gravity'; known:"),
+        (["--pixels", "--image-size", "0"], "--image-size must be 8..1024 px, got 0"),
+        (["--pixels", "--cameras", "ceiling"], "unknown camera 'ceiling'; known:"),
+        (["--workers", "0"], "workers must be at least 1, got 0"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["collect", "--out", str(tmp_path), *options]) == 2
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith(f"armtrials: error: {message}")
