@@ -8,7 +8,6 @@ own before using it here.
 import atexit
 import ctypes
 import ctypes.util
-import functools
 import importlib
 import logging
 import os
@@ -183,13 +182,24 @@ def make_context(backend: str) -> Context:
     return context
 
 
-@functools.lru_cache(maxsize=1)
-def _context_of(process: int, backend: str) -> Context:
-    context = make_context(backend)
-    atexit.register(context.free)
-    return context
+_contexts: dict[str, tuple[int, Context]] = {}
+"""This process's context by backend, with the process that made it."""
 
 
 def shared_context(backend: str) -> Context:
-    """Return this process's only context (a forked child makes its own); creating costs .1-.5 s."""
-    return _context_of(os.getpid(), backend)
+    """Return this process's only context, current; the first call takes .1-.5 s.
+
+    Raises:
+        UsageError: in a child forked after OpenGL was used, where drivers hang.
+    """
+    if backend not in _contexts:
+        _contexts[backend] = (os.getpid(), make_context(backend))
+        atexit.register(_contexts[backend][1].free)
+    process, context = _contexts[backend]
+    if process != os.getpid():
+        raise UsageError(
+            "OpenGL must not be used in a process forked after its parent used it: "
+            "start processes with 'spawn', or choose the backend 'ray'"
+        )
+    context.make_current()
+    return context

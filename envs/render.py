@@ -143,8 +143,8 @@ class _OpenGL:
         shadows: bool,
         backend: str,
     ) -> None:
-        self._gl = gl.shared_context(backend)
-        self._gl.make_current()
+        self._backend = backend
+        context = gl.shared_context(backend)
         self._context = _make_buffers(model, size, shadows)
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + _SPARE_GEOMS)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
@@ -157,10 +157,10 @@ class _OpenGL:
         self._pixels = np.empty((size[1], size[0], 3), np.uint8)
         self._passes = passes
         # Buffers must go before the context, also when the process ends.
-        self._release = weakref.finalize(self, _free, self._gl, self._context)
+        self._release = weakref.finalize(self, _free, context, self._context)
 
     def draw(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Array:
-        self._gl.make_current()
+        gl.shared_context(self._backend)
         # Another size's renderer in the same context may have bound its own buffer.
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._camera.fixedcamid = camera
@@ -202,7 +202,7 @@ class _OpenGL:
         return image
 
     def upload_texture(self, model: mujoco.MjModel, texture: int) -> None:
-        self._gl.make_current()
+        gl.shared_context(self._backend)
         mujoco.mjr_uploadTexture(model, self._context, texture)
 
     def close(self) -> None:

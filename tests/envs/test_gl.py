@@ -115,3 +115,16 @@ def test_a_probe_that_hangs_or_dies_is_a_reason_not_a_crash(
     died = subprocess.CompletedProcess([], -6, "", "terminate called\nAborted\n")
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: died)
     assert gl._try_in_subprocess("egl") == "Aborted"
+
+
+@pytest.mark.gl
+def test_a_fork_after_opengl_was_used_is_refused_instead_of_hanging(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = next((name for name in gl.BACKENDS[:3] if gl.probe(name) is None), None)
+    if found is None:
+        pytest.skip(f"no OpenGL works here: {gl.probe('egl')}")
+    gl.shared_context(found)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(UsageError, match="start processes with 'spawn'"):
+        gl.shared_context(found)
