@@ -27,7 +27,7 @@ class PolicySpec:
         control_hz: actions a second [Hz].
         task: name of the task it was trained on.
         track: ``"state"`` or ``"pixels"``.
-        observations: the keys the policy reads, in order, with the shape of one observation
+        observations: the keys the policy reads, kept sorted, with the shape of one observation
             as the policy reads it; images (h, w, 3) are resized to this.
         n_obs: observation steps the policy sees, the present one last.
         chunk: actions predicted at once.
@@ -45,7 +45,8 @@ class PolicySpec:
     execute: int
 
     def __post_init__(self) -> None:
-        """Refuse a track that is not known and numbers that cannot be."""
+        """Sort the observations; refuse a track that is not known and numbers that cannot be."""
+        object.__setattr__(self, "observations", dict(sorted(self.observations.items())))
         if self.track not in TRACKS:
             raise UsageError(f"unknown track {self.track!r}; known: {', '.join(TRACKS)}")
         if self.n_obs < 1:

@@ -206,7 +206,7 @@ def _usable(folder: Path) -> tuple[dict[Path, EpisodeHeader], dict[str, str]]:
         raise UsageError(
             f"{folder} is not a folder of demonstrations; see armtrials collect"
         )
-    paths = sorted(folder.glob("*.hdf5"))
+    paths = sorted(folder.glob("*.hdf5"), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise UsageError(f"{folder} holds no episode (*.hdf5); armtrials collect makes them")
     headers = {path: inspect_file(path) for path in paths}
