@@ -1,0 +1,103 @@
+"""Run the main job: demonstrations, training, evaluation, leaderboard."""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from envs.errors import UsageError
+from scripts.chain import Chain, Stage, Track
+from scripts.presets import PRESETS
+from scripts.progress import duration
+
+EXAMPLES = """
+armtrials bench
+armtrials bench --preset cpu --out runs/cpu --results results
+armtrials bench --preset cpu --track pixels --out runs/cpu --results results
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Demonstrations, training, evaluation and the leaderboard, one after the other.
+
+    Every stage keeps what it completed: after Ctrl-C the same command continues.
+    """
+
+    preset: str = "quick"
+    """How much: quick (minutes), cpu (hours), paper (the reference settings, days)."""
+    out: Path = Path("bench")
+    """Folder for demonstrations and checkpoints."""
+    results: Path | None = None
+    """Folder for the records and the leaderboard (default: the same)."""
+    track: Track = "state"
+    """What the policies see: joint and object states, or pictures."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes at a time (default: one a core)."""
+
+    def run(self) -> int:
+        """Run the stages that are not complete; return 0."""
+        preset = PRESETS[self.preset]
+        if self.workers < 1:
+            raise UsageError(f"workers must be at least 1, got {self.workers}")
+        results = self.results or self.out
+        stages = Chain(preset, self.out, results, self.track, self.workers).stages()
+        console = Console(highlight=False, soft_wrap=True)
+        _plan(stages, console)
+        started = time.monotonic()
+        for number, stage in enumerate(stages, 1):
+            console.rule(f"{number}/{len(stages)} {stage.title}", align="left")
+            _run(stage, console)
+        console.rule(f"done in {duration(time.monotonic() - started)}", align="left")
+        _summary(results / "leaderboard", console)
+        return 0
+
+
+def _plan(stages: Sequence[Stage], console: Console) -> None:
+    """Print what is to do, what is there already, and how long it may take."""
+    table = Table("", "stage", "minutes on two cores", box=None, pad_edge=False)
+    left = 0.0
+    for number, stage in enumerate(stages, 1):
+        complete = stage.complete()
+        left += 0 if complete else stage.minutes
+        table.add_row(str(number), stage.title, "complete" if complete else f"{stage.minutes:g}")
+    console.print(table)
+    console.print(f"about {duration(60 * left)} in all; Ctrl-C is safe, run again to continue")
+
+
+def _run(stage: Stage, console: Console) -> None:
+    if stage.complete():
+        console.print("complete already")
+        return
+    started = time.monotonic()
+    stage.work()
+    console.print(f"took {duration(time.monotonic() - started)}")
+
+
+def _summary(leaderboard: Path, console: Console) -> None:
+    """Print the rows of the leaderboard and where its page is."""
+    board = json.loads((leaderboard / "leaderboard.json").read_text())
+    for table in board["tables"]:
+        title = f"{table['task']}, {table['track']} track: success from nominal starts"
+        shown = Table("policy", "success", "interval", "worst", title=title, title_justify="left")
+        for row in (*table["rows"], *table["floors"]):
+            shown.add_row(row["label"], *_cells(row), style="dim" if row["floor"] else "")
+        console.print(shown)
+    console.print(f"page: {(leaderboard / 'index.html').resolve()}")
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return success, its interval and the worst perturbation of a row as text."""
+    nominal, worst = row["nominal"], row["worst"]
+    if nominal is None:
+        return "-", "-", "-"
+    count = "" if nominal["k"] is None else f" ({nominal['k']}/{nominal['n']})"
+    interval = f"{nominal['low']:.0%} to {nominal['high']:.0%}"
+    loss = "-" if worst is None else f"{worst['condition']} {worst['gap']['diff']:+.0%}"
+    return f"{nominal['value']:.0%}{count}", interval, loss

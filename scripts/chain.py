@@ -1,0 +1,191 @@
+"""The main job as a chain of stages, each of which knows whether its output is complete."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scripts.collect import Collect
+from scripts.evaluate import Evaluate
+from scripts.inspect import Inspect
+from scripts.jobs import Job, run_jobs
+from scripts.leaderboard import Leaderboard
+from scripts.presets import ALGORITHMS, FLOORS, Preset
+from scripts.progress import progress
+
+Track = Literal["state", "pixels"]
+TRACKS = ("state", "pixels")
+TASK, PROTOCOL = "pick_place", "pick_place/v1"
+CHECKPOINT = "provenance.json"
+"""Written last: a checkpoint folder that has it is complete."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One link of the chain.
+
+    Attributes:
+        title: for the plan and the messages.
+        minutes: expected on two cores.
+        complete: whether its output is there.
+        work: makes the output; continues where an interrupted one stopped.
+    """
+
+    title: str
+    minutes: float
+    complete: Callable[[], bool]
+    work: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The stages of one preset.
+
+    Attributes:
+        preset: how much of everything.
+        out: folder of demonstrations and checkpoints.
+        results: folder of the runs and the leaderboard.
+        track: what the policies see.
+        workers: processes at a time.
+    """
+
+    preset: Preset
+    out: Path
+    results: Path
+    track: Track
+    workers: int
+
+    @property
+    def data(self) -> Path:
+        """Folder of the demonstrations."""
+        return self.out / "data" / f"{TASK}-{self.track}"
+
+    @property
+    def episodes(self) -> int:
+        """Number of demonstrations."""
+        return self.preset.episodes[TRACKS.index(self.track)]
+
+    @property
+    def checkpoints(self) -> dict[Path, tuple[str, int]]:
+        """Checkpoint folder -> its algorithm and training seed, in order of training."""
+        folder = self.out / "policies"
+        return {
+            folder / f"{algorithm}-{self.preset.training}-{self.track}-{seed}": (algorithm, seed)
+            for seed in self.preset.seeds[TRACKS.index(self.track)]
+            for algorithm in ALGORITHMS
+        }
+
+    def stages(self) -> list[Stage]:
+        """Return the chain in order."""
+        collect, train, evaluate = self.preset.minutes[TRACKS.index(self.track)]
+        count = len(self.checkpoints)
+        return [
+            Stage(f"{self.episodes} demonstrations", collect, self.collected, self.collect),
+            Stage("a page about them", 0.2, self.page.is_file, self.inspect),
+            Stage(f"training of {count} policies", train, self.trained, self.train),
+            Stage("paired trials of all and of floors", evaluate, self.evaluated, self.evaluate),
+            Stage("leaderboard", 0.2, lambda: False, self.rank),
+        ]
+
+    def collected(self) -> bool:
+        """Whether all demonstrations are there."""
+        return len(list(self.data.glob("episode_*.hdf5"))) >= self.episodes
+
+    def collect(self) -> None:
+        """Record the demonstrations that are missing."""
+        Collect(
+            task=TASK,
+            episodes=self.episodes,
+            out=self.data,
+            pixels=self.track == "pixels",
+            workers=self.workers,
+        ).run()
+
+    @property
+    def page(self) -> Path:
+        """The page about the demonstrations."""
+        return self.out / "data" / f"{TASK}-{self.track}.html"
+
+    def inspect(self) -> None:
+        """Check the demonstrations and write the page about them."""
+        Inspect(data=self.data, out=self.page).run()
+
+    def missing(self) -> dict[Path, tuple[str, int]]:
+        """Return the checkpoints that are not complete."""
+        return {f: c for f, c in self.checkpoints.items() if not (f / CHECKPOINT).is_file()}
+
+    def trained(self) -> bool:
+        """Whether every checkpoint is complete."""
+        return not self.missing()
+
+    def train(self) -> None:
+        """Train the policies that are missing side by side, one core each."""
+        from policies.base import preset  # with torch, which takes seconds to import
+
+        missing = self.missing()
+        jobs = [self._training(folder, *choice) for folder, choice in missing.items()]
+        chosen = [preset(algo, self.track, self.preset.training) for algo, _ in missing.values()]
+        seen = 0
+        with progress("training steps", sum(c.training.steps for c in chosen)) as advance:
+
+            def watch() -> None:
+                nonlocal seen
+                before, seen = seen, sum(map(steps_done, missing))
+                advance(seen - before)
+
+            run_jobs(jobs, self.workers, watch)
+            watch()
+
+    def _training(self, folder: Path, algorithm: str, seed: int) -> Job:
+        options = {
+            "--algo": algorithm,
+            "--data": self.data,
+            "--out": folder,
+            "--track": self.track,
+            "--preset": self.preset.training,
+            "--seed": seed,
+        }
+        words = [str(word) for option in options.items() for word in option]
+        return Job(f"training of {folder.name}", ("train", *words), Path(f"{folder}.log"))
+
+    def evaluation(self) -> Evaluate:
+        """Return the evaluation of all policies and floors."""
+        floors = [name.format(data=self.data) for name in FLOORS]
+        return Evaluate(
+            policy=(*map(str, self.checkpoints), *floors),
+            protocol=PROTOCOL,
+            trials=self.preset.trials,
+            conditions=self.preset.conditions,
+            workers=self.workers,
+            results=self.results,
+        )
+
+    def evaluated(self) -> bool:
+        """Whether every run is sealed."""
+        if not self.trained() or not self.collected():
+            return False
+        from benchmarks.records import SEAL
+        from benchmarks.run import prepare  # with torch: only once there are checkpoints
+
+        return all((prepare(c).folder / SEAL).is_file() for c in self.evaluation().configs())
+
+    def evaluate(self) -> None:
+        """Run the trials that are missing."""
+        self.evaluation().run()
+
+    def rank(self) -> None:
+        """Make the leaderboard of all sealed runs."""
+        Leaderboard(results=self.results).run()
+
+
+def steps_done(folder: Path) -> int:
+    """Return the last step in the log of a training, 0 if there is none yet."""
+    try:
+        with (folder / "log.jsonl").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            lines = log.read().split(b"\n")[:-1]
+    except OSError:
+        return 0
+    return int(json.loads(lines[-1])["step"]) if lines else 0
