@@ -19,7 +19,7 @@ MODES = ("some", "all", "none")
 SUCCESSES, FAILURES = 2, 4
 """Films of the nominal arm in mode ``some``: successes, and failures with distinct labels."""
 
-PERTURBED_FAILURES = 2
+PERTURBED_FAILURES = 1
 """The same for every other condition, beside one success."""
 
 

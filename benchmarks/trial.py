@@ -249,11 +249,12 @@ def quality(trace: Trace, i: int, manipulated: str) -> dict[str, float | None]:
     force = trace.sensors[inside, i, trace.index["arm_table"]]
     speed = np.linalg.norm(np.diff(hand, axis=0), axis=1) * trace.hz
     ratio = path_ratio(hand, through=moved[[0, -1]]) if trace.success[i] else None
-    return {
+    measures = {
         "sparc": sparc(speed, trace.hz),
         "path_ratio": ratio,
         "contact_peak_n": contact_peak(np.linalg.norm(force, axis=1)),
     }
+    return {name: None if v is None else round(v, 5) for name, v in measures.items()}
 
 
 def actions_digest(actions: Array) -> str:

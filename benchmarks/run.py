@@ -1,0 +1,307 @@
+"""One run: a policy on a protocol, from the checkpoint to a sealed folder of records.
+
+The work is cut into waves of trials that never depend on each other, so any number of processes
+gives the same records. What is on disk is always a prefix of the plan: a run that was interrupted
+goes on where it stopped when the same command is given again.
+"""
+
+import io
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import film
+from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
+from benchmarks.protocol import PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
+from benchmarks.records import MANIFEST, SEAL, Record, parse, read_run
+from benchmarks.trial import Execution, Runner, WaveResult, actions_digest
+from benchmarks.writer import RunWriter, refuse_disk_errors, write_atomic
+from envs.arm import Array
+from envs.errors import UsageError
+from envs.pool import Pool
+from envs.robots import ROBOTS
+from policies.base import Policy
+from policies.checkpoint import Deployment, check_compatible, load_policy
+from policies.floors import FLOOR
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int], None]
+"""Called with a number of trials (or films) that are done."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to evaluate, and how.
+
+    Attributes:
+        policy: checkpoint folder, or ``floor:hold``, ``floor:random``, ``floor:replay:<data>``.
+        protocol: registered protocol.
+        name: row on the leaderboard; default: the policy's own name.
+        results: where the runs are kept.
+        conditions: which conditions; empty: all that apply to the policy's track.
+        trials: initial conditions of each; None: as many as the protocol has.
+        split: ``test``, or ``dev`` to choose between checkpoints (kept out of the leaderboard).
+        execute: actions of a chunk before the next prediction; None: as the checkpoint says,
+            or 1 with an ensemble.
+        ensemble: decay of the temporal ensemble; None: no ensemble.
+        batch: trials stepped together.
+        workers: processes.
+        videos: ``some``, ``all`` or ``none``.
+        track: of a floor; a checkpoint has its own.
+    """
+
+    policy: str
+    protocol: str = "pick_place/v1"
+    name: str | None = None
+    results: Path = Path("results")
+    conditions: tuple[str, ...] = ()
+    trials: int | None = None
+    split: str = TEST
+    execute: int | None = None
+    ensemble: float | None = None
+    batch: int = 50
+    workers: int = 1
+    videos: str = "some"
+    track: str = "state"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown protocol or choice of videos, naming the known ones."""
+        PROTOCOLS[self.protocol]
+        if self.videos not in film.MODES:
+            raise UsageError(f"unknown videos {self.videos!r}; known: {', '.join(film.MODES)}")
+        if self.workers < 1:
+            raise UsageError(f"workers must be at least 1, got {self.workers}")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What came out of ``evaluate``.
+
+    Attributes:
+        folder: the run folder.
+        trials: trials in it.
+        ran: trials that this call ran.
+        sealed_before: the run had been finished by an earlier call; nothing was done.
+    """
+
+    folder: Path
+    trials: int
+    ran: int
+    sealed_before: bool
+
+    def summary(self) -> list[str]:
+        """Return a line a condition: successes of trials, and the commonest failures."""
+        lines = []
+        for condition, trials in read_run(self.folder).cells().items():
+            wins = sum(t["success"] for t in trials)
+            failures = Counter(t["failure"] for t in trials if t["failure"]).most_common(3)
+            why = ", ".join(f"{label} {n}" for label, n in failures)
+            lines.append(f"{condition}: {wins}/{len(trials)}" + (f" ({why})" if why else ""))
+        return lines
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a run is made from.
+
+    Attributes:
+        config: as asked for.
+        plan: the trials.
+        execution: how chunks are carried out.
+        manifest: as it will be written.
+        folder: the run folder.
+    """
+
+    config: EvaluateConfig
+    plan: Plan
+    execution: Execution
+    manifest: dict[str, Any] = field(repr=False)
+    folder: Path
+
+    @property
+    def protocol(self) -> EvalProtocol:
+        """The protocol that is run."""
+        return PROTOCOLS[self.config.protocol]
+
+
+def prepare(config: EvaluateConfig) -> Job:
+    """Load the policy, plan its trials and name the run, without writing anything.
+
+    Raises:
+        UsageError: a policy that does not load or was made for another arm or task, an unknown
+            condition, or runs of an edited protocol among the results.
+    """
+    protocol = PROTOCOLS[config.protocol]
+    policy = load(config)
+    plan = make_plan(protocol, policy.spec.track, config.conditions, config.trials, config.split)
+    usual = policy.spec.execute if config.ensemble is None else 1
+    execution = Execution(config.execute or usual, config.ensemble, config.batch)
+    if execution.execute > policy.spec.chunk:
+        raise UsageError(f"execute must be 1..{policy.spec.chunk}, got {execution.execute}")
+    entry = policy_entry(config.policy, policy, config.name)
+    manifest = make_manifest(policy, entry, protocol, plan, execution)
+    kind = "runs" if config.split == TEST else config.split
+    parent = Path(config.results) / kind / protocol.id.replace("/", "_")
+    _refuse_edited(parent, protocol)
+    return Job(config, plan, execution, manifest, parent / run_name(manifest))
+
+
+def load(config: EvaluateConfig) -> Policy:
+    """Load the policy to act under the protocol; refuse one of another arm or task."""
+    protocol = PROTOCOLS[config.protocol]
+    arm = ROBOTS[protocol.robot].spec()
+    if config.policy.startswith(FLOOR):
+        return load_policy(config.policy, Deployment(arm, protocol.task, config.track))
+    policy = load_policy(config.policy)
+    check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
+    return policy
+
+
+def _refuse_edited(parent: Path, protocol: EvalProtocol) -> None:
+    """Refuse to add to results of a protocol with this id but another definition."""
+    for path in sorted(parent.glob(f"*/{MANIFEST}")):
+        stated = parse(path.read_bytes())["protocol"]["hash"]
+        if stated != protocol.hash:
+            raise UsageError(
+                f"protocol {protocol.id} was edited after runs were made with it: {path.parent} "
+                f"has {stated[:12]}, it is now {protocol.hash[:12]}; give the edited protocol a "
+                "new id, or keep its runs in other --results"
+            )
+
+
+def evaluate(
+    config: EvaluateConfig, progress: Progress = lambda n: None, job: Job | None = None
+) -> Evaluated:
+    """Run what is missing of a run, film some trials, seal it.
+
+    Args:
+        config: what and how.
+        progress: called as trials end, first with those an earlier call completed.
+        job: ``prepare(config)``, where the caller has it already.
+
+    Raises:
+        UsageError: see ``prepare``, ``RunWriter`` and ``Pool``; completed waves are kept.
+    """
+    job = job or prepare(config)
+    if (job.folder / SEAL).is_file():
+        progress(job.plan.trials)
+        return Evaluated(job.folder, job.plan.trials, 0, sealed_before=True)
+    with (
+        RunWriter(job.folder, job.manifest) as writer,
+        Pool[Wave | Record, Any](Worker(config, job.execution, job.folder), config.workers) as pool,
+    ):
+        before = len(writer.trials)
+        progress(before)
+        _run_waves(job, writer, pool, progress)
+        _run_films(job, writer.trials, pool)
+        writer.seal(SEALED_BY, _artefacts(job.folder))
+    return Evaluated(job.folder, job.plan.trials, job.plan.trials - before, sealed_before=False)
+
+
+def _run_waves(
+    job: Job, writer: RunWriter, pool: Pool[Wave | Record, Any], progress: Progress
+) -> None:
+    """Run the waves that are not on disk in full, and append their trials in order."""
+    done = len(writer.trials)
+    _check_prefix(job, writer.trials)
+    chooser = film.Chooser(job.config.videos, writer.trials)
+    first, waves = 0, []
+    for wave in job.plan.waves(job.execution.batch):
+        if first + wave.count > done:
+            waves.append((wave, max(0, done - first)))
+        first += wave.count
+    results: Iterator[WaveResult] = pool.run([wave for wave, _ in waves])
+    for (wave, present), result in zip(waves, results, strict=True):
+        with refuse_disk_errors(job.folder):
+            write_trajectories(job.folder, result)
+        new = result.records[present:]
+        chooser.choose(new)
+        writer.append(new)
+        log.debug("wave %s: %d trials", wave, len(new))
+        progress(len(new))
+
+
+def _check_prefix(job: Job, trials: Sequence[Record]) -> None:
+    """Refuse an unfinished run whose trials are not the first ones of the plan."""
+    found = [(t["key"]["condition"], t["key"]["ic"]) for t in trials]
+    if found != list(job.plan.keys())[: len(found)]:
+        raise UsageError(f"the trials in {job.folder} do not follow its plan: move it away")
+
+
+def _run_films(job: Job, trials: Sequence[Record], pool: Pool[Wave | Record, Any]) -> None:
+    """Render the chosen videos that are not there yet."""
+    wanted = [t for t in trials if t["video"] and not (job.folder / t["video"]).is_file()]
+    for _ in pool.run(wanted):
+        log.debug("a film is done")
+
+
+def _artefacts(folder: Path) -> list[str]:
+    """List the videos and trajectories of a run, relative to its folder."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for kind in ("videos/*.mp4", "trajectories/*.npz")
+        for path in folder.glob(kind)
+    )
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Makes, in a worker process, the function that does the jobs of a run."""
+
+    config: EvaluateConfig
+    execution: Execution
+    folder: Path
+
+    def __call__(self) -> Callable[[Wave | Record], Any]:
+        """Load the policy; return a function for waves to run and records to film."""
+        policy = load(self.config)
+        name = self.config.name or policy.name
+        protocol = PROTOCOLS[self.config.protocol]
+        runner = Runner(policy, name, protocol, self.execution, self.config.split)
+
+        def work(job: Wave | Record) -> WaveResult | None:
+            if isinstance(job, Wave):
+                return runner.run(job)
+            actions = trajectory(self.folder, job, self.execution.batch)
+            with refuse_disk_errors(self.folder):
+                film.film(job, actions, self.folder / job["video"], protocol.robot)
+            return None
+
+        return work
+
+
+def write_trajectories(folder: Path, result: WaveResult) -> Path:
+    """Store the commands of a wave: ``actions`` (count, T, n) float32 and ``lengths`` (count,)."""
+    buffer = io.BytesIO()
+    longest = int(result.lengths.max(initial=0))
+    np.savez(buffer, actions=result.actions[:, :longest], lengths=result.lengths)
+    path = folder / "trajectories" / f"{result.wave.name}.npz"
+    write_atomic(path, buffer.getvalue())
+    return path
+
+
+def trajectory(folder: Path, record: Record, batch: int) -> Array:
+    """Return the commands (steps, n) of a trial.
+
+    Raises:
+        UsageError: the trajectories were not kept, or are not those of the record.
+    """
+    key = record["key"]
+    first = key["ic"] - key["ic"] % batch
+    path = folder / "trajectories" / f"{Wave(key['condition'], first, 1).name}.npz"
+    if not path.is_file():
+        raise UsageError(
+            f"the trajectories of {folder} were not kept ({path.name} is missing): "
+            "evaluate again to see this trial"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        actions: Array = stored["actions"][key["ic"] - first, : record["steps"]]
+    if actions_digest(actions) != record["actions_sha256"]:
+        raise UsageError(f"{path} does not hold the commands of {key['condition']}/{key['ic']}")
+    return actions

@@ -1,0 +1,252 @@
+"""What there is to see of one trial or one episode: a film, curves over time, the record."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.failures import FAILURES
+from benchmarks.film import EVERY, VIEWS, film
+from benchmarks.records import Record, Run, read_run
+from benchmarks.run import trajectory
+from benchmarks.trial import replay
+from benchmarks.video import compose, write_mp4
+from envs.arm import Array
+from envs.batch import SimBatch
+from envs.episode import Episode, read_episode
+from envs.errors import UsageError
+from envs.tasks import TASKS
+from envs.world import world
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small chart over time.
+
+    Attributes:
+        title: what it shows, with its unit.
+        lines: (name, values (T,)) of each curve.
+        steps: draw as steps: the values are counts.
+    """
+
+    title: str
+    lines: Sequence[tuple[str, Array]]
+    steps: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One trial or episode, ready for a page.
+
+    Attributes:
+        title: which one.
+        lead: a sentence about how it went.
+        outcome: True success, False failure, None unknown.
+        facts: (name, value) pairs.
+        times: (T,) s, common to all panels.
+        panels: the curves.
+        video: bytes of an mp4 in real time, or None.
+        notes: (heading, text) paragraphs, such as what a failure label means.
+        source: the record or the metadata, as JSON.
+    """
+
+    title: str
+    lead: str
+    outcome: bool | None
+    facts: Sequence[tuple[str, str]]
+    times: Array
+    panels: Sequence[Panel]
+    video: bytes | None
+    notes: Sequence[tuple[str, str]] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_trial(run: Run, name: str) -> Record:
+    """Return the trial ``<condition>/<ic>`` of a run, e.g. ``object_pose/L2/17``.
+
+    Raises:
+        UsageError: the name is not of this form, or the run has no such trial.
+    """
+    condition, _, number = name.rpartition("/")
+    cells = run.cells()
+    if condition not in cells:
+        known = ", ".join(f"{c}/0..{len(t) - 1}" for c, t in cells.items()) or "none"
+        raise UsageError(f"unknown trial {name!r} of {run.folder}; known: {known}")
+    for trial in cells[condition]:
+        if str(trial["key"]["ic"]) == number and trial["status"] == "valid":
+            return trial
+    last = max(trial["key"]["ic"] for trial in cells[condition])
+    raise UsageError(f"trial {name!r} must be {condition}/0..{last}, got {number!r}")
+
+
+def show_trial(folder: Path, name: str) -> Shown:
+    """Replay a trial of a run and gather what there is to see.
+
+    Raises:
+        UsageError: no such run or trial, or its trajectories were not kept.
+    """
+    run = read_run(folder)
+    record = find_trial(run, name)
+    robot = run.manifest["robot"]
+    actions = trajectory(run.folder, record, run.manifest["execution"]["batch"])
+    rows = list(_watch(replay(record, actions, robot)))
+    joints, stages, heights, reach = (np.array(column) for column in zip(*rows, strict=True))
+    task = TASKS[record["key"]["task"]]
+    spec = world(task, robot).arm
+    commands = np.vstack([actions, actions[-1:]]) if len(actions) else joints
+    panels = [
+        Panel(f"stages reached (of {len(task.stages)})", [("stage", stages)], steps=True),
+        Panel("gripper opening", [("measured", joints[:, -1]), ("commanded", commands[:, -1])]),
+        Panel(f"{task.manipulated}: height, distance to the hand [m]",
+              [("height", heights), ("distance", reach)]),
+        *joint_panels(spec.joints[:-1], joints, commands),
+    ]  # fmt: skip
+    times = np.arange(len(joints)) / spec.control_hz
+    video = _film_bytes(run, record, actions, robot)
+    return Shown(
+        f"{record['key']['condition']} / {record['key']['ic']}", _lead(record), record["success"],
+        _facts(run, record), times, panels, video, _notes(record), record,
+    )  # fmt: skip
+
+
+def _watch(simulation: Iterator[SimBatch]) -> Iterator[tuple[Array, int, float, float]]:
+    """Yield joints (n,), stage, height of the object and its distance to the hand per step."""
+    for sims in simulation:
+        r, name = sims.readings, sims.task.manipulated
+        thing = np.array(r[f"{name}_pos"])
+        distance = float(np.linalg.norm(np.array(r["tcp_pos"]) - thing))
+        yield np.array(sims.joints[0]), int(sims.stage[0]), float(thing[2]), distance
+
+
+def joint_panels(names: Sequence[str], measured: Array, commanded: Array) -> list[Panel]:
+    """Return a panel a joint: measured and commanded position [rad]."""
+    return [
+        Panel(
+            f"{name.replace('_', ' ')} [rad]",
+            [("measured", measured[:, j]), ("commanded", commanded[:, j])],
+        )
+        for j, name in enumerate(names)
+    ]
+
+
+def _film_bytes(run: Run, record: Record, actions: Array, robot: str) -> bytes:
+    """Return the trial's video: the stored one, or a new one."""
+    stored = run.folder / record["video"] if record["video"] else None
+    if stored is not None and stored.is_file():
+        return bytes(stored.read_bytes())
+    with tempfile.TemporaryDirectory() as folder:
+        return film(record, actions, Path(folder) / "film.mp4", robot).read_bytes()
+
+
+def _lead(record: Record) -> str:
+    if record["success"]:
+        return f"Success after {record['duration_s']:.1f} s."
+    about = FAILURES[record["failure"]].about
+    return f"Failure after {record['duration_s']:.1f} s: {record['failure']} ({about})."
+
+
+def _facts(run: Run, record: Record) -> list[tuple[str, str]]:
+    quality, latency = record["quality"], record["latency"]
+    policy = run.manifest["policy"]
+    return [
+        ("policy", f"{policy['name']}, seed {policy['seed']}"),
+        ("protocol", record["key"]["protocol"]),
+        ("run", run.manifest["run"]),
+        ("sealed", "yes" if run.sealed else "no"),
+        ("stage", f"{record['stage']}"),
+        ("steps", f"{record['steps']}"),
+        ("smoothness (SPARC)", number(quality["sparc"])),
+        ("path / straight path", number(quality["path_ratio"])),
+        ("peak force on the table", f"{number(quality['contact_peak_n'])} N"),
+        ("prediction", f"{latency['p50_ms']} ms"),
+        ("commands limited", f"{record['clamps']}"),
+    ]
+
+
+def number(value: float | None) -> str:
+    """Write a measure with three digits, or a dash where it is undefined."""
+    return "\u2013" if value is None else f"{value:.3g}"
+
+
+def _notes(record: Record) -> list[tuple[str, str]]:
+    """Say what the labels of a trial mean and what to try."""
+    notes = []
+    if record["reason"]:
+        notes.append(("What the policy did", record["reason"]))
+    if record["failure"]:
+        failure = FAILURES[record["failure"]]
+        notes.append(("Likely cause", failure.cause))
+        notes.append(("What to try", failure.advice))
+    if record["tags"]:
+        seen = "; ".join(f"{tag} ({FAILURES[tag].about})" for tag in record["tags"])
+        notes.append(("Also seen", seen))
+    return notes
+
+
+def show_episode(path: Path) -> Shown:
+    """Gather what there is to see of a recorded episode.
+
+    Raises:
+        UsageError: the file is not a readable episode.
+    """
+    episode = read_episode(path)
+    meta, qpos = episode.meta, episode.observations["qpos"]
+    names = meta.joints or tuple(f"joint {j}" for j in range(qpos.shape[1]))
+    things = [k for k in episode.observations if k.startswith("objects/")]
+    panels = []
+    if things:
+        lines = [(k.removeprefix("objects/"), episode.observations[k][:, 2]) for k in things]
+        panels.append(Panel("height of the objects [m]", lines))
+    panels += joint_panels(names, qpos, episode.actions)
+    facts = [
+        ("task", meta.task), ("instruction", meta.instruction), ("robot", meta.robot),
+        ("operator", meta.operator), ("steps", str(len(episode))), ("flag", meta.flag),
+        ("cameras", ", ".join(episode.cameras)),
+    ]  # fmt: skip
+    how = {True: "Success", False: f"Failure: {meta.failure}", None: "Outcome not recorded"}
+    times = episode.timestamps - episode.timestamps[0]
+    return Shown(
+        Path(path).name, f"{how[meta.success]}, {times[-1]:.1f} s.", meta.success,
+        [(k, v) for k, v in facts if v], times, panels, _episode_film(episode), (), meta.to_json(),
+    )  # fmt: skip
+
+
+def _episode_film(episode: Episode) -> bytes | None:
+    """Film the recorded frames, or, where there are none, the simulation from the start state."""
+    frames = _camera_frames(episode) if episode.cameras else _simulated_frames(episode)
+    if frames is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_mp4(Path(folder) / "film.mp4", frames, episode.meta.control_hz / EVERY)
+        return path.read_bytes()
+
+
+def _camera_frames(episode: Episode) -> Iterator[Array]:
+    """Yield every fourth set of frames, cut to the height of the smallest camera."""
+    images = [episode.observations[f"images/{camera}"] for camera in episode.cameras]
+    height = min(i.shape[1] for i in images)
+    for t in range(0, len(episode), EVERY):
+        yield compose([i[t, :height] for i in images], [f"step {t}/{len(episode)}"])
+
+
+def _simulated_frames(episode: Episode) -> Iterator[Array] | None:
+    """Return the frames of a replay of the actions, or None where the start is not known."""
+    meta = episode.meta
+    if meta.start is None or meta.task not in TASKS:
+        return None
+    count = meta.start.factors.get("distractors", {}).get("count", 0)
+    sims = SimBatch(TASKS[meta.task], meta.robot, 1, threads=1, distractors=count)
+    sims.reset([meta.start])
+
+    def frames() -> Iterator[Array]:
+        for t, action in enumerate(episode.actions):
+            if t % EVERY == 0:
+                yield compose(
+                    [sims.frame(0, camera) for camera in VIEWS], [f"step {t}/{len(episode)}"]
+                )
+            sims.step(action[None])
+
+    return frames()

@@ -1,0 +1,93 @@
+"""Run policies on a protocol and seal the records."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scripts.progress import progress
+
+if TYPE_CHECKING:
+    from benchmarks.run import EvaluateConfig
+
+EXAMPLES = """
+armtrials evaluate --policy runs/act
+armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions object_pose/L2
+armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
+"""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Run policies on a protocol: batched trials, a sealed run folder for each policy.
+
+    Interrupted, it keeps every completed wave of trials; the same command continues.
+    """
+
+    policy: tuple[str, ...]
+    """Checkpoint folders, or floors: floor:hold, floor:random, floor:replay:DATA."""
+    protocol: str = "pick_place/v1"
+    """Registered protocol."""
+    name: str | None = None
+    """Row on the leaderboard (one policy only); default: the policy's own name."""
+    trials: int | None = None
+    """Initial conditions of each condition; default: all that the protocol has."""
+    conditions: tuple[str, ...] = ()
+    """Conditions such as object_pose/L2, the nominal one is always there; default: all."""
+    split: Literal["test", "dev"] = "test"
+    """dev: to choose between checkpoints; kept out of the leaderboard."""
+    execute: int | None = None
+    """Actions of a chunk before the next prediction; default: as the checkpoint says."""
+    ensemble: float | None = None
+    """Decay of the temporal ensemble; default: none."""
+    batch: int = 50
+    """Trials stepped together."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes (default: one a core); the records do not depend on it."""
+    videos: Literal["some", "all", "none"] = "some"
+    """some: first successes and one failure of each kind; others with `armtrials view`."""
+    results: Path = Path("results")
+    """Folder that takes the runs."""
+
+    def run(self) -> int:
+        """Evaluate one policy after the other; return 0."""
+        from rich.console import Console
+
+        from benchmarks.run import evaluate, prepare
+        from envs.errors import UsageError
+
+        if self.name is not None and len(self.policy) != 1:
+            raise UsageError(f"--name takes one policy, got {len(self.policy)}")
+        console = Console(highlight=False, soft_wrap=True)
+        for config in self.configs():
+            job = prepare(config)
+            with progress(f"{job.manifest['run']} on {job.protocol.id}", job.plan.trials) as bar:
+                done = evaluate(config, bar, job)
+            state = "sealed already" if done.sealed_before else "sealed"
+            console.print(f"{state}: {done.folder} ({done.trials} trials, {done.ran} run now)")
+            for line in done.summary():
+                console.print(f"  {line}")
+        return 0
+
+    def configs(self) -> "list[EvaluateConfig]":
+        """Return one configuration a policy; commas separate conditions as well as spaces do."""
+        from benchmarks.run import EvaluateConfig
+
+        names = [name for text in self.conditions for name in text.split(",") if name]
+        return [
+            EvaluateConfig(
+                policy=policy,
+                protocol=self.protocol,
+                name=self.name,
+                results=self.results,
+                conditions=tuple(names),
+                trials=self.trials,
+                split=self.split,
+                execute=self.execute,
+                ensemble=self.ensemble,
+                batch=self.batch,
+                workers=self.workers,
+                videos=self.videos,
+            )
+            for policy in self.policy
+        ]
