@@ -36,7 +36,7 @@ class PickPlace(Task):
     stages: ClassVar[tuple[str, ...]] = ("reach", "grasp", "lift", "carry", "place", "rest")
     objects: ClassVar[tuple[str, ...]] = ("cube", "target")
     manipulated: ClassVar[str] = "cube"
-    region: ClassVar[Region] = Region((0.26, 0.42), (-0.20, 0.20), (-np.pi / 6, np.pi / 6))
+    region: ClassVar[Region] = Region((0.27, 0.41), (-0.16, 0.16), (-0.44, 0.44))
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the cube and the zone."""
