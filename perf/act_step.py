@@ -63,7 +63,7 @@ def training_step(
 
     def step() -> None:
         optimiser.zero_grad()
-        loss().backward()
+        loss().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
 

@@ -1,0 +1,86 @@
+"""Measure and print the table: ``python -m perf [names] [--json FILE]``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from envs.errors import UsageError
+from perf import evaluation, learning, sampler, simulation
+from perf.ratio import Ratio, Seconds
+
+Result = Ratio | Seconds
+
+MEASUREMENTS: dict[str, Callable[[], Result]] = {
+    "env": simulation.env_step,
+    "batch": simulation.two_threads,
+    "pixels": simulation.pixels,
+    "sampler": sampler.batches,
+    "evaluation": evaluation.diffusion_trials,
+    "evaluation-act": evaluation.act_trials,
+    "act-90": learning.act_to_90,
+    "diffusion-90": learning.diffusion_to_90,
+}
+SLOW = ("act-90", "diffusion-90")
+"""Minutes each: measured only when named."""
+
+
+def main() -> int:
+    """Run the measurements asked for; return 0 whatever they say: they are figures, not tests."""
+    arguments = _arguments()
+    console = Console()
+    results: dict[str, Result] = {}
+    for name in arguments.names or [name for name in MEASUREMENTS if name not in SLOW]:
+        with console.status(f"measuring {name}"):
+            try:
+                results[name] = MEASUREMENTS[name]()
+            except UsageError as error:  # not to be had on this machine
+                console.print(f"{name}: not measured: {error}")
+    console.print(_table(results))
+    if arguments.json is not None:
+        figures = {name: result.to_json() for name, result in results.items()}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; default: all but the slow last two"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(MEASUREMENTS):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(MEASUREMENTS)}")
+    return arguments
+
+
+def _table(results: dict[str, Result]) -> Table:
+    table = Table(
+        "", "goal", "measured", "range", "ours", "theirs", "clock", title="ArmTrials perf"
+    )
+    for result in results.values():
+        table.add_row(result.what, *_cells(result), style="" if result.met else "yellow")
+    return table
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    if isinstance(result, Seconds):
+        measured = "not reached" if result.seconds is None else f"{result.seconds:.0f} s"
+        return (f"<= {result.goal:.0f} s", measured)
+    return (
+        f">= {result.goal:g}",
+        f"{result.ratio:.2f}",
+        f"{result.low:.2f} .. {result.high:.2f}",
+        f"{result.ours_s * 1e3:.1f} ms",
+        f"{result.theirs_s * 1e3:.1f} ms",
+        result.clock,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
