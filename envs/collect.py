@@ -180,10 +180,11 @@ class Demonstrator:
             protocol_hash=self.protocol,
         )
         recorder = Recorder(path, meta, sync_s=math.inf)  # a lost episode is made anew
-        observation = self.arm.home(start)
+        observation, action = self.arm.home(start), np.array(start.qpos)
         while not self.arm.sim.done[0]:
-            # float32 as recorded, so that a replay gives the same states
-            action = self.expert.act(self.arm.readings).astype(np.float32)
+            # What the arm does, not what was wished: within its limits, float32 as recorded.
+            wished = self.expert.act(self.arm.readings)
+            action = self.arm.spec.clamp(wished, action).astype(np.float32)
             recorder.append(observation, action, int(self.arm.sim.clock) / meta.control_hz)
             observation = self.arm.command(action)
         success = bool(self.arm.sim.success[0])

@@ -65,6 +65,15 @@ def test_a_recorded_episode_replays_to_the_same_states(three: Path) -> None:
     assert arm.sim.success[0]
 
 
+def test_recorded_commands_keep_the_limits_of_the_arm(three: Path) -> None:
+    spec = SimArm(TASKS["pick_place"]).spec
+    for path in episode_files(three):
+        saved = read_episode(path)
+        assert saved.meta.start is not None
+        commands = np.vstack([saved.meta.start.qpos, saved.actions])
+        assert (np.abs(np.diff(commands, axis=0)) * 50 <= np.array(spec.velocity) + 1e-4).all()
+
+
 def test_what_is_there_is_kept_and_what_is_broken_is_made_anew(three: Path, tmp_path: Path) -> None:
     collect(CLEAN, 2, tmp_path)
     kept, broken = tmp_path / "episode_0.hdf5", tmp_path / "episode_1.hdf5"
