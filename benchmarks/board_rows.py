@@ -12,7 +12,6 @@ from benchmarks.board_cells import (
     NOMINAL,
     Cell,
     Change,
-    Estimate,
     Grid,
     gap_of,
     make_cell,
@@ -21,106 +20,13 @@ from benchmarks.board_cells import (
     mean_gap,
     progress_of,
 )
+from benchmarks.board_commands import reproduce
+from benchmarks.board_model import Row, SeedResult, Together, Worst
 from benchmarks.board_runs import Loaded
+from benchmarks.protocol import PROTOCOLS
+from benchmarks.stats.clustered import MIN_SEEDS
 
 Identity = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """Nominal success of one training seed."""
-
-    seed: int
-    k: int
-    n: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Worst:
-    """The perturbed condition with the largest loss; its interval is corrected for the search."""
-
-    condition: str
-    gap: Change
-    searched: int
-
-
-@dataclass(frozen=True)
-class Together:
-    """All factors at once against what the single factors explain.
-
-    Attributes:
-        condition: name of the combined condition.
-        retention: success over nominal success under it.
-        product: product of the retentions of the single factors at the same level.
-        gap: retention minus product; negative: worse together than the factors explain.
-    """
-
-    condition: str
-    retention: float | None
-    product: float | None
-    gap: float | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        id: short and unique within the page.
-        label: name shown.
-        name: of the policy.
-        algorithm: that trained it.
-        preset: of its settings.
-        floor: whether it is a floor (hold, random, replay, blind) and not a contestant.
-        status: ``valid`` or ``preliminary``.
-        reasons: why it is preliminary.
-        notes: what else a reader should know.
-        claim: ``algorithm`` (at least three training seeds), ``checkpoint``, or ``floor``.
-        seeds: nominal success by training seed.
-        nominal: nominal success, None where no nominal trial is valid.
-        progress: mean progress on nominal starts.
-        mean_gap: mean change over the single perturbations.
-        worst: the perturbation that costs most.
-        retention: mean retention over the single perturbations.
-        together: combined conditions.
-        cells: every condition.
-        sparc: median smoothness of nominal trials.
-        path_ratio: median path length over the straight one.
-        p50_ms: typical latency of a prediction [ms].
-        p99_ms: typical 99th percentile of it within a trial [ms].
-        training_s: mean wall-clock of the training [s], None for what is not trained.
-        parameters: number of trained parameters.
-        demonstrations: episodes in the training data.
-        provenance: what each run was made of.
-    """
-
-    id: str
-    label: str
-    name: str
-    algorithm: str
-    preset: str
-    floor: bool
-    status: str
-    reasons: tuple[str, ...]
-    notes: tuple[str, ...]
-    claim: str
-    seeds: tuple[SeedResult, ...]
-    nominal: Estimate | None
-    progress: Estimate | None
-    mean_gap: Change | None
-    worst: Worst | None
-    retention: float | None
-    together: tuple[Together, ...]
-    cells: tuple[Cell, ...]
-    sparc: float | None
-    path_ratio: float | None
-    p50_ms: float | None
-    p99_ms: float | None
-    training_s: float | None
-    parameters: int | None
-    demonstrations: int | None
-    provenance: tuple[dict[str, Any], ...]
 
 
 def identity(run: Loaded) -> Identity:
@@ -132,16 +38,18 @@ def identity(run: Loaded) -> Identity:
         str(policy.get("preset")),
         bool(policy.get("floor", False)),
         str(policy["data"].get("fingerprint")),
+        str(policy["hashes"].get("config")),
         *(str(execution.get(key)) for key in ("chunk", "execute", "ensemble")),
     )
 
 
-def conditions_of(runs: Iterable[Loaded]) -> list[str]:
-    """Return the conditions of some runs, in the order of the protocol."""
-    found: dict[str, None] = {}
-    for run in runs:
-        found.update(dict.fromkeys(t.condition for t in run.trials))
-    return list(found)
+def conditions_of(runs: Sequence[Loaded]) -> list[str]:
+    """Return the conditions of some runs of one protocol, in its order."""
+    ran = {t.condition: None for run in runs for t in run.trials}
+    name = runs[0].manifest["protocol"]["id"]
+    known = PROTOCOLS[name].conditions if name in PROTOCOLS else ()
+    order = [c.name for c in known if c.name in ran]
+    return list(dict.fromkeys([*order, *sorted(ran)]))
 
 
 @dataclass(frozen=True)
@@ -194,7 +102,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         status="preliminary" if reasons else "valid",
         reasons=reasons,
         notes=tuple(notes) + _notes(runs),
-        claim="floor" if floor else ("algorithm" if len(used) >= 3 else "checkpoint"),
+        claim="floor" if floor else ("algorithm" if len(used) >= MIN_SEEDS else "checkpoint"),
         seeds=_seeds(used, grids.nominal),
         nominal=next((c.success for c in cells if c.condition == NOMINAL), None),
         progress=progress_of(grids.nominal) if grids.nominal is not None else None,
@@ -207,9 +115,10 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         path_ratio=_median([t.path_ratio for t in calm if t.success]),
         p50_ms=_median([t.p50_ms for t in calm]),
         p99_ms=_median([t.p99_ms for t in calm]),
-        training_s=None if floor else _mean(_training(runs, "wall_s")),
-        parameters=None if floor else _first(_training(runs, "parameters")),
+        training_s=_mean(_training(runs, "wall_s")),
+        parameters=_first(_training(runs, "parameters")),
         demonstrations=_first([r.manifest["policy"]["data"].get("episodes") for r in runs]),
+        reproduce=reproduce([run.manifest for run in used or runs]),
         provenance=tuple({**provenance(run), "used": run in used} for run in (*used, *left_out)),
     )
 

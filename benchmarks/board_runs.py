@@ -136,17 +136,58 @@ def _contents(folder: Path, intact: bool) -> tuple[Sequence[Record], str]:
     return records, head
 
 
+TEXTS = (
+    *("world", "task", "track", "robot", "run", "protocol/id", "protocol/hash"),
+    *("policy/name", "policy/algorithm"),
+)
+PARTS = ("policy/hashes", "policy/data", "policy/training", "execution", "versions", "machine")
+MAYBE_TEXTS = ("policy/preset", "policy/data/fingerprint", "code/commit", "model_hash")
+NUMBERS = (
+    *("policy/seed", "policy/data/episodes"),
+    *("policy/training/wall_s", "policy/training/parameters"),
+)
+
+
 def require(manifest: Mapping[str, Any]) -> None:
-    """Look up every entry of a manifest that rows are made of; raise ``KeyError`` on a miss."""
-    texts = [manifest[key] for key in ("world", "task", "track", "robot", "run")]
-    policy, protocol = manifest["policy"], manifest["protocol"]
-    texts += [policy["name"], policy["algorithm"], protocol["id"], protocol["hash"]]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name is not text")
-    for part in ("hashes", "data", "training"):
-        policy[part].keys()
-    for part in ("execution", "versions", "code", "machine"):
-        manifest[part].keys()
+    """Check every entry of a manifest that rows are made of.
+
+    Raises:
+        KeyError: an entry is missing.
+        TypeError: an entry is of a wrong type.
+    """
+    for path in TEXTS:
+        _expect(_entry(manifest, path), str, path)
+    for path in (*PARTS, "code"):
+        for name, value in _expect(_entry(manifest, path), dict, path).items():
+            hashed = path == "policy/hashes"
+            _expect(value, (str, type(None)) if hashed else object, f"{path}/{name}")
+    for path in MAYBE_TEXTS:
+        _expect(_entry(manifest, path, None), (str, type(None)), path)
+    for path in NUMBERS:
+        value = _entry(manifest, path, None)
+        if value is not None:
+            _number(value)
+
+
+_MISSING = object()
+
+
+def _entry(manifest: Mapping[str, Any], path: str, default: object = _MISSING) -> Any:  # noqa: ANN401
+    """Return the entry at ``a/b/c``, or the default where it is missing."""
+    value: Any = manifest
+    for name in path.split("/"):
+        if name not in value:
+            if default is _MISSING:
+                raise KeyError(path)
+            return default
+        value = value[name]
+    return value
+
+
+def _expect(value: Any, kind: Any, path: str) -> Any:  # noqa: ANN401
+    if not isinstance(value, kind):
+        raise TypeError(f"{path} is {value!r}")
+    return value
 
 
 def seen(record: Record) -> Seen:

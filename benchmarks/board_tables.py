@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks import stats
 from benchmarks.board_cells import COMBINED, NOMINAL, make_grid
-from benchmarks.board_rows import Identity, Row, conditions_of, identity, make_row
+from benchmarks.board_model import Row
+from benchmarks.board_rows import Identity, conditions_of, identity, make_row
 from benchmarks.board_runs import Loaded
 
 ALPHA = 0.05
@@ -185,9 +186,9 @@ def _one_run_a_checkpoint(runs: Sequence[Loaded]) -> tuple[list[Loaded], list[st
 def _label(key: Identity, others: Sequence[Identity]) -> str:
     """Name a row by its policy, with what tells it from other rows of the same name."""
     same = [other for other in others if other[0] == key[0] and other != key]
-    names = ("", "algorithm", "preset", "", "data", "chunk", "execute", "ensemble")
+    names = ("", "algorithm", "preset", "", "data", "config", "chunk", "execute", "ensemble")
     apart = [
-        str(value)[:6] if name == "data" else f"{name} {value}"
+        f"{name} {str(value)[:6] if name in ('data', 'config') else value}"
         for name, value, *rest in zip(names, key, *same, strict=True)
         if name and any(other != value for other in rest)
     ]

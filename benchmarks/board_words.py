@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.board_cells import NOMINAL
-from benchmarks.board_rows import Row
+from benchmarks.board_model import Row
 from benchmarks.board_tables import ALPHA, Family, Pair, Table
 
 MOST = 3  # rows that are named in a sentence

@@ -7,6 +7,7 @@ from benchmarks.board_runs import Loaded
 from benchmarks.board_text import ranking
 from benchmarks.failures import FAILURES, Failure
 from benchmarks.report import charts
+from benchmarks.report.charts_failures import failure_mix, starts
 from benchmarks.report.clips import choose, places
 from benchmarks.report.page import environment, render, vega_script
 
@@ -49,13 +50,13 @@ def view(
         "clips": clips,
         "matrices": [matrix(family, table) for family in table["families"]],
         "curves": charts.curves(table, colours),
-        "failures": charts.failure_mix(table),
+        "failures": failure_mix(table),
         "advice": advice(table),
         "cost": charts.against(table, colours, "training_s", "training wall-clock"),
         "latency": charts.against(
             table, colours, "p99_ms", "latency of a prediction, p50 to p99 [ms]"
         ),
-        "starts": charts.starts(table, places(table, runs)),
+        "starts": starts(table, places(table, runs)),
     }
 
 

@@ -101,6 +101,7 @@ def describe(row: Board, clip: Clip, name: str) -> dict[str, Any]:
     trial, policy = clip.trial, clip.run.manifest["policy"]
     return {
         "name": name,
+        "run": clip.run.name,
         "row": row["label"],
         "seed": policy.get("seed"),
         "floor": row["floor"],

@@ -100,7 +100,9 @@ class Maker:
                     "train": list(range(44)),
                     "validation": list(range(44, 50)),
                 },
-                "training": {
+                "training": {}
+                if policy.floor
+                else {
                     "steps": 8000,
                     "wall_s": policy.wall_s * (1 + 0.04 * seed),
                     "cpu_s": policy.wall_s * 1.9,
@@ -176,7 +178,9 @@ class Maker:
                 "path_ratio": round(1.1 + 0.2 * float(rng.random()), 4),
                 "contact_peak_n": 4.0,
             },
-            "latency": {
+            "latency": {"p50_ms": None, "p99_ms": None, "missed": 0}
+            if policy.name == "hold"
+            else {
                 "p50_ms": policy.latency_ms,
                 "p99_ms": round(policy.latency_ms * (1.3 + 0.2 * float(rng.random())), 4),
                 "missed": 0,

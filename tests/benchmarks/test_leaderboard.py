@@ -6,20 +6,26 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import vl_convert
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic_runs import POLICIES, MadeUp, Maker, write_run
 
 from benchmarks import stats
 from benchmarks.board_runs import load_run
 from benchmarks.leaderboard import Made, make_board, make_leaderboard, read_runs, rounded
+from benchmarks.report import charts
+from benchmarks.report.charts_failures import failure_mix, starts
 from envs.errors import UsageError
 from scripts.leaderboard import Leaderboard
-from scripts.main import main
+from scripts.main import load, main
 
 CONDITIONS = ("object_pose/L1", "object_pose/L2", "action_delay/L2", "combined/L2")
 
@@ -264,6 +270,38 @@ def test_a_hostile_record_is_left_out_and_the_others_stand(
     assert row_of(board["tables"][0], "act")["status"] == "valid"
 
 
+def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the path of every entry of nested objects, outermost first."""
+    if not isinstance(value, dict):
+        return [path]
+    return [path, *(leaf for key, item in value.items() for leaf in leaves(item, (*path, key)))]
+
+
+MANIFEST_PATHS = [p for p in leaves(tiny(Path()).manifest(FEW[0], 0)) if p and "bounds" not in p]
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(
+    path=st.sampled_from(MANIFEST_PATHS),
+    value=st.sampled_from([None, 7, -1.5, "", "x", True, [], [[1]], {}, {"a": 1}]),
+)
+def test_no_wrong_value_in_one_manifest_breaks_the_page_of_the_others(
+    few: Path, tmp_path_factory: pytest.TempPathFactory, path: tuple[str, ...], value: object
+) -> None:
+    results = tmp_path_factory.mktemp("wrong")
+    shutil.copytree(few / "runs", results / "runs")
+
+    def change(manifest: dict[str, Any], records: list[Any]) -> None:
+        for key in path[:-1]:
+            manifest = manifest[key]
+        manifest[path[-1]] = value
+
+    respoken(tiny(results), MadeUp("wrong", 2.0), change)
+    made = make_leaderboard(results)
+    rows = [row for t in made.board["tables"] for row in t["rows"]]
+    assert any(row["label"].startswith("act") and row["status"] == "valid" for row in rows)
+
+
 def test_markup_in_a_name_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     name = "</script><img src=x onerror=alert(1)>"
     respoken(tiny(tmp_path), MadeUp(name, 2.0), lambda m, r: m.update(run="=cmd()"))
@@ -288,6 +326,50 @@ def test_two_checkpoints_of_one_seed_make_the_row_preliminary(own: Path) -> None
     write_run(run_of(own, "state-act-other"), manifest, maker.records(policy, 0))
     (table,) = board_of(own)["tables"]
     assert any("more than one checkpoint" in r for r in row_of(table, "act")["reasons"])
+
+
+def test_the_commands_of_a_row_are_ones_that_the_command_line_takes(
+    table: dict[str, Any],
+) -> None:
+    lines = [
+        line for row in (*table["rows"], *table["floors"]) for line in row["reproduce"].splitlines()
+    ]
+    assert len(lines) == 5 * 2 + 3 * 3 * 2 + 2
+    for line in lines:
+        program, *words = shlex.split(line)
+        assert program in ("git", "armtrials")
+        if program == "armtrials":
+            assert load(words[0], words[1:])
+
+
+def test_a_setting_beside_the_preset_makes_another_row(own: Path) -> None:
+    maker, policy = tiny(own), MadeUp("act", 2.0)
+    manifest = maker.manifest(policy, 0)
+    manifest["policy"]["hashes"] = {"weights": "e" * 64, "config": "abcdef" + "0" * 58}
+    write_run(run_of(own, "state-act-other"), manifest, maker.records(policy, 0))
+    (table,) = board_of(own)["tables"]
+    assert "act (config abcdef)" in {row["label"] for row in table["rows"]}
+
+
+def test_conditions_stand_in_the_order_of_the_protocol_whatever_a_run_covers(own: Path) -> None:
+    small(own, trials=10).write(MadeUp("zeal", 1.0), 0)
+    (table,) = board_of(own)["tables"]
+    assert table["conditions"] == ["nominal", *CONDITIONS]
+
+
+def test_every_chart_is_a_valid_specification(made: Made, table: dict[str, Any]) -> None:
+    rows = [{"row": "act", "ic": 0, "x": 0.3, "y": 0.1, "failed": 0.5, "trials": "1/2"}]
+    colours = charts.colours([row["label"] for row in table["rows"]])
+    specs = [
+        charts.curves(table, colours),
+        charts.against(table, colours, "training_s", "time"),
+        charts.against(table, colours, "p99_ms", "latency"),
+        failure_mix(table),
+        starts(table, [*rows, {**rows[0], "x": 0.4, "y": 0.0}]),
+    ]
+    for spec in specs:
+        assert spec is not None
+        assert vl_convert.vegalite_to_vega(spec)["marks"]
 
 
 def test_the_csv_has_a_line_for_each_row_and_condition(made: Made) -> None:

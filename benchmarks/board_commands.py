@@ -1,0 +1,81 @@
+"""The commands that make a row again, written from its manifests."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.protocol import PROTOCOLS, Plan, make_plan
+
+Manifest = Mapping[str, Any]
+
+
+def reproduce(manifests: Sequence[Manifest]) -> str:
+    """Return shell lines: the commit, demonstrations, training and evaluation of every seed.
+
+    Settings given beside the preset are not in the lines; the hash of the configuration tells
+    whether there were any.
+    """
+    first = manifests[0]
+    lines = [f"git checkout {word(commit)}"] if (commit := first["code"].get("commit")) else []
+    data = "data/" + word(first["task"]) + ("_pixels" if first["track"] == "pixels" else "")
+    episodes = first["policy"]["data"].get("episodes")
+    if episodes:
+        pixels = " --pixels" if first["track"] == "pixels" else ""
+        task = word(first["task"])
+        lines.append(f"armtrials collect --task {task} --episodes {episodes}{pixels} --out {data}")
+    for manifest in manifests:
+        lines += _policy_lines(manifest, data)
+    return "\n".join(lines)
+
+
+def _policy_lines(manifest: Manifest, data: str) -> list[str]:
+    """Return training (if it was trained) and evaluation of one run."""
+    policy = manifest["policy"]
+    name, algorithm = word(policy["name"]), word(policy["algorithm"])
+    if policy.get("floor") and not policy["training"]:
+        source = f"floor:{algorithm}" + (f":{data}" if policy["data"] else "")
+        return [f"armtrials evaluate --policy {source}{_options(manifest)}"]
+    out = word(f"runs/{policy['name']}-s{policy.get('seed')}")
+    train = f"armtrials train --algo {algorithm} --preset {word(policy.get('preset'))}"
+    train += f" --track {word(manifest['track'])} --seed {word(policy.get('seed'))}"
+    train += " --blind" if policy.get("floor") else ""
+    named = "" if name == algorithm else f" --name {name}"
+    return [
+        f"{train} --data {data} --out {out}",
+        f"armtrials evaluate --policy {out}{named}{_options(manifest)}",
+    ]
+
+
+def _options(manifest: Manifest) -> str:
+    """Return the options of an evaluation that differ from their defaults."""
+    execution, protocol = manifest["execution"], manifest["protocol"]["id"]
+    text = f" --protocol {word(protocol)}{_plan_options(manifest)}"
+    if execution.get("execute") is not None:
+        text += f" --execute {word(execution['execute'])}"
+    if execution.get("ensemble") is not None:
+        text += f" --ensemble {word(execution['ensemble'])}"
+    return text
+
+
+def _plan_options(manifest: Manifest) -> str:
+    """Return ``--trials`` and ``--conditions`` where the run covers less than the protocol."""
+    if manifest["protocol"]["id"] not in PROTOCOLS:
+        return ""
+    protocol, plan = PROTOCOLS[manifest["protocol"]["id"]], Plan.from_json(manifest["plan"])
+    try:
+        full = make_plan(protocol, manifest["track"])
+    except ValueError:  # a track that this version does not know
+        return ""
+    text = ""
+    sizes = dict(full.cells)
+    if any(count != sizes.get(name) for name, count in plan.cells):
+        text += f" --trials {max((count for _, count in plan.cells), default=0)}"
+    names = [name for name, _ in plan.cells]
+    if names != [name for name, _ in full.cells]:
+        text += " --conditions " + " ".join(word(name) for name in names)
+    return text
+
+
+def word(value: object) -> str:
+    """Return a value from a record as one word of a shell command."""
+    return shlex.quote(str(value))
