@@ -1,6 +1,6 @@
 """Intervals of means that are not proportions: progress scores, means over tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,13 +33,14 @@ def progress_interval(
         draws: number of resamples.
     """
     values = _scores(progress)
-    if np.ptp(values) == 0:
-        return _constant(float(values.flat[0]), values.shape[1], level)
     labels = np.zeros(values.shape[1], np.int64) if strata is None else np.asarray(strata)
     if labels.shape != (values.shape[1],):
         raise ValueError(f"strata must be ({values.shape[1]},), got {labels.shape}")
-    means = _resampled_means(values, labels, rng, draws)
-    return _percentiles(means, "stratified bootstrap", level)
+    blocks = [values[:, labels == label] for label in np.unique(labels)]
+    seeds = [_seed_weights(len(values), rng, draws)] * len(blocks)  # the same in every stratum
+    shares = np.array([block.shape[1] for block in blocks]) / values.shape[1]
+    means = shares @ [_means(b, w, rng) for b, w in zip(blocks, seeds, strict=True)]
+    return _limits(means, blocks, shares, "stratified bootstrap", level)
 
 
 def task_mean_interval(
@@ -59,16 +60,12 @@ def task_mean_interval(
         level: confidence level.
         draws: number of resamples.
     """
-    grids = [_scores(values) for _, values in sorted(tasks.items())]
-    if not grids:
+    blocks = [_scores(values) for _, values in sorted(tasks.items())]
+    if not blocks:
         raise ValueError("tasks must hold at least one task, got none")
-    if all(np.ptp(grid) == 0 for grid in grids):
-        parts = [_constant(float(g.flat[0]), g.shape[1], level) for g in grids]
-        low, high = (float(np.mean([getattr(p, side) for p in parts])) for side in ("low", "high"))
-        return Interval(low, high, parts[0].method, level)
-    one = [np.zeros(grid.shape[1], np.int64) for grid in grids]
-    means = [_resampled_means(g, s, rng, draws) for g, s in zip(grids, one, strict=True)]
-    return _percentiles(np.mean(means, axis=0), "bootstrap stratified by task", level)
+    shares = np.full(len(blocks), 1 / len(blocks))
+    means = shares @ [_means(b, _seed_weights(len(b), rng, draws), rng) for b in blocks]
+    return _limits(means, blocks, shares, "bootstrap stratified by task", level)
 
 
 def _scores(progress: ArrayLike) -> Floats:
@@ -81,31 +78,30 @@ def _scores(progress: ArrayLike) -> Floats:
     return values
 
 
-def _resampled_means(
-    values: Floats, labels: NDArray[np.generic], rng: np.random.Generator, draws: int
-) -> Floats:
-    """Return (draws,) means of resampled seeds and initial conditions."""
-    seeds = len(values)
-    weight = np.full((draws, seeds), 1 / seeds)
-    if seeds >= MIN_SEEDS:
-        weight = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
-    total: Floats = np.zeros(draws)
-    for label in np.unique(labels):
-        block = values[:, labels == label]
-        size = block.shape[1]
-        counts = rng.multinomial(size, np.full(size, 1 / size), size=draws)
-        total += np.einsum("ds,di,si->d", weight, counts.astype(np.float64), block, optimize=True)
-    return np.asarray(total / values.shape[1])
+def _seed_weights(seeds: int, rng: np.random.Generator, draws: int) -> Floats:
+    """Return (draws, seeds) weights: drawn with replacement from three seeds on, else equal."""
+    if seeds < MIN_SEEDS:
+        return np.full((draws, seeds), 1 / seeds)
+    return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
 
 
-def _percentiles(means: Floats, method: str, level: float) -> Interval:
-    """Return the central part of a bootstrap distribution."""
+def _means(block: Floats, seed_weights: Floats, rng: np.random.Generator) -> Floats:
+    """Return (draws,) means of (seeds, ics) scores with initial conditions drawn anew."""
+    size = block.shape[1]
+    counts = rng.multinomial(size, np.full(size, 1 / size), size=len(seed_weights))
+    return np.asarray(np.sum((counts @ block.T) * seed_weights, axis=1) / size)
+
+
+def _limits(
+    means: Floats, blocks: Sequence[Floats], shares: Floats, method: str, level: float
+) -> Interval:
+    """Return the central part of the resampled means, or the exact bound where they all agree."""
     tail = (1 - check_level(level)) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(low), float(high), method, level)
-
-
-def _constant(value: float, n: int, level: float) -> Interval:
-    """Return the interval of a mean in [0, 1] when all of n initial conditions gave ``value``."""
-    same = clopper_pearson(n, n, level).low
-    return Interval(value * same, value * same + 1 - same, "exact bound, equal scores", level)
+    if np.ptp(means) > 1e-12:
+        low, high = np.quantile(means, [tail, 1 - tail])
+        return Interval(float(low), float(high), method, level)
+    same = np.array([clopper_pearson(b.shape[1], b.shape[1], level).low for b in blocks])
+    low = float(np.sum(shares * same * [block.mean() for block in blocks]))
+    return Interval(
+        low, low + float(np.sum(shares * (1 - same))), "exact bound, equal scores", level
+    )

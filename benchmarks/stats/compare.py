@@ -109,10 +109,10 @@ def compare(a: Outcomes, b: Outcomes, level: float = 0.95) -> Comparison:
       run on new initial conditions of this protocol, A would succeed more often.
     - At least three seeds in every trained arm: an *algorithm* claim: so it would if both were
       trained anew. Seeds and initial conditions are crossed random effects; the variance is
-      their moment estimate, the degrees of freedom Satterthwaite's, and test and interval are
-      Tango's score at the effective number of pairs. (A permutation of three against three
-      seeds has 20 arrangements and never reaches p < .1.) The p-value is also never below
-      that of the checkpoint test.
+      the sum of their parts (``clustered.spread``), the degrees of freedom Satterthwaite's, and
+      test and interval are Tango's score at the effective number of pairs. (A permutation of
+      three against three seeds has 20 arrangements and never reaches p < .1.) The p-value is
+      also never below that of the checkpoint test.
     - Anything between: a checkpoint claim on the mean of the given checkpoints, by the exact
       sign-flip test over initial conditions, which with one seed each *is* McNemar's.
 

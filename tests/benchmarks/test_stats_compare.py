@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from calibration import World, calibrate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as sps
@@ -11,23 +12,6 @@ from benchmarks.stats.clustered import spread
 from benchmarks.stats.compare import sign_flip
 
 flags = st.lists(st.booleans(), min_size=1, max_size=60)
-
-
-def simulate(
-    rng: np.random.Generator, seeds: int, ics: int, seed_sd: float, mean: float = 1.4
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return two arms (seeds, ics) of the same expected success on a shared set of starts.
-
-    Log-odds: mean + seed (sd given) + start (sd 1.5, correlated .7 between arms) + the rest (.5).
-    """
-    hard = rng.normal(0, 1.5, ics)
-
-    def arm() -> np.ndarray:
-        own = np.sqrt(0.7) * hard + np.sqrt(0.3) * rng.normal(0, 1.5, ics)
-        seed, rest = rng.normal(0, seed_sd, (seeds, 1)), rng.normal(0, 0.5, (seeds, ics))
-        return rng.random((seeds, ics)) < 1 / (1 + np.exp(-(mean + own + seed + rest)))
-
-    return arm(), arm()
 
 
 @given(flags, st.randoms())
@@ -134,35 +118,15 @@ def test_three_seeds_that_swing_do_not_make_an_algorithm_claim() -> None:
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(3, 0.0), (3, 0.3), (3, 1.0), (5, 0.5)])
-def test_calibration_the_algorithm_claim_keeps_its_error_rate(seeds: int, seed_sd: float) -> None:
+def test_calibration_of_the_algorithm_claim_and_interval(seeds: int, seed_sd: float) -> None:
     rng = np.random.default_rng(int(10 * seed_sd) + seeds)
-    runs, rejected, covered, naive = 200, 0, 0, 0
-    for _ in range(runs):
-        a, b = simulate(rng, seeds, 100, seed_sd)
-        found = stats.compare(stats.Outcomes(a), stats.Outcomes(b))
-        rejected += found.p <= 0.05
-        covered += found.low <= 0 <= found.high
-        naive += sign_flip(a, b) <= 0.05
-    assert rejected <= 17  # at a rate of .05 more than 17 of 200 has probability .01
-    assert covered >= 183
+    found = calibrate(World(seeds, 100, (seed_sd, seed_sd)), rng, runs=200)
+    assert found.rejected <= 0.085  # at a rate of .05 more than 17 of 200 has probability .01
+    assert found.difference >= 0.915
+    assert found.clustered >= 0.88  # .92 to .99 in the long run
+    assert found.pooled < found.clustered - 0.03
     if seed_sd >= 0.5:
-        assert naive > 40  # what the same data would claim with the seeds taken as fixed
-
-
-@pytest.mark.parametrize("seed_sd", [0.0, 1.0])
-def test_calibration_the_algorithm_interval_covers_where_pooled_wilson_does_not(
-    seed_sd: float,
-) -> None:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    spread_sd = np.sqrt(seed_sd**2 + 1.5**2 + 0.5**2)
-    chance = 1 / (1 + np.exp(-(1.4 + spread_sd * nodes)))
-    truth = float(np.sum(weights * chance) / np.sum(weights))
-    rng = np.random.default_rng(1)
-    grids = [simulate(rng, 3, 100, seed_sd)[0] for _ in range(300)]
-    clustered = sum(truth in stats.algorithm_interval(g) for g in grids)
-    pooled = sum(truth in stats.wilson(int(g.sum()), g.size) for g in grids)
-    assert clustered >= 264  # .88; .92 to .98 in the long run
-    assert pooled < clustered - 15
+        assert found.naive > 0.2  # what the same data would claim with the seeds taken as fixed
 
 
 @given(st.integers(1, 5), st.integers(1, 40), st.integers(0, 10_000))
