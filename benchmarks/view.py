@@ -29,12 +29,12 @@ class Panel:
     Attributes:
         title: what it shows, with its unit.
         lines: (name, values (T,)) of each curve.
-        steps: draw as steps: the values are counts.
+        count: the values count up to this, drawn as steps; None for measures.
     """
 
     title: str
     lines: Sequence[tuple[str, Array]]
-    steps: bool = False
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def show_trial(folder: Path, name: str) -> Shown:
     spec = world(task, robot).arm
     commands = np.vstack([actions, actions[-1:]]) if len(actions) else joints
     panels = [
-        Panel(f"stages reached (of {len(task.stages)})", [("stage", stages)], steps=True),
+        Panel("stages reached: " + ", ".join(task.stages), [("stage", stages)], len(task.stages)),
         Panel("gripper opening", [("measured", joints[:, -1]), ("commanded", commands[:, -1])]),
         Panel(f"{task.manipulated}: height, distance to the hand [m]",
               [("height", heights), ("distance", reach)]),
@@ -122,10 +122,10 @@ def _watch(simulation: Iterator[SimBatch]) -> Iterator[tuple[Array, int, float, 
 
 
 def joint_panels(names: Sequence[str], measured: Array, commanded: Array) -> list[Panel]:
-    """Return a panel a joint: measured and commanded position [rad]."""
+    """Return a panel a joint: measured and commanded position, rad or opening."""
     return [
         Panel(
-            f"{name.replace('_', ' ')} [rad]",
+            f"{name.replace('_', ' ')} [{'opening' if name.endswith('gripper') else 'rad'}]",
             [("measured", measured[:, j]), ("commanded", commanded[:, j])],
         )
         for j, name in enumerate(names)
@@ -225,11 +225,13 @@ def _episode_film(episode: Episode) -> bytes | None:
 
 
 def _camera_frames(episode: Episode) -> Iterator[Array]:
-    """Yield every fourth set of frames, cut to the height of the smallest camera."""
+    """Yield every fourth set of frames, cut to the smallest height, small ones enlarged."""
     images = [episode.observations[f"images/{camera}"] for camera in episode.cameras]
     height = min(i.shape[1] for i in images)
+    zoom = max(1, VIEWS[0].height // height)
     for t in range(0, len(episode), EVERY):
-        yield compose([i[t, :height] for i in images], [f"step {t}/{len(episode)}"])
+        views = [i[t, :height].repeat(zoom, axis=0).repeat(zoom, axis=1) for i in images]
+        yield compose(views, [f"step {t}/{len(episode)}"])
 
 
 def _simulated_frames(episode: Episode) -> Iterator[Array] | None:

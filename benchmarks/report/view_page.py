@@ -1,8 +1,11 @@
 """The page of one trial or episode: its film, its curves, its record, in one file."""
 
 import base64
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from envs.arm import Array
 
 WIDTH, HEIGHT, PAD = 320.0, 90.0, 6.0  # px of a curve's drawing area
 POINTS = 400  # vertices of a curve at most
+FLAT = 0.01  # smallest range of an axis: a still joint looks still
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,26 @@ def view_page(shown: Shown) -> str:
         size=(WIDTH, HEIGHT),
         video=video,
         end=end,
+        source=pretty(shown.source),
     )
+
+
+def pretty(value: Mapping[str, Any]) -> str:
+    """Return JSON with one entry a line, lists of plain values in one line."""
+    text = json.dumps(value, indent=1, sort_keys=True)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda m: re.sub(r"\s+", " ", m[0]), text)
 
 
 def draw(panel: Panel, times: Array) -> Drawing:
     """Scale the curves of a panel to one axis and thin them out."""
     values = np.concatenate([np.asarray(v, float) for _, v in panel.lines])
-    low, high = float(values.min()), float(values.max())
-    if high - low < 1e-3:
-        low, high = low - 5e-4, high + 5e-4
+    low, high = (
+        (float(values.min()), float(values.max())) if panel.count is None else (0.0, panel.count)
+    )
+    if high - low < FLAT:
+        low, high = low - FLAT / 2, high + FLAT / 2
     curves = [
-        Curve(name, _points(times, np.asarray(v, float), (low, high), panel.steps))
+        Curve(name, _points(times, np.asarray(v, float), (low, high), panel.count is not None))
         for name, v in panel.lines
     ]
     return Drawing(panel.title, curves, f"{low:.3g}", f"{high:.3g}")
