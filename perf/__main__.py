@@ -32,7 +32,7 @@ SLOW = ("act-90", "diffusion-90")
 def main() -> int:
     """Run the measurements asked for; return 0 whatever they say: they are figures, not tests."""
     arguments = _arguments()
-    console = Console()
+    console = Console(width=max(120, Console().width))
     results: dict[str, Result] = {}
     for name in arguments.names or [name for name in MEASUREMENTS if name not in SLOW]:
         with console.status(f"measuring {name}"):
@@ -60,9 +60,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _table(results: dict[str, Result]) -> Table:
-    table = Table(
-        "", "goal", "measured", "range", "ours", "theirs", "clock", title="ArmTrials perf"
-    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("ours : theirs", "goal", "measured", "range", "ours", "theirs", "time"):
+        table.add_column(name, no_wrap=True)
     for result in results.values():
         table.add_row(result.what, *_cells(result), style="" if result.met else "yellow")
     return table
@@ -74,12 +74,16 @@ def _cells(result: Result) -> tuple[str, ...]:
         return (f"<= {result.goal:.0f} s", measured)
     return (
         f">= {result.goal:g}",
-        f"{result.ratio:.2f}",
-        f"{result.low:.2f} .. {result.high:.2f}",
-        f"{result.ours_s * 1e3:.1f} ms",
-        f"{result.theirs_s * 1e3:.1f} ms",
+        _digits(result.ratio),
+        f"{_digits(result.low)} to {_digits(result.high)}",
+        f"{result.ours_s * 1e3:.3g} ms",
+        f"{result.theirs_s * 1e3:.3g} ms",
         result.clock,
     )
+
+
+def _digits(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
 
 
 if __name__ == "__main__":

@@ -55,6 +55,44 @@ def lerobot_step(batch: int) -> Step:
     return training_step(policy, optimiser, lambda: policy.forward(data)[0])
 
 
+def armtrials_step(batch: int) -> Step:
+    """Return one training step of our ACT: the same sizes, bfloat16 where the CPU has it."""
+    from policies.act import ACT, ActConfig
+    from policies.attention import LayerConfig
+    from policies.base import PolicySpec, TrainDefaults
+    from policies.optim import make_optimizer
+    from policies.torch_build import torch_build
+
+    joints = tuple(f"joint{i}" for i in range(JOINTS))
+    seen = {"qpos": (JOINTS,), "objects/all": (OBJECTS,)}
+    spec = PolicySpec("viperx", joints, 50.0, "pick_place", "state", seen, 1, CHUNK, CHUNK)
+    config = ActConfig(
+        chunk=CHUNK,
+        execute=CHUNK,
+        patch=1,
+        layer=LayerConfig(WIDTH, HEADS, FEEDFORWARD),
+        style_layers=STYLE,
+        encoder_layers=ENCODER,
+        decoder_layers=DECODER,
+        latent=LATENT,
+    )
+    policy = ACT(config, spec)
+    data = {
+        "qpos": torch.randn(batch, 1, JOINTS),
+        "objects/all": torch.randn(batch, 1, OBJECTS),
+        "action": torch.randn(batch, CHUNK, JOINTS),
+        "pad": torch.zeros(batch, CHUNK, dtype=torch.bool),
+    }
+    optimiser = make_optimizer(policy, TrainDefaults(lr=1e-5))
+    bf16 = torch_build().bf16
+
+    def loss() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            return policy.loss(data)[0]
+
+    return training_step(policy, optimiser, loss)
+
+
 def training_step(
     model: torch.nn.Module, optimiser: torch.optim.Optimizer, loss: Callable[[], torch.Tensor]
 ) -> Step:
@@ -72,7 +110,7 @@ def training_step(
 
 def main() -> None:
     """Time the half that is asked for and print its median."""
-    halves = {"lerobot": lerobot_step}
+    halves = {"armtrials": armtrials_step, "lerobot": lerobot_step}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("half", choices=halves)
     parser.add_argument("--batch", type=int, default=64)

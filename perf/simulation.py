@@ -12,7 +12,7 @@ from envs.errors import UsageError
 from envs.expert import OPERATORS
 from envs.gl import choose_backend
 from envs.tasks import TASKS
-from envs.world import SUBSTEPS, World, world
+from envs.world import SETTLE, SUBSTEPS, World, world
 from perf.ratio import CPU, WALL, Ratio, compare
 
 TASK = TASKS["pick_place"]
@@ -68,7 +68,7 @@ def env_step() -> Ratio:
 
     def theirs() -> None:
         loop.reset(start)
-        mujoco.mj_step(loop.world.model, loop.data, 10 * SUBSTEPS)  # settling, as `reset` does
+        mujoco.mj_step(loop.world.model, loop.data, SETTLE * SUBSTEPS)  # settling, as `reset` does
         for raw in raw_actions:
             loop.step(raw)
 
