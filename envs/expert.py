@@ -180,7 +180,7 @@ class GraspAndPlace:
         thing, zone = np.array(start.objects[self.thing]), np.array(start.objects[self.zone])
         goal = np.array([zone[0], zone[1], thing[2]])
         azimuth = float(np.arctan2(thing[1], thing[0]))
-        yaw = nearest_quarter(yaw_of(thing[3:]), azimuth)
+        yaw = nearest_quarter(yaw_of(thing[3:]), 0.0)  # continuous over the training box
         turned = yaw + float(np.arctan2(goal[1], goal[0])) - azimuth
         up, down = np.array([0, 0, HOVER]), np.array([0, 0, GRASP])
         place = goal + down + np.array([0, 0, SETDOWN])
