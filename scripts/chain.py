@@ -12,7 +12,7 @@ from scripts.evaluate import Evaluate
 from scripts.inspect import Inspect
 from scripts.jobs import Job, run_jobs
 from scripts.leaderboard import Leaderboard
-from scripts.presets import ALGORITHMS, FLOORS, Preset
+from scripts.presets import FLOORS, Preset
 from scripts.progress import progress
 
 Track = Literal["state", "pixels"]
@@ -74,7 +74,7 @@ class Chain:
         return {
             folder / f"{algorithm}-{self.preset.training}-{self.track}-{seed}": (algorithm, seed)
             for seed in self.preset.seeds[TRACKS.index(self.track)]
-            for algorithm in ALGORITHMS
+            for algorithm in self.preset.algorithms
         }
 
     def stages(self) -> list[Stage]:
@@ -127,8 +127,9 @@ class Chain:
         missing = self.missing()
         jobs = [self._training(folder, *choice) for folder, choice in missing.items()]
         chosen = [preset(algo, self.track, self.preset.training) for algo, _ in missing.values()]
+        total = sum(self.preset.steps or c.training.steps for c in chosen)
         seen = 0
-        with progress("training steps", sum(c.training.steps for c in chosen)) as advance:
+        with progress("training steps", total) as advance:
 
             def watch() -> None:
                 nonlocal seen
@@ -139,7 +140,7 @@ class Chain:
             watch()
 
     def _training(self, folder: Path, algorithm: str, seed: int) -> Job:
-        options = {
+        options: dict[str, object] = {
             "--algo": algorithm,
             "--data": self.data,
             "--out": folder,
@@ -147,6 +148,8 @@ class Chain:
             "--preset": self.preset.training,
             "--seed": seed,
         }
+        if self.preset.steps is not None:
+            options["--steps"] = self.preset.steps
         words = [str(word) for option in options.items() for word in option]
         return Job(f"training of {folder.name}", ("train", *words), Path(f"{folder}.log"))
 

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 from envs.registry import Registry
 
-ALGORITHMS = ("act", "diffusion", "bc")
-"""Longest training first, so that the cores are busy to the end."""
-
 FLOORS = ("floor:hold", "floor:random", "floor:replay:{data}")
 """What any policy must beat; ``{data}`` is the folder of the demonstrations."""
 
@@ -26,6 +23,8 @@ class Preset:
         trials: most initial conditions a condition; None: all that the protocol has.
         conditions: perturbed conditions; empty: all that apply to the track.
         minutes: expected on two cores, (collect, train, evaluate) of the (state, pixel) track.
+        algorithms: in order of training, the longest first: the cores are busy to the end.
+        steps: gradient steps of each training; None: as the algorithms' preset says.
     """
 
     name: str
@@ -35,6 +34,8 @@ class Preset:
     trials: int | None
     conditions: tuple[str, ...]
     minutes: tuple[Minutes, Minutes]
+    algorithms: tuple[str, ...] = ("diffusion", "act", "bc")
+    steps: int | None = None
 
 
 PRESETS: Registry[Preset] = Registry("preset")

@@ -9,9 +9,16 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from envs.collect import collect
+from envs.collection import Collection
 from envs.env import TabletopEnv
 from envs.expert import OPERATORS
 from envs.sim import SimArm
+from policies.base import ALGORITHMS, AlgorithmEntry
+from policies.checkpoint import load_policy
+from policies.train import train
+from policies.train_config import TrainConfig
+from policies.train_log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -40,6 +47,21 @@ def test_every_link_into_the_repository_leads_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
     missing = [target for target in targets if not (document.parent / target).exists()]
     assert not missing
+
+
+def test_the_policy_shown_trains_and_acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, registration = snippets(README)
+    assert source.count("\n") <= 30
+    as_module(source, "policies.linear", tmp_path, monkeypatch)
+    assert registration.startswith("ALGORITHMS.register(")
+    name, *entry = re.findall(r'"([^"]+)"', registration)
+    monkeypatch.setitem(ALGORITHMS._items, name, AlgorithmEntry(*entry))
+    collect(Collection("pick_place"), 4, tmp_path / "data")
+    config = TrainConfig(name, tmp_path / "data", tmp_path / "linear", steps=150)
+    policy = load_policy(str(train(config)))
+    assert policy.name == "linear"
+    lines = read_log(tmp_path / "linear")
+    assert lines[-1]["loss"] < lines[0]["loss"]
 
 
 def test_the_task_shown_can_be_demonstrated(
