@@ -3,7 +3,7 @@
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Protocol, cast
 
 import torch
@@ -27,8 +27,8 @@ class PolicySpec:
         control_hz: actions a second [Hz].
         task: name of the task it was trained on.
         track: ``"state"`` or ``"pixels"``.
-        observations: the keys the policy reads, kept sorted, with the shape of one observation
-            as the policy reads it; images (h, w, 3) are resized to this.
+        observations: the keys the policy reads, kept sorted, with the shape of one observation;
+            images (h, w, 3).
         n_obs: observation steps the policy sees, the present one last.
         chunk: actions predicted at once.
         execute: of these, how many are executed before the next prediction.
@@ -73,6 +73,15 @@ class PolicySpec:
     def width(self) -> int:
         """Size of all vectors of one observation step together."""
         return sum(self.observations[key][0] for key in self.vectors)
+
+    def with_images(self, size: tuple[int, int] | None) -> "PolicySpec":
+        """Return the spec with images resized to (height, width); ``None`` leaves them."""
+        if size is None:
+            return self
+        shapes = {
+            key: (*size, 3) if key in self.images else s for key, s in self.observations.items()
+        }
+        return replace(self, observations=shapes)
 
 
 class Policy(Protocol):

@@ -58,7 +58,7 @@ def save_checkpoint(
         folder: where to.
         policy: what to store.
         canary: observations for ``policy.act``, as many rows as ``CANARY_SEEDS``.
-        config: ``algorithm``, ``settings`` (of the algorithm) and ``training``.
+        config: ``algorithm``, its ``settings``, ``image_size`` and ``training``.
         provenance: JSON values; ``hashes`` is added.
 
     Raises:
@@ -109,10 +109,11 @@ def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
     spec = _parsed(PolicySpec, files, folder, "spec.json")
     stats = _parsed(Stats, files, folder, "stats.json")
     _check_stats(folder, stats, spec)
-    algorithm = algorithm_class(settings, spec)
+    size = config["image_size"]
+    algorithm = algorithm_class(settings, spec.with_images(tuple(size) if size else None))
     _load_weights(algorithm, files[MODEL], folder)
     normalizer = Normalizer(stats, str(config["normalization"]))
-    policy = TrainedPolicy(name or str(config["algorithm"]), algorithm, normalizer)
+    policy = TrainedPolicy(name or str(config["algorithm"]), spec, algorithm, normalizer)
     policy.provenance = provenance
     policy.hashes = {what: provenance["hashes"][file] for what, file in HASHES.items()}
     _replay_canary(policy, load_arrays(files[CANARY]), folder)

@@ -20,6 +20,7 @@ from envs.episode import (
 from envs.errors import UsageError
 from policies.base import TRACKS
 from policies.normalize import KeyStats, Stats
+from policies.preprocess import filter_episodes, resize
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of arrays kept in memory; a larger set is mapped from a temporary file."""
@@ -73,7 +74,8 @@ class EpisodeSet:
         excluded: reason by file name for what was left out.
         fingerprint: SHA-256 of the fingerprints of all episodes used.
         meta: of the first episode: task, robot, joints, rate.
-        track: of the reading.
+        reading: how the folder was read.
+        recorded: shape of one observation by key, before images were resized.
     """
 
     observations: Mapping[str, Array]
@@ -86,7 +88,8 @@ class EpisodeSet:
     excluded: Mapping[str, str]
     fingerprint: str
     meta: EpisodeMeta
-    track: str
+    reading: Reading
+    recorded: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def load(cls, folder: Path, reading: Reading | None = None) -> "EpisodeSet":
@@ -124,17 +127,13 @@ class EpisodeSet:
             excluded=excluded,
             fingerprint=hashlib.sha256("\n".join(marks).encode()).hexdigest(),
             meta=first.meta,
-            track=reading.track,
+            reading=reading,
+            recorded={key: first.shapes[key] for key in keys},
         )
 
     def __len__(self) -> int:
         """Count the episodes."""
         return len(self.lengths)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of one observation by key."""
-        return {key: tuple(array.shape[1:]) for key, array in self.observations.items()}
 
     def steps(self, episodes: Sequence[int]) -> Array:
         """Return the rows (steps,) of the arrays that belong to ``episodes``."""
@@ -203,27 +202,17 @@ def split(episodes: int, share: float, seed: int) -> tuple[tuple[int, ...], tupl
 def _usable(folder: Path) -> tuple[dict[Path, EpisodeHeader], dict[str, str]]:
     """Return the headers of the episodes that pass the filter, and why others do not."""
     if not folder.is_dir():
-        raise UsageError(
-            f"{folder} is not a folder of demonstrations; see armtrials collect"
-        )
+        raise UsageError(f"{folder} is not a folder of demonstrations; see armtrials collect")
     paths = sorted(folder.glob("*.hdf5"), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise UsageError(f"{folder} holds no episode (*.hdf5); armtrials collect makes them")
     headers = {path: inspect_file(path) for path in paths}
-    reasons = _reasons(headers)
+    reasons = filter_episodes({path.name: header for path, header in headers.items()})
     usable = {path: header for path, header in headers.items() if path.name not in reasons}
     if not usable:
         name, reason = next(iter(reasons.items()))
         raise UsageError(f"{folder}: the filter leaves no episode; {name}: {reason}")
     return usable, dict(reasons)
-
-
-def _reasons(headers: Mapping[Path, EpisodeHeader]) -> dict[str, str]:
-    return {
-        path.name: header.meta.flag or "failed"
-        for path, header in headers.items()
-        if header.meta.flag or header.meta.success is False
-    }
 
 
 def _check_alike(path: Path, header: EpisodeHeader, first: EpisodeHeader, keys: list[str]) -> None:
@@ -264,6 +253,6 @@ def _fill(arrays: Mapping[str, Array], episode: Episode, start: int) -> str:
     for key, array in arrays.items():
         values = episode.actions if key == "action" else episode.observations[key]
         if key.startswith("images/") and values.shape[1:] != array.shape[1:]:
-            raise UsageError("resize")
+            values = resize(values, (array.shape[1], array.shape[2]))
         array[rows] = values
     return fingerprint(episode)

@@ -86,13 +86,13 @@ class ReplayPolicy:
             UsageError: the demonstrations are of another arm or task.
         """
         longest = int(data.lengths[list(data.train)].max())
-        base = _spec(arm, task, data.track, longest)
+        base = _spec(arm, task, data.reading.track, longest)
         if data.actions.shape[1] != arm.n or (data.meta.task or task) != task:
             raise UsageError(
                 f"demonstrations of {data.meta.task or 'an unnamed task'} with "
                 f"{data.actions.shape[1]} joints cannot be replayed on {task} with {arm.n}"
             )
-        self.spec = PolicySpec(**{**base.__dict__, "observations": data.shapes})
+        self.spec = PolicySpec(**{**base.__dict__, "observations": data.recorded})
         starts = data.starts[list(data.train)]
         first = {key: array[starts] for key, array in data.observations.items()}
         self._scale = {key: _spread(_features(key, values)) for key, values in first.items()}

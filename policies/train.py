@@ -19,6 +19,7 @@ from policies.configs import to_json
 from policies.dataset import EpisodeSet, Reading, Sampler
 from policies.normalize import Normalizer
 from policies.optim import Ema, learning_rate, make_optimizer
+from policies.preprocess import resize
 from policies.torch_build import torch_build
 from policies.train_config import TrainConfig
 from policies.train_log import TrainLog, overfits
@@ -79,7 +80,8 @@ class Trainer:
         self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
         self.normalizer = Normalizer(data.stats(), plan.training.normalization)
         torch.manual_seed(config.seed)
-        spec = spec_of(data, plan.config)
+        self.spec = spec_of(data, plan.config)
+        spec = self.spec.with_images(config.image_size)
         algorithm = ALGORITHMS[config.algo].load()(plan.config, spec).to(self.device)
         self.algorithm: Algorithm = algorithm
         self.state = TrainState(
@@ -225,14 +227,20 @@ class Trainer:
     def _export(self, folder: Path) -> None:
         """Write the policy as a checkpoint folder."""
         algorithm = self.state.ema.model.to("cpu")
-        policy = TrainedPolicy(self.config.algo, algorithm, self.normalizer)
+        policy = TrainedPolicy(self.config.algo, self.spec, algorithm, self.normalizer)
         held = self.held if len(self.held) else self.sampler
         rows = np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int)
         windows = held.windows(rows)
-        canary = {key: windows[key] for key in policy.spec.observations}
+        canary = {
+            key: resize(windows[key], (shape[0], shape[1]))
+            if key in self.spec.images
+            else windows[key]
+            for key, shape in self.spec.observations.items()
+        }
         config = {
             "algorithm": self.config.algo,
             "settings": to_json(self.plan.config),
+            "image_size": self.config.image_size,
             "training": to_json(self.plan.training),
         }
         save_checkpoint(folder, policy, canary, config, self._provenance())
@@ -248,7 +256,7 @@ class Trainer:
             "blind": self.config.blind,
             "data": self.data.fingerprint,
             "validation": list(self.data.validation),
-            "shapes": {key: list(shape) for key, shape in self.data.shapes.items()},
+            "observations": to_json(self.algorithm.spec)["observations"],
         }
 
     def _check_identity(self, stored: Mapping[str, Any]) -> None:
@@ -292,15 +300,15 @@ class Trainer:
 
 
 def spec_of(data: EpisodeSet, config: AlgorithmConfig) -> PolicySpec:
-    """Return the spec of a policy trained on ``data`` with ``config``."""
+    """Return the spec of a policy trained on ``data`` with ``config``, images as recorded."""
     n = data.actions.shape[1]
     return PolicySpec(
         arm=data.meta.robot,
         joints=data.meta.joints or tuple(f"joint_{i}" for i in range(n)),
         control_hz=data.meta.control_hz,
         task=data.meta.task,
-        track=data.track,
-        observations=data.shapes,
+        track=data.reading.track,
+        observations=data.recorded,
         n_obs=config.n_obs,
         chunk=config.chunk,
         execute=config.execute,

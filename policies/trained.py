@@ -10,6 +10,7 @@ from torch import Tensor
 from envs.arm import Array
 from policies.base import Algorithm, PolicySpec
 from policies.normalize import Normalizer
+from policies.preprocess import resize
 
 
 class TrainedPolicy:
@@ -17,17 +18,19 @@ class TrainedPolicy:
 
     Attributes:
         name: name of the algorithm, or what the checkpoint was called.
-        spec: what the policy was made for.
-        algorithm: the network, in evaluation mode.
+        spec: what the policy was made for, with images of the size the cameras deliver.
+        algorithm: the network, in evaluation mode; its own spec has the size it sees.
         normalizer: scaling by the training split.
         provenance: what the checkpoint says of its making; empty while training.
         hashes: SHA-256 of weights, config, stats and spec; empty while training.
     """
 
-    def __init__(self, name: str, algorithm: Algorithm, normalizer: Normalizer) -> None:
+    def __init__(
+        self, name: str, spec: PolicySpec, algorithm: Algorithm, normalizer: Normalizer
+    ) -> None:
         """Wrap a network; it is put in evaluation mode."""
         self.name = name
-        self.spec: PolicySpec = algorithm.spec
+        self.spec = spec
         self.algorithm = algorithm.eval()
         self.normalizer = normalizer
         self.provenance: Mapping[str, Any] = {}
@@ -67,7 +70,8 @@ class TrainedPolicy:
 
     def _scaled(self, key: str, values: Array) -> Array:
         if key.startswith("images/"):
-            return np.ascontiguousarray(values)
+            height, width, _ = self.algorithm.spec.observations[key]
+            return np.ascontiguousarray(resize(values, (height, width)))
         return np.ascontiguousarray(self.normalizer.normalize(key, values))
 
     def _noise(self, rows: int) -> Tensor | None:
