@@ -1,0 +1,276 @@
+"""Image encoders and training-time augmentation, shared by all algorithms.
+
+Images come as the observation holds them, (..., h, w, 3), uint8 or float 0..1. Inside they are
+convolved in channels-last memory, which with bf16 is what makes a CPU fast. The networks are
+written here because torchvision does not load beside every CPU build of torch; they are trained
+from scratch with group normalisation (Chi et al. 2023), no downloaded weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+IMAGES = "images/"
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """An image encoder.
+
+    Attributes:
+        crop: side kept of an image, as a fraction: a random crop of this size in training, the
+            central one at evaluation. 76 of 84 px in Chi et al.; without it half the success goes.
+        widths: channels of the residual stages; ResNet-18 has (64, 128, 256, 512).
+        blocks: residual blocks a stage; 2 in ResNet-18.
+        strides: stride of each stage.
+        stem: kernel and stride of the first convolution; (7, 2) in ResNet-18.
+        pool: max-pool by 2 after the first convolution, as ResNet does.
+        keypoints: points of the spatial softmax (Finn et al. 2016).
+        features: size of one camera's feature vector.
+    """
+
+    crop: float = 76 / 84
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+    strides: tuple[int, ...] = (1, 2, 1)
+    stem: tuple[int, int] = (4, 4)
+    pool: bool = False
+    keypoints: int = 32
+    features: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse a crop that is no part of the image and stages without a stride."""
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop must be in (0, 1], got {self.crop}")
+        if len(self.widths) != len(self.strides):
+            raise ValueError(f"strides must be one a stage of {self.widths}, got {self.strides}")
+
+
+KEYPOINTS = VisionConfig()
+RESNET18 = VisionConfig(
+    widths=(64, 128, 256, 512), blocks=2, strides=(1, 2, 2, 2), stem=(7, 2), pool=True
+)
+
+
+class _Norm(nn.GroupNorm):
+    """Group normalisation with about 16 channels a group, computed in fp32."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(max(1, channels // 16), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, h, w)."""
+        return functional.group_norm(x.float(), self.num_groups, self.weight, self.bias, self.eps)
+
+
+class _Block(nn.Module):
+    """Two 3 x 3 convolutions and a short cut (He et al. 2016, basic block)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.first_norm = _Norm(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.second_norm = _Norm(outputs)
+        same = inputs == outputs and stride == 1
+        self.short = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, C, h, w)."""
+        y = functional.relu(self.first_norm(self.first(x)))
+        y = self.second_norm(self.second(y))
+        return functional.relu(y + self.short(x))
+
+
+class ResNet(nn.Module):
+    """A residual network without its classifier: (B, 3, h, w) -> (B, channels, h', w')."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        """Build the stages that ``config`` describes."""
+        super().__init__()
+        self.channels = config.widths[-1]
+        kernel, stride = config.stem
+        pad = 0 if kernel == stride else kernel // 2
+        self.stem = nn.Conv2d(3, config.widths[0], kernel, stride, pad, bias=False)
+        self.norm = _Norm(config.widths[0])
+        self.pool = nn.MaxPool2d(3, 2, 1) if config.pool else nn.Identity()
+        blocks: list[nn.Module] = []
+        before = config.widths[0]
+        for width, stride in zip(config.widths, config.strides, strict=True):
+            for i in range(config.blocks):
+                blocks.append(_Block(before, width, stride if i == 0 else 1))
+                before = width
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the feature map of images (B, 3, h, w) in -1..1."""
+        out: Tensor = self.blocks(self.pool(functional.relu(self.norm(self.stem(x)))))
+        return out
+
+
+class SpatialSoftmax(nn.Module):
+    """Expected image coordinates of K learnt points (Levine et al. 2016, Finn et al. 2016)."""
+
+    def __init__(self, channels: int, keypoints: int) -> None:
+        """Map ``channels`` to one score map a point."""
+        super().__init__()
+        self.score = nn.Conv2d(channels, keypoints, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, 2 K): x and y of each point, in -1..1."""
+        scores = self.score(maps).float()
+        height, width = scores.shape[-2:]
+        weight = scores.flatten(2).softmax(-1).unflatten(-1, (height, width))
+        across = torch.linspace(-1, 1, width, device=maps.device)
+        down = torch.linspace(-1, 1, height, device=maps.device)
+        x = (weight.sum(-2) * across).sum(-1)
+        y = (weight.sum(-1) * down).sum(-1)
+        return torch.cat([x, y], dim=-1)
+
+
+class ImageEncoder(nn.Module):
+    """One residual network a camera."""
+
+    def __init__(self, observations: Mapping[str, tuple[int, ...]], config: VisionConfig) -> None:
+        """Build the networks.
+
+        Args:
+            observations: shapes of a policy's observations; the images (h, w, 3) among them are
+                encoded, in this order. There may be none.
+            config: the same for every camera.
+        """
+        super().__init__()
+        self.shapes = {k: v for k, v in observations.items() if k.startswith(IMAGES)}
+        self.config = config
+        self.channels = config.widths[-1]
+        self.nets = nn.ModuleList(ResNet(config) for _ in self.shapes)
+        points = config.keypoints
+        self.points = nn.ModuleList(SpatialSoftmax(self.channels, points) for _ in self.shapes)
+        self.heads = nn.ModuleList(nn.Linear(2 * points, config.features) for _ in self.shapes)
+        for net in self.nets:
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def size(self) -> int:
+        """Size of the feature vectors of all cameras together."""
+        return len(self.shapes) * self.config.features
+
+    def forward(self, obs: Mapping[str, Tensor]) -> Tensor:
+        """Return one feature vector a camera.
+
+        Args:
+            obs: holds ``images/<camera>`` (B, T, h, w, 3) for every camera, whole or cropped.
+
+        Returns:
+            (B, T, cameras, features).
+        """
+        out = []
+        for maps, points, head in zip(self.maps(obs), self.points, self.heads, strict=True):
+            out.append(head(points(maps.flatten(0, 1))).unflatten(0, maps.shape[:2]))
+        return torch.stack(out, dim=2)
+
+    def maps(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the feature maps (B, T, channels, h', w'), one a camera."""
+        out = []
+        for (key, shape), net in zip(self.shapes.items(), self.nets, strict=True):
+            images = obs[key]
+            pixels = as_float(self._cropped(images.flatten(0, 1), shape)) * 2 - 1
+            out.append(net(pixels.permute(0, 3, 1, 2)).unflatten(0, images.shape[:2]))
+        return out
+
+    def _cropped(self, images: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Return the centre of whole images (B, h, w, 3); cropped ones pass as they are."""
+        height, width = (crop_size(side, self.config.crop) for side in shape[:2])
+        if tuple(images.shape[1:3]) == (height, width):
+            return images
+        if tuple(images.shape[1:3]) != tuple(shape[:2]):
+            expected = f"{shape[0]}x{shape[1]} or, cropped, {height}x{width}"
+            raise ValueError(f"images must be {expected}, got {tuple(images.shape[1:3])}")
+        top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+        return images[:, top : top + height, left : left + width]
+
+
+def as_float(images: Tensor) -> Tensor:
+    """Return images as float 0..1: uint8 is divided by 255, float is taken as it is."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def crop_size(side: int, crop: float) -> int:
+    """Return how many of ``side`` pixels a crop of fraction ``crop`` keeps."""
+    return max(1, round(side * crop))
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What training does to images.
+
+    Attributes:
+        crop: fraction of each side kept by the random crop; the encoder's.
+        brightness: largest relative change, as are ``contrast`` and ``saturation``.
+        contrast: about the mean of the image.
+        saturation: about the grey image.
+        cutout: side of the rectangle painted over, as a fraction of the image; 0 for none.
+        cutout_rate: share of the images that get one.
+    """
+
+    crop: float = 76 / 84
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+    cutout: float = 0.2
+    cutout_rate: float = 0.3
+
+
+def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Crop, recolour and cover images at random, each row on its own, its time steps alike.
+
+    Args:
+        images: (B, T, h, w, 3) uint8 or float 0..1, of one camera.
+        config: how much.
+        generator: the only source of randomness.
+
+    Returns:
+        (B, T, h', w', 3) float 0..1.
+    """
+    out = as_float(random_crop(images, config.crop, generator))
+    return cutout(jitter(out, config, generator), config, generator)
+
+
+def random_crop(images: Tensor, crop: float, generator: torch.Generator) -> Tensor:
+    """Cut a window at a random place out of each row of images (B, T, h, w, 3)."""
+    rows, _, height, width, _ = images.shape
+    tall, wide = crop_size(height, crop), crop_size(width, crop)
+    top = torch.randint(height - tall + 1, (rows,), generator=generator)
+    left = torch.randint(width - wide + 1, (rows,), generator=generator)
+    windows = images.unfold(2, tall, 1).unfold(3, wide, 1).permute(0, 2, 3, 1, 5, 6, 4)
+    cut: Tensor = windows[torch.arange(rows), top, left]
+    return cut
+
+
+def jitter(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Change brightness, contrast and saturation of images (B, T, h, w, 3), float 0..1."""
+    spread = torch.tensor([config.brightness, config.contrast, config.saturation])
+    draws = torch.rand((3, len(images)), generator=generator) * 2 - 1
+    light, contrast, colour = (1 + draws * spread[:, None])[..., None, None, None, None]
+    grey = images.mean(-1, keepdim=True)
+    mean = grey.mean((2, 3), keepdim=True)
+    # grey + colour (x - grey), then mean + contrast (x - mean), then light x, in two products
+    out = images * (light * contrast * colour)
+    out = out + grey * (light * contrast * (1 - colour)) + mean * (light * (1 - contrast))
+    clamped: Tensor = out.clamp_(0, 1)
+    return clamped
+
+
+def cutout(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Paint one rectangle of a random grey over some of the images (B, T, h, w, 3), float."""
+    if config.cutout == 0 or config.cutout_rate == 0:
+        return images
+    rows, _, height, width, _ = images.shape
+    chosen, y, x, grey = torch.rand((4, rows, 1), generator=generator)
+    across = (torch.arange(width) / width - x).abs() < config.cutout / 2
+    down = (torch.arange(height) / height - y).abs() < config.cutout / 2
+    mask = (down[:, :, None] & across[:, None, :]) & (chosen < config.cutout_rate)[..., None]
+    return torch.where(mask[:, None, :, :, None], grey[..., None, None, None], images)
