@@ -36,6 +36,7 @@ class Exhibit:
         times: (points,) s since the first observation.
         qpos: measured positions (points, n).
         actions: commands (points, n).
+        cameras: names of the recorded ones.
         footage: something to watch.
     """
 
@@ -44,6 +45,7 @@ class Exhibit:
     times: Array
     qpos: Array
     actions: Array
+    cameras: Sequence[str]
     footage: Footage
 
 
@@ -147,5 +149,6 @@ def _exhibit(name: str, episode: Episode, film: bool) -> Exhibit:
         times=(episode.timestamps - episode.timestamps[0])[rows],
         qpos=episode.observations["qpos"][rows],
         actions=episode.actions[rows],
+        cameras=episode.cameras,
         footage=footage(episode, film),
     )

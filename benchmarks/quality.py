@@ -30,7 +30,7 @@ class EpisodeQuality:
         duration_s: from the first to the last observation, and one period more.
         success: as recorded, None where it is not.
         operator: as recorded.
-        rate_hz: steps a second (median); None where the times were not measured.
+        rate_hz: steps a second (mean); None where the times were not measured.
         jitter_ms: standard deviation of the control period; None likewise.
         longest_ms: longest control period; None likewise.
         sparc: smoothness of the joint speed; None for an arm that stands.
@@ -102,7 +102,7 @@ def measure(name: str, episode: Episode) -> EpisodeQuality:
         duration_s=float(times[-1] - times[0]) + 1 / meta.control_hz,
         success=meta.success,
         operator=meta.operator,
-        rate_hz=None if gaps is None else 1 / float(np.median(gaps)),
+        rate_hz=None if gaps is None else 1 / float(gaps.mean()),
         jitter_ms=None if gaps is None else 1e3 * float(gaps.std()),
         longest_ms=None if gaps is None else 1e3 * float(gaps.max()),
         sparc=sparc(speed, meta.control_hz),
