@@ -39,6 +39,8 @@ from policies.trained import TrainedPolicy
 MODEL, CANARY, PROVENANCE = "model.safetensors", "canary.safetensors", "provenance.json"
 FILES = (MODEL, "config.json", "stats.json", "spec.json", CANARY)
 HASHES = {"weights": MODEL, "config": "config.json", "stats": "stats.json", "spec": "spec.json"}
+BESIDE = "saved_beside"
+"""The one entry of the weights' header (of several, safetensors does not keep the order)."""
 CANARY_TOLERANCE = 1e-3
 """Largest difference of an action from the stored one [rad; gripper opening]: well below what a
 motor resolves, well above what another CPU's summation order changes."""
@@ -74,7 +76,7 @@ def save_checkpoint(
     policy.reset([""] * len(CANARY_SEEDS), CANARY_SEEDS)
     stored = {**canary, "action": policy.act(canary)}
     files = {
-        MODEL: save_tensors(weights, metadata=header),
+        MODEL: save_tensors(weights, metadata={BESIDE: canonical(header).decode()}),
         CANARY: save_arrays({key: np.ascontiguousarray(value) for key, value in stored.items()}),
         **small,
     }
@@ -208,7 +210,7 @@ def _verify(folder: Path, files: Mapping[str, bytes], provenance: Mapping[str, A
 def _verify_header(folder: Path, files: Mapping[str, bytes]) -> None:
     """Compare config, statistics and spec with what the weights were saved beside."""
     with safe_open(folder / MODEL, "np") as file:
-        header = file.metadata() or {}
+        header = json.loads((file.metadata() or {}).get(BESIDE, "{}"))
     for name in ("config.json", "stats.json", "spec.json"):
         if header.get(name) != _sha256(files[name]):
             raise UsageError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from envs.atomic import write_atomic
 from policies.configs import canonical
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ class TrainLog:
     """Writes a line every so often to ``log.jsonl`` and the same numbers to TensorBoard."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Open the log in ``folder``; lines after ``step`` (of a run that was cut) are dropped."""
+        """Open the log in ``folder``; lines after ``step`` (of a run that was cut) are dropped.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
         from torch.utils.tensorboard.writer import SummaryWriter  # slow to import
 
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / FILE
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept if step > 0))
+        write_atomic(path, "".join(f"{line}\n" for line in kept if step > 0).encode())
         self._file = path.open("a")
         self._board: SummaryWriter = SummaryWriter(str(folder / BOARD), purge_step=step + 1)
 

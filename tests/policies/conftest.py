@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import torch
 from toy import MakeDemos, episode
 
 from envs.episode import write_episode
+from policies.base import TRACKS
+from policies.bc import BehaviorCloning
 from policies.train_config import TrainConfig
 
 
@@ -24,7 +27,19 @@ def demos(tmp_path: Path) -> MakeDemos:
 
 
 @pytest.fixture
-def config(demos: MakeDemos, tmp_path: Path) -> TrainConfig:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A behaviour cloning that trains in a moment."""
+    for track in TRACKS:
+        known = BehaviorCloning.PRESETS[track, "quick"]
+        preset = known._replace(
+            config=replace(known.config, hidden=(64, 64)),
+            training=replace(known.training, warmup=5),
+        )
+        monkeypatch.setitem(BehaviorCloning.PRESETS, (track, "quick"), preset)
+
+
+@pytest.fixture
+def config(small: None, demos: MakeDemos, tmp_path: Path) -> TrainConfig:
     """A training of behaviour cloning that takes about a second."""
     return TrainConfig(
         algo="bc", data=demos(), out=tmp_path / "run", preset="quick", steps=60, batch=16
