@@ -189,7 +189,9 @@ def evaluate(
         UsageError: see ``prepare``, ``RunWriter`` and ``Pool``; completed waves are kept.
     """
     job = job or prepare(config)
-    if (job.folder / SEAL).is_file():
+    with refuse_disk_errors(job.folder):
+        sealed = (job.folder / SEAL).is_file()
+    if sealed:
         progress(job.plan.trials)
         return Evaluated(job.folder, job.plan.trials, 0, sealed_before=True)
     with (

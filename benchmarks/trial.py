@@ -1,5 +1,6 @@
 """Trials: a wave of episodes stepped together under one policy, and their exact replay."""
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,9 +135,9 @@ class Runner:
     def _latency(self, probe: "_Probe", instruction: str, seed: int) -> dict[str, float]:
         """Time the wave's first predictions again, one observation at a time, as an arm would."""
         times: list[float] = []
-        if probe.samples:
+        with contextlib.suppress(Exception):  # a policy that fails has failed its trials already
             self.policy.reset([instruction], [seed])
-            for observation in [probe.samples[0], *probe.samples]:  # the first is a warm-up
+            for observation in [*probe.samples[:1], *probe.samples]:  # the first is a warm-up
                 begin = time.perf_counter()
                 self.policy.act(observation)
                 times.append(1e3 * (time.perf_counter() - begin))

@@ -89,7 +89,7 @@ class RunWriter:
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Prepare to write the run of ``manifest`` into ``folder``."""
         self.folder = Path(folder)
-        self._manifest = dict(manifest)
+        self._manifest = parse(manifest_bytes(manifest))  # as it will be read back
         self.trials: list[Record] = []
         self._lock = self._file = -1
         self._head, self._size = "", 0

@@ -237,6 +237,12 @@ def test_a_sealed_run_takes_no_more_trials(tmp_path: Path) -> None:
         pass
 
 
+def test_an_unfinished_run_is_continued_though_tuples_became_lists(tmp_path: Path) -> None:
+    for _ in range(2):
+        with RunWriter(tmp_path / "run", manifest(plan=(("nominal", 2),))):
+            pass
+
+
 def test_an_unfinished_run_is_not_continued_under_other_conditions(tmp_path: Path) -> None:
     with RunWriter(tmp_path / "run", manifest()) as writer:
         writer.append([record(0)])

@@ -1,0 +1,43 @@
+"""A tiny untrained policy in a real checkpoint folder: it sways around the arm's home."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from envs.robots import ROBOTS
+from policies.base import PolicySpec
+from policies.bc import BcConfig, BehaviorCloning
+from policies.checkpoint import save_checkpoint
+from policies.normalize import KeyStats, Normalizer, Stats
+from policies.trained import TrainedPolicy
+
+SHAPES = {"qpos": (7,), "objects/cube": (7,), "objects/target": (7,)}
+CHUNK, EXECUTE = 10, 5
+
+
+def make_checkpoint(folder: Path, seed: int = 0, task: str = "pick_place") -> Path:
+    """Write a behaviour-cloning checkpoint with random weights."""
+    arm = ROBOTS["viperx"].spec()
+    torch.manual_seed(seed)
+    spec = PolicySpec("viperx", arm.joints, 50.0, task, "state", SHAPES, 1, CHUNK, EXECUTE)
+    config = BcConfig(chunk=CHUNK, execute=EXECUTE, hidden=(16,))
+    home = np.array(arm.home)
+    ranges = {"qpos": home, "action": home, "objects/cube": 0.0 * home, "objects/target": 0 * home}
+    stats = Stats({k: KeyStats.of(np.stack([v - 0.3, v + 0.3])) for k, v in ranges.items()})
+    policy = TrainedPolicy("bc", spec, BehaviorCloning(config, spec), Normalizer(stats, "minmax"))
+    canary = {key: np.zeros((2, 1, *shape), np.float32) for key, shape in SHAPES.items()}
+    settings = {
+        "algorithm": "bc",
+        "image_size": 0,
+        "settings": {"chunk": CHUNK, "execute": EXECUTE, "hidden": [16]},
+    }
+    origin = {
+        "algorithm": "bc",
+        "preset": "test",
+        "seed": seed,
+        "blind": False,
+        "data": {"fingerprint": "f" * 64, "episodes": 2, "train": [0], "validation": [1]},
+        "training": {"steps": 0, "wall_s": 0.0, "cpu_s": 0.0, "parameters": 1, "device": "cpu"},
+    }
+    return save_checkpoint(folder, policy, canary, {**settings, "training": {}}, origin)
