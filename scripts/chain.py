@@ -110,7 +110,7 @@ class Chain:
 
     def inspect(self) -> None:
         """Check the demonstrations and write the page about them."""
-        Inspect(data=self.data, out=self.page).run()
+        Inspect(data=self.data, out=self.page, rows=0, workers=self.workers).run()
 
     def missing(self) -> dict[Path, tuple[str, int]]:
         """Return the checkpoints that are not complete."""
@@ -136,7 +136,7 @@ class Chain:
                 before, seen = seen, sum(map(steps_done, missing))
                 advance(seen - before)
 
-            run_jobs(jobs, self.workers, watch)
+            run_jobs(jobs, self.workers, self.out / "policies" / ".lock", watch)
             watch()
 
     def _training(self, folder: Path, algorithm: str, seed: int) -> Job:

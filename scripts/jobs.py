@@ -1,14 +1,18 @@
 """Commands run side by side, one core each, with what they print kept in a log file."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+
+from envs.errors import UsageError
 
 PROGRAM = ("-m", "scripts.main")
 POLL_S = 0.5
@@ -34,34 +38,62 @@ class JobFailedError(RuntimeError):
     """A job ended with an error; the message ends with the last line it printed."""
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, watch: Callable[[], None] = lambda: None) -> None:
+def run_jobs(
+    jobs: Sequence[Job], workers: int, lock: Path, watch: Callable[[], None] = lambda: None
+) -> None:
     """Run ``jobs`` in order, at most ``workers`` at a time; ``watch`` is called now and then.
 
     The jobs see one thread each. If one fails, or on Ctrl-C, the others are asked to stop (what
-    they completed stays) and the first error is raised.
+    they completed stays) and the first error is raised. The file ``lock`` is held by this process
+    and by every job: if this process is killed, the jobs it leaves behind still hold it.
 
     Raises:
         JobFailedError: a job's exit code was not 0.
+        UsageError: the lock is held by another process, or its folder cannot be written.
     """
     waiting = list(jobs)
     running: dict[subprocess.Popen[bytes], Job] = {}
-    terminated = signal.signal(signal.SIGTERM, _interrupt)
+    with _held(lock) as handle:
+        terminated = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    job = waiting.pop(0)
+                    running[_start(job, handle)] = job
+                time.sleep(POLL_S)
+                watch()
+                _reap(running)
+        finally:
+            _stop(list(running))
+            signal.signal(signal.SIGTERM, terminated)
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[int]:
+    """Hold the file ``lock`` and yield its descriptor."""
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                job = waiting.pop(0)
-                running[_start(job)] = job
-            time.sleep(POLL_S)
-            watch()
-            for process in [p for p in running if p.poll() is not None]:
-                job = running.pop(process)
-                if process.returncode != 0:
-                    raise JobFailedError(
-                        f"{job.name} failed: {_last_line(job.log)} (see {job.log})"
-                    )
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(f"{lock.parent} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError:
+        raise UsageError(
+            f"{lock.parent} is in use: another process is at work, or jobs that were left behind "
+            "when one was killed; wait for them to end"
+        ) from None
     finally:
-        _stop(list(running))
-        signal.signal(signal.SIGTERM, terminated)
+        os.close(handle)
+
+
+def _reap(running: dict[subprocess.Popen[bytes], Job]) -> None:
+    """Take out the jobs that have ended; raise if one failed."""
+    for process in [process for process in running if process.poll() is not None]:
+        job = running.pop(process)
+        if process.returncode != 0:
+            raise JobFailedError(f"{job.name} failed: {_last_line(job.log)} (see {job.log})")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -69,7 +101,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start(job: Job) -> subprocess.Popen[bytes]:
+def _start(job: Job, handle: int) -> subprocess.Popen[bytes]:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("ab") as log:
         return subprocess.Popen(
@@ -78,6 +110,7 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **ONE_CORE},
+            pass_fds=(handle,),
             start_new_session=True,  # Ctrl-C reaches only us: we ask it to stop, once
         )
 
