@@ -1,0 +1,57 @@
+"""A user's mistake is one clear line and exit code 2, whatever the command."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import main as cli
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("collect --task juggle --out {new}", "unknown task 'juggle'; known: pick_place"),
+        ("collect --operator drunk --out {new}", "unknown operator 'drunk'; known: clean, fast"),
+        ("collect --robot spot --out {new}", "unknown arm 'spot'; known: viperx"),
+        ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
+        ("collect --workers 0 --out {new}", "workers must be at least 1, got 0"),
+        ("collect --out {file}", "cannot be written"),
+        ("inspect {new}", "new"),
+        ("inspect {empty}", "holds none"),
+        ("train --algo magic --data {empty} --out {new}", "unknown algorithm 'magic'; known: act"),
+        ("train --algo bc --data {new} --out {new}", "not a folder of demonstrations"),
+        ("train --algo bc --data {empty} --out {new}", "holds no episode"),
+        ("train --algo bc --preset huge --data {empty} --out {new}", "known: cpu, paper, quick"),
+        (
+            "evaluate --policy {new} --protocol juggle/v1",
+            "unknown protocol 'juggle/v1'; known: pick",
+        ),
+        ("evaluate --policy {new} --results {empty}", "not a checkpoint folder"),
+        ("evaluate --policy {empty} --results {new}", "cannot be read"),
+        ("evaluate --policy floor:guess --results {new}", "unknown floor 'guess'; known: hold"),
+        ("evaluate --policy floor:hold --conditions rain/L1 --results {new}", "unknown condition"),
+        ("evaluate --policy floor:hold --trials 0 --results {new}", "trials must be 1.."),
+        ("leaderboard --results {empty}", "there is no run"),
+        ("view {new}", "new"),
+        ("plan --better 2", "got better 2"),
+        ("bench --preset huge --out {new}", "unknown preset 'huge'; known: cpu, paper, quick"),
+        ("bench --workers 0 --out {new}", "workers must be at least 1, got 0"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    words: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, file = tmp_path / "empty", tmp_path / "file"
+    empty.mkdir()
+    file.write_text("")
+    places = {"new": tmp_path / "new", "empty": empty, "file": file}
+    assert cli.main([word.format(**places) for word in words.split()]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("armtrials: error: ")
+    assert told in last
+
+
+def test_a_number_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["collect", "--episodes", "many", "--out", "x"]) == 2
+    captured = capsys.readouterr()
+    assert "many" in captured.err + captured.out
