@@ -121,6 +121,8 @@ VIPERX = RobotModel(
     tcp=(0.150, 0.0, 0.0),
     # D405: 82 mm above the gripper, pitched 25 degrees towards the fingers.
     wrist_camera=WristCamera((0.025, 0.0, 0.0825), (0.150, 0.0, 0.0242), (0, 0, 1), 58.0),
-    home=(0.0, -0.96, 1.16, 0.0, -0.3, 0.0),
+    # ALOHA's start (0, -.96, 1.16, 0, -.3, 0) with the gripper turned down: from there a grasp
+    # from above does not pass the wrist's singularity at wrist_angle 0, where the forearm spins.
+    home=(0.0, -0.96, 1.16, 0.0, 1.37, 0.0),
     sleep=(0.0, -1.85, 1.55, 0.0, 0.8, 0.0),
 )
