@@ -170,7 +170,8 @@ def mean_gap(nominal: Grid, perturbed: Sequence[Grid], level: float = 0.95) -> C
     """Return the gap averaged over conditions, on the units that all of them share.
 
     The mean change of each (seed, unit) lies in [-1, 1]; its mean has a t interval with the
-    variance clustered by unit, and by seed where there are at least three.
+    variance clustered by unit, and by seed where there are at least three. Where all changes
+    agree that variance says nothing, and the exact bound of equal scores is used instead.
     """
     shared = set(nominal.units).intersection(*(set(g.units) for g in perturbed))
     if not perturbed or len(shared) < 2:
@@ -179,8 +180,12 @@ def mean_gap(nominal: Grid, perturbed: Sequence[Grid], level: float = 0.95) -> C
     before = nominal.only(units).success.astype(np.float64)
     after = np.mean([g.only(units).success for g in perturbed], axis=0)
     change = after - before
+    diff = float(change.mean())
+    if np.ptp(change) == 0:
+        bound = stats.progress_interval((change + 1) / 2, np.random.default_rng(0), level=level)
+        limits = (2 * bound.low - 1, 2 * bound.high - 1)
+        return Change(diff, *limits, int(change.size), bound.method, level)
     found = spread(change.mean(axis=0), [change] if len(change) >= MIN_SEEDS else [])
     reach = float(sps.t.ppf(0.5 + level / 2, found.dof)) * found.variance**0.5
-    diff = float(change.mean())
     low, high = max(-1.0, diff - reach), min(1.0, diff + reach)
     return Change(diff, low, high, int(change.size), "t, clustered", level)

@@ -10,11 +10,12 @@ import numpy as np
 from benchmarks import stats
 from benchmarks.board_cells import COMBINED, NOMINAL, make_grid
 from benchmarks.board_model import Row
-from benchmarks.board_rows import Identity, conditions_of, identity, make_row
+from benchmarks.board_rows import Identity, conditions_of, identity, make_row, used_runs
 from benchmarks.board_runs import Loaded
 
 ALPHA = 0.05
-WORLDS = {"sim": "simulation", "twin": "digital twin", "real": "real arm"}
+ORDER = ("sim", "twin", "real", "state", "pixels")
+"""Worlds and tracks in the order of their tables; others follow."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Table:
         rows: contestants, valid before preliminary, best first.
         floors: what any policy has to beat.
         families: comparisons on nominal starts, and under everything at once.
+        above_floor: every valid row against the best floor, on nominal starts.
     """
 
     id: str
@@ -98,6 +100,7 @@ class Table:
     rows: tuple[Row, ...]
     floors: tuple[Row, ...]
     families: tuple[Family, ...]
+    above_floor: tuple[Pair, ...]
 
 
 def slug(*parts: object) -> str:
@@ -112,11 +115,17 @@ def table_key(run: Loaded) -> tuple[str, ...]:
 
 
 def make_tables(runs: Sequence[Loaded]) -> tuple[Table, ...]:
-    """Group runs into tables, in the order of their keys."""
+    """Group runs into tables: simulation before twin and real, state before pixels."""
     groups: dict[tuple[str, ...], list[Loaded]] = {}
     for run in runs:
         groups.setdefault(table_key(run), []).append(run)
-    return tuple(make_table(groups[key]) for key in sorted(groups))
+    return tuple(make_table(groups[key]) for key in sorted(groups, key=_table_place))
+
+
+def _table_place(key: tuple[str, ...]) -> tuple[int, str, int, tuple[str, ...]]:
+    world, task, track = key[:3]
+    found = [ORDER.index(name) if name in ORDER else len(ORDER) for name in (world, track)]
+    return found[0], task, found[1], key
 
 
 def make_table(runs: Sequence[Loaded]) -> Table:
@@ -131,11 +140,13 @@ def make_table(runs: Sequence[Loaded]) -> Table:
             for i, (label, group, notes) in enumerate(entries)
         )
     }
-    contestants = [row for row, _ in rows.values() if not row.floor]
+    contestants = sorted((row for row, _ in rows.values() if not row.floor), key=_place)
     ranked = [(row, rows[row.id][1]) for row in contestants if row.status == "valid"]
     conditions = conditions_of(runs)
     compared = [c for c in conditions if c == NOMINAL or c.startswith(f"{COMBINED}/")]
     families = [family(ranked, condition) for condition in compared]
+    floors = sorted((row for row, _ in rows.values() if row.floor), key=_place)
+    best = next((f for f in floors if f.status == "valid"), None)
     return Table(
         id=table_id,
         world=world,
@@ -145,9 +156,10 @@ def make_table(runs: Sequence[Loaded]) -> Table:
         protocol_hash=fingerprint,
         robots=tuple(sorted({run.manifest["robot"] for run in runs})),
         conditions=tuple(conditions),
-        rows=tuple(sorted(contestants, key=_place)),
-        floors=tuple(sorted((row for row, _ in rows.values() if row.floor), key=_place)),
+        rows=tuple(contestants),
+        floors=tuple(floors),
         families=tuple(f for f in families if f is not None),
+        above_floor=above_floor(ranked, (best, rows[best.id][1])) if best else (),
     )
 
 
@@ -202,23 +214,46 @@ def family(ranked: Sequence[tuple[Row, Sequence[Loaded]]], condition: str) -> Fa
     if len(entries) < 2:
         return None
     entries.sort(key=lambda e: (-e[1].rate, e[0]))
-    found = [(a, b, stats.compare(x, y)) for (a, x), (b, y) in combinations(entries, 2)]
-    adjusted = [float(p) for p in stats.holm([c.p for _, _, c in found])]
+    made = [(a, b, stats.compare(x, y)) for (a, x), (b, y) in combinations(entries, 2)]
+    adjusted = [float(p) for p in stats.holm([c.p for _, _, c in made])]
     place = {row_id: i for i, (row_id, _) in enumerate(entries)}
     differ = np.zeros((len(entries), len(entries)), np.bool_)
-    for (a, b, _), p in zip(found, adjusted, strict=True):
+    for (a, b, _), p in zip(made, adjusted, strict=True):
         differ[place[a], place[b]] = differ[place[b], place[a]] = p <= ALPHA
-    scores = [outcomes.rate for _, outcomes in entries]
+    scores = [found.rate for _, found in entries]
     order = tuple(place)
     return Family(
         condition=condition,
         order=order,
-        pairs=tuple(_pair(a, b, c, p) for (a, b, c), p in zip(found, adjusted, strict=True)),
+        pairs=tuple(_pair(a, b, c, p) for (a, b, c), p in zip(made, adjusted, strict=True)),
         ranks=tuple(
             (i, lo, hi) for i, (lo, hi) in zip(order, stats.rank_sets(scores, differ), strict=True)
         ),
         letters=tuple(zip(order, stats.letters(scores, differ), strict=True)),
     )
+
+
+def above_floor(
+    ranked: Sequence[tuple[Row, Sequence[Loaded]]], floor: tuple[Row, Sequence[Loaded]]
+) -> tuple[Pair, ...]:
+    """Compare every row with the best floor on nominal starts, adjusted for their number."""
+    base = outcomes(*floor)
+    entries = [(row.id, found) for row, runs in ranked if (found := outcomes(row, runs))]
+    if base is None or not entries:
+        return ()
+    made = [(row_id, stats.compare(found, base)) for row_id, found in entries]
+    adjusted = stats.holm([c.p for _, c in made])
+    return tuple(
+        _pair(row_id, floor[0].id, c, float(p))
+        for (row_id, c), p in zip(made, adjusted, strict=True)
+    )
+
+
+def outcomes(row: Row, runs: Sequence[Loaded], condition: str = NOMINAL) -> stats.Outcomes | None:
+    """Return a row's successes in one condition, or None where it has none."""
+    grid = make_grid(used_runs(runs), condition)
+    trained = row.training_s is not None
+    return stats.Outcomes(grid.success, grid.units, trained) if grid else None
 
 
 def _pair(a: str, b: str, c: stats.Comparison, p_holm: float) -> Pair:

@@ -8,7 +8,7 @@ from benchmarks.board_model import Row
 from benchmarks.board_tables import ALPHA, Family, Pair, Table
 
 MOST = 3  # rows that are named in a sentence
-FEW = 10  # failures below which none is called the most frequent
+FEW = 10  # successes or failures below which nothing is said about them
 
 
 def pretty(condition: str) -> str:
@@ -18,7 +18,7 @@ def pretty(condition: str) -> str:
 
 def share(value: float) -> str:
     """Write a share in percent with one digit."""
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\u00a0%"
 
 
 def signed(value: float) -> str:
@@ -27,9 +27,14 @@ def signed(value: float) -> str:
     return "0.0" if text[1:] == "0.0" else text
 
 
+def limits(low: float, high: float) -> str:
+    """Write an interval of differences in points, kept on one line."""
+    return f"[{signed(low)},\u00a0{signed(high)}]"
+
+
 def p_value(p: float) -> str:
     """Write a p-value with two digits, never as zero."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.2g}"
 
 
 def joined(names: Sequence[str]) -> str:
@@ -48,15 +53,7 @@ def findings(table: Table) -> tuple[str, ...]:
     if nominal is None and valid:
         said.append(_alone(valid[0]))
     said += [text for text in (_robustness(valid[:MOST]), _failures(valid[:MOST])) if text]
-    best = max(table.floors, key=lambda r: r.nominal.value if r.nominal else -1, default=None)
-    if best is not None and best.nominal is not None:
-        said.append(
-            f"The best floor, {best.label}, succeeds in {share(best.nominal.value)} of nominal "
-            "trials: the task is not solved without looking."
-            if best.nominal.high < 0.5
-            else f"The floor {best.label} succeeds in {share(best.nominal.value)}: "
-            "read every other number against it."
-        )
+    said += _floors(table, labels)
     waiting = sum(row.status != "valid" for row in table.rows)
     if waiting:
         verb = "row is" if waiting == 1 else "rows are"
@@ -98,13 +95,17 @@ def _order(found: Family, labels: dict[str, str]) -> list[str]:
 def _difference(pair: Pair, labels: dict[str, str]) -> str:
     return (
         f"{labels[pair.a]} over {labels[pair.b]} by {signed(pair.diff).lstrip('+')} points "
-        f"[{signed(pair.low)}, {signed(pair.high)}], {p_value(pair.p_holm)}"
+        f"{limits(pair.low, pair.high)}, {p_value(pair.p_holm)}"
     )
 
 
 def _robustness(rows: Sequence[Row]) -> str:
     """Say what changed scenes cost on average, and which change costs most."""
-    known = [(row.label, row.mean_gap, row.worst) for row in rows if row.mean_gap and row.worst]
+    known = [
+        (row.label, row.mean_gap, row.worst)
+        for row in rows
+        if row.mean_gap and row.worst and row.nominal and (row.nominal.k or 0) >= FEW
+    ]
     if not known:
         return ""
     means = joined(
@@ -115,10 +116,34 @@ def _robustness(rows: Sequence[Row]) -> str:
     )
     hardest: dict[str, list[str]] = {}
     for label, _, worst in known:
+        if worst.gap.diff >= 0:
+            continue
         text = f"{label} ({signed(worst.gap.diff)})"
         hardest.setdefault(pretty(worst.condition), []).append(text)
     worst_part = "; ".join(f"{name} for {joined(who)}" for name, who in hardest.items())
-    return f"Changed scenes move {means} points on average. Hardest: {worst_part}."
+    hard = f" Hardest: {worst_part}." if worst_part else ""
+    return f"Changed scenes move {means} points on average.{hard}"
+
+
+def _floors(table: Table, labels: dict[str, str]) -> list[str]:
+    """Say which rows beat the best floor beyond chance, and which do not."""
+    floors = {row.id: row for row in table.floors}
+    if not table.above_floor:
+        return []
+    floor = floors[table.above_floor[0].b]
+    value = share(floor.nominal.value) if floor.nominal else "no"
+    above = [p for p in table.above_floor if p.p_holm <= ALPHA and p.diff > 0]
+    below = [p for p in table.above_floor if p not in above]
+    said = []
+    if above:
+        who = joined([labels[p.a] for p in above])
+        verb = "is" if len(above) == 1 else "are"
+        said.append(f"{who} {verb} above the best floor, {floor.label} ({value}), beyond chance.")
+    if below:
+        who = joined([labels[p.a] for p in below])
+        verb = "has" if len(below) == 1 else "have"
+        said.append(f"{who} {verb} not been shown to beat the floor {floor.label} ({value}).")
+    return said
 
 
 def _failures(rows: Sequence[Row]) -> str:

@@ -93,6 +93,8 @@ class ReplayPolicy:
                 f"{data.actions.shape[1]} joints cannot be replayed on {task} with {arm.n}"
             )
         self.spec = PolicySpec(**{**base.__dict__, "observations": data.recorded})
+        train = [data.names[i] for i in data.train]
+        self.data = {"fingerprint": data.fingerprint, "episodes": len(data), "train": train}
         starts = data.starts[list(data.train)]
         first = {key: array[starts] for key, array in data.observations.items()}
         self._scale = {key: _spread(_features(key, values)) for key, values in first.items()}

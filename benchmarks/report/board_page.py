@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks.board_runs import Loaded
 from benchmarks.board_text import ranking
 from benchmarks.failures import FAILURES, Failure
+from benchmarks.protocol import PROTOCOLS
 from benchmarks.report import charts
 from benchmarks.report.charts_failures import failure_mix, starts
 from benchmarks.report.clips import choose, places
@@ -47,6 +48,7 @@ def view(
         "table": table,
         "ranking": ranking(table),
         "axes": axes(table),
+        "planned": planned(table),
         "clips": clips,
         "matrices": [matrix(family, table) for family in table["families"]],
         "curves": charts.curves(table, colours),
@@ -58,6 +60,14 @@ def view(
         ),
         "starts": starts(table, places(table, runs)),
     }
+
+
+def planned(table: Board) -> int:
+    """Return how many conditions the protocol has on this track; as many as were run if unknown."""
+    name, ran = table["protocol"], len(table["conditions"])
+    if name not in PROTOCOLS or PROTOCOLS[name].hash != table["protocol_hash"]:
+        return ran
+    return sum(table["track"] in c.tracks for c in PROTOCOLS[name].conditions)
 
 
 def advice(table: Board) -> list[Failure]:

@@ -12,7 +12,7 @@ Board = Mapping[str, Any]
 
 SERIES = tuple(f"var(--c{i})" for i in range(1, 9))
 FLOOR = "var(--faint)"
-SECONDS = (1, 3, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200, 18000, 36000, 86400)
+SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400)
 DECADES = tuple(digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5))
 CLOCK = (
     "datum.value < 60 ? datum.value + ' s' : datum.value < 3600 ? datum.value / 60 + ' min' "
@@ -157,6 +157,7 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
             "title": title,
             "grid": False,
             "values": ticks,
+            "labelOverlap": "greedy",
             "labelExpr": CLOCK if seconds else "format(datum.value, '~g')",
         },
     }

@@ -157,9 +157,21 @@ def test_tracks_and_worlds_are_never_in_one_table(tmp_path: Path) -> None:
     shutil.move(tmp_path / "real" / "runs" / "pick_place_v1", tmp_path / "runs" / "real")
     tables = board_of(tmp_path)["tables"]
     assert [(t["world"], t["track"]) for t in tables] == [
-        ("real", "state"), ("sim", "pixels"), ("sim", "state"),
+        ("sim", "state"), ("sim", "pixels"), ("real", "state"),
     ]  # fmt: skip
     assert all(len(t["rows"]) == 2 for t in tables)
+
+
+def test_rows_are_tested_against_the_best_floor(tmp_path: Path, table: dict[str, Any]) -> None:
+    assert all(p["p_holm"] < 0.05 for p in table["above_floor"])
+    assert any("above the best floor, replay" in text for text in table["findings"])
+    useless = MadeUp("useless", -9.0, seeds=(0,))
+    tiny(tmp_path).write_all((useless, MadeUp("hold", -9.0, floor=True, seeds=(0,))))
+    (other,) = board_of(tmp_path)["tables"]
+    assert any("not been shown to beat the floor hold" in text for text in other["findings"])
+    gap = row_of(other, "useless")["mean_gap"]
+    assert gap["diff"] == 0
+    assert gap["low"] < -0.1 < 0.1 < gap["high"], "equal trials are no certainty"
 
 
 def test_one_seed_is_a_checkpoint_claim(tmp_path: Path) -> None:

@@ -111,12 +111,18 @@
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  /* A table that goes on to the right fades there. */
+  /* A table that goes on to the right fades there; one that fits keeps its head in view. */
   for (const box of document.querySelectorAll(".scroll")) {
-    const mark = () => box.classList.toggle("more-right", getComputedStyle(box).overflowX !== "visible"
-      && box.scrollWidth - box.clientWidth - box.scrollLeft > 4);
+    const rest = () => box.scrollWidth - box.clientWidth - box.scrollLeft;
+    const mark = () => box.classList.toggle("more-right", rest() > 4);
+    const measure = () => {
+      box.classList.remove("fits");
+      box.classList.toggle("fits", box.scrollWidth <= box.clientWidth);
+      mark();
+    };
     box.addEventListener("scroll", mark, { passive: true });
-    new ResizeObserver(mark).observe(box);
+    addEventListener("resize", measure);
+    measure();
   }
 
   /* A link to a folded part opens it. */
