@@ -78,7 +78,7 @@ def test_a_small_step_settles_fast_and_without_overshoot(robot: RobotModel) -> N
         trace = []
         for _ in range(250):
             mujoco.mj_step(model, data)
-            trace.append(data.qpos[index] - start)
+            trace.append(start - data.qpos[index])
         path = np.array(trace)
         assert path[-1] == pytest.approx(0.2, abs=0.01)
         assert path.max() < 0.2 * 1.1
