@@ -36,6 +36,7 @@ def _table_lines(table: dict[str, object]) -> list[str]:
     rows, findings = table["rows"], table["findings"]
     assert isinstance(rows, list)
     assert isinstance(findings, list)
-    title = f"{table['task']}, {table['track']} track, {table['world']}: {len(rows)} row{'s' if len(rows) != 1 else ''}"
+    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+    title = f"{table['task']}, {table['track']} track, {table['world']}: {count}"
     reasons = [f"  {row['label']} is preliminary: {r}" for row in rows for r in row["reasons"]]
     return [title, *(f"  {text}" for text in findings), *reasons]
