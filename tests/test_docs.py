@@ -49,6 +49,17 @@ def test_every_link_into_the_repository_leads_somewhere(document: Path) -> None:
     assert not missing
 
 
+def test_the_results_in_the_readme_are_those_of_the_leaderboard() -> None:
+    board = ROOT / "results" / "leaderboard" / "leaderboard.md"
+    shown = README.read_text().partition("<!-- results: begin -->")[2]
+    rows = [
+        line for line in shown.partition("<!-- results: end -->")[0].splitlines() if line[:1] == "|"
+    ]
+    known = board.read_text().splitlines() if board.exists() else []
+    assert not set(rows) - set(known), "copy the table from results/leaderboard/leaderboard.md"
+    assert bool(rows) == bool(known)
+
+
 def test_the_policy_shown_trains_and_acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, registration = snippets(README)
     assert source.count("\n") <= 30
