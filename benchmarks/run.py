@@ -5,7 +5,8 @@ gives the same records. What is on disk is always a prefix of the plan: a run th
 goes on where it stopped when the same command is given again.
 """
 
-import io
+import contextlib
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import film
 from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
 from benchmarks.protocol import PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
 from benchmarks.records import MANIFEST, SEAL, Record, parse, read_run
-from benchmarks.trial import Execution, Runner, WaveResult, actions_digest
-from benchmarks.writer import RunWriter, refuse_disk_errors, write_atomic
-from envs.arm import Array
+from benchmarks.trajectories import trajectory, write_trajectories
+from benchmarks.trial import Execution, Runner, WaveResult
+from benchmarks.writer import RunWriter, refuse_disk_errors
 from envs.errors import UsageError
 from envs.pool import Pool
 from envs.robots import ROBOTS
@@ -121,13 +120,38 @@ class Job:
     config: EvaluateConfig
     plan: Plan
     execution: Execution
-    manifest: dict[str, Any] = field(repr=False)
+    manifest: dict[str, Any] = field(repr=False, compare=False)
     folder: Path
 
     @property
     def protocol(self) -> EvalProtocol:
         """The protocol that is run."""
         return PROTOCOLS[self.config.protocol]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of work for one process: a wave of a run, or a record of it to film."""
+
+    job: Job
+    what: Wave | Record
+
+    def __str__(self) -> str:
+        """Name it in messages."""
+        name = self.what.name if isinstance(self.what, Wave) else self.what["video"]
+        return f"{name} of {self.job.folder.name}"
+
+
+Workers = Pool[Piece, Any]
+
+
+def workers_of(count: int) -> Workers:
+    """Return ``count`` processes that do the pieces of any runs; use it in a ``with``."""
+    return Pool(_ready, count)
+
+
+def _ready() -> Callable[[Piece], WaveResult | None]:
+    return work
 
 
 def prepare(config: EvaluateConfig) -> Job:
@@ -176,7 +200,10 @@ def _refuse_edited(parent: Path, protocol: EvalProtocol) -> None:
 
 
 def evaluate(
-    config: EvaluateConfig, progress: Progress = lambda n: None, job: Job | None = None
+    config: EvaluateConfig,
+    progress: Progress = lambda n: None,
+    job: Job | None = None,
+    pool: Workers | None = None,
 ) -> Evaluated:
     """Run what is missing of a run, film some trials, seal it.
 
@@ -184,6 +211,7 @@ def evaluate(
         config: what and how.
         progress: called as trials end, first with those an earlier call completed.
         job: ``prepare(config)``, where the caller has it already.
+        pool: ``workers_of(config)``, where several runs share their processes.
 
     Raises:
         UsageError: see ``prepare``, ``RunWriter`` and ``Pool``; completed waves are kept.
@@ -196,19 +224,17 @@ def evaluate(
         return Evaluated(job.folder, job.plan.trials, 0, sealed_before=True)
     with (
         RunWriter(job.folder, job.manifest) as writer,
-        Pool[Wave | Record, Any](Worker(config, job.execution, job.folder), config.workers) as pool,
+        contextlib.nullcontext(pool) if pool else workers_of(config.workers) as workers,
     ):
         before = len(writer.trials)
         progress(before)
-        _run_waves(job, writer, pool, progress)
-        _run_films(job, writer.trials, pool)
+        _run_waves(job, writer, workers, progress)
+        _run_films(job, writer.trials, workers)
         writer.seal(SEALED_BY, _artefacts(job.folder))
     return Evaluated(job.folder, job.plan.trials, job.plan.trials - before, sealed_before=False)
 
 
-def _run_waves(
-    job: Job, writer: RunWriter, pool: Pool[Wave | Record, Any], progress: Progress
-) -> None:
+def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -> None:
     """Run the waves that are not on disk in full, and append their trials in order."""
     done = len(writer.trials)
     _check_prefix(job, writer.trials)
@@ -218,7 +244,7 @@ def _run_waves(
         if first + wave.count > done:
             waves.append((wave, max(0, done - first)))
         first += wave.count
-    results: Iterator[WaveResult] = pool.run([wave for wave, _ in waves])
+    results: Iterator[WaveResult] = pool.run([Piece(job, wave) for wave, _ in waves])
     for (wave, present), result in zip(waves, results, strict=True):
         with refuse_disk_errors(job.folder):
             write_trajectories(job.folder, result)
@@ -236,10 +262,10 @@ def _check_prefix(job: Job, trials: Sequence[Record]) -> None:
         raise UsageError(f"the trials in {job.folder} do not follow its plan: move it away")
 
 
-def _run_films(job: Job, trials: Sequence[Record], pool: Pool[Wave | Record, Any]) -> None:
+def _run_films(job: Job, trials: Sequence[Record], pool: Workers) -> None:
     """Render the chosen videos that are not there yet."""
     wanted = [t for t in trials if t["video"] and not (job.folder / t["video"]).is_file()]
-    for _ in pool.run(wanted):
+    for _ in pool.run([Piece(job, record) for record in wanted]):
         log.debug("a film is done")
 
 
@@ -252,58 +278,19 @@ def _artefacts(folder: Path) -> list[str]:
     )
 
 
-@dataclass(frozen=True)
-class Worker:
-    """Makes, in a worker process, the function that does the jobs of a run."""
-
-    config: EvaluateConfig
-    execution: Execution
-    folder: Path
-
-    def __call__(self) -> Callable[[Wave | Record], Any]:
-        """Load the policy; return a function for waves to run and records to film."""
-        policy = load(self.config)
-        name = self.config.name or policy.name
-        protocol = PROTOCOLS[self.config.protocol]
-        runner = Runner(policy, name, protocol, self.execution, self.config.split)
-
-        def work(job: Wave | Record) -> WaveResult | None:
-            if isinstance(job, Wave):
-                return runner.run(job)
-            actions = trajectory(self.folder, job, self.execution.batch)
-            with refuse_disk_errors(self.folder):
-                film.film(job, actions, self.folder / job["video"], protocol.robot)
-            return None
-
-        return work
+def work(piece: Piece) -> WaveResult | None:
+    """Run a wave, or film a trial; in a worker process."""
+    job, what = piece.job, piece.what
+    if isinstance(what, Wave):
+        return _runner(job).run(what)
+    actions = trajectory(job.folder, what, job.execution.batch)
+    with refuse_disk_errors(job.folder):
+        film.film(what, actions, job.folder / what["video"], job.protocol.robot)
+    return None
 
 
-def write_trajectories(folder: Path, result: WaveResult) -> Path:
-    """Store the commands of a wave: ``actions`` (count, T, n) float32 and ``lengths`` (count,)."""
-    buffer = io.BytesIO()
-    longest = int(result.lengths.max(initial=0))
-    np.savez(buffer, actions=result.actions[:, :longest], lengths=result.lengths)
-    path = folder / "trajectories" / f"{result.wave.name}.npz"
-    write_atomic(path, buffer.getvalue())
-    return path
-
-
-def trajectory(folder: Path, record: Record, batch: int) -> Array:
-    """Return the commands (steps, n) of a trial.
-
-    Raises:
-        UsageError: the trajectories were not kept, or are not those of the record.
-    """
-    key = record["key"]
-    first = key["ic"] - key["ic"] % batch
-    path = folder / "trajectories" / f"{Wave(key['condition'], first, 1).name}.npz"
-    if not path.is_file():
-        raise UsageError(
-            f"the trajectories of {folder} were not kept ({path.name} is missing): "
-            "evaluate again to see this trial"
-        )
-    with np.load(path, allow_pickle=False) as stored:
-        actions: Array = stored["actions"][key["ic"] - first, : record["steps"]]
-    if actions_digest(actions) != record["actions_sha256"]:
-        raise UsageError(f"{path} does not hold the commands of {key['condition']}/{key['ic']}")
-    return actions
+@functools.lru_cache(maxsize=1)
+def _runner(job: Job) -> Runner:
+    """Return what runs the waves of a job; the policy is loaded once in a process."""
+    name = job.manifest["policy"]["name"]
+    return Runner(load(job.config), name, job.protocol, job.execution, job.config.split)

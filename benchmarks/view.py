@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.failures import FAILURES
 from benchmarks.film import EVERY, VIEWS, film
 from benchmarks.records import Record, Run, read_run
-from benchmarks.run import trajectory
+from benchmarks.trajectories import trajectory
 from benchmarks.trial import replay
 from benchmarks.video import compose, write_mp4
 from envs.arm import Array

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from scripts.progress import progress
 
 if TYPE_CHECKING:
-    from benchmarks.run import EvaluateConfig
+    from rich.console import Console
+
+    from benchmarks.run import EvaluateConfig, Evaluated
 
 EXAMPLES = """
 armtrials evaluate --policy runs/act
@@ -46,6 +48,8 @@ class Evaluate:
     """Processes (default: one a core); the records do not depend on it."""
     videos: Literal["some", "all", "none"] = "some"
     """some: first successes and one failure of each kind; others with `armtrials view`."""
+    track: Literal["state", "pixels"] = "state"
+    """Track of the floors; a checkpoint has its own."""
     results: Path = Path("results")
     """Folder that takes the runs."""
 
@@ -53,21 +57,28 @@ class Evaluate:
         """Evaluate one policy after the other; return 0."""
         from rich.console import Console
 
-        from benchmarks.run import evaluate, prepare
+        from benchmarks.run import evaluate, prepare, workers_of
         from envs.errors import UsageError
 
         if self.name is not None and len(self.policy) != 1:
             raise UsageError(f"--name takes one policy, got {len(self.policy)}")
         console = Console(highlight=False, soft_wrap=True)
-        for config in self.configs():
-            job = prepare(config)
-            with progress(f"{job.manifest['run']} on {job.protocol.id}", job.plan.trials) as bar:
-                done = evaluate(config, bar, job)
-            state = "sealed already" if done.sealed_before else "sealed"
-            console.print(f"{state}: {done.folder} ({done.trials} trials, {done.ran} run now)")
-            for line in done.summary():
-                console.print(f"  {line}")
+        with workers_of(self.workers) as pool:
+            for config in self.configs():
+                job = prepare(config)
+                title = f"{job.manifest['run']} on {job.protocol.id}"
+                with progress(title, job.plan.trials) as bar:
+                    done = evaluate(config, bar, job, pool)
+                self._say(console, done)
         return 0
+
+    @staticmethod
+    def _say(console: "Console", done: "Evaluated") -> None:
+        """Print where the run is, and a line a condition."""
+        state = "sealed already" if done.sealed_before else "sealed"
+        console.print(f"{state}: {done.folder} ({done.trials} trials, {done.ran} run now)")
+        for line in done.summary():
+            console.print(f"  {line}")
 
     def configs(self) -> "list[EvaluateConfig]":
         """Return one configuration a policy; commas separate conditions as well as spaces do."""
@@ -88,6 +99,7 @@ class Evaluate:
                 batch=self.batch,
                 workers=self.workers,
                 videos=self.videos,
+                track=self.track,
             )
             for policy in self.policy
         ]

@@ -1,0 +1,44 @@
+"""The commands of a run's trials, a file a wave: enough to replay each trial exactly."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.protocol import Wave
+from benchmarks.records import Record
+from benchmarks.trial import WaveResult, actions_digest
+from benchmarks.writer import write_atomic
+from envs.arm import Array
+from envs.errors import UsageError
+
+
+def write_trajectories(folder: Path, result: WaveResult) -> Path:
+    """Store the commands of a wave: ``actions`` (count, T, n) float32 and ``lengths`` (count,)."""
+    buffer = io.BytesIO()
+    longest = int(result.lengths.max(initial=0))
+    np.savez(buffer, actions=result.actions[:, :longest], lengths=result.lengths)
+    path = folder / "trajectories" / f"{result.wave.name}.npz"
+    write_atomic(path, buffer.getvalue())
+    return path
+
+
+def trajectory(folder: Path, record: Record, batch: int) -> Array:
+    """Return the commands (steps, n) of a trial.
+
+    Raises:
+        UsageError: the trajectories were not kept, or are not those of the record.
+    """
+    key = record["key"]
+    first = key["ic"] - key["ic"] % batch
+    path = folder / "trajectories" / f"{Wave(key['condition'], first, 1).name}.npz"
+    if not path.is_file():
+        raise UsageError(
+            f"the trajectories of {folder} were not kept ({path.name} is missing): "
+            "evaluate again to see this trial"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        actions: Array = stored["actions"][key["ic"] - first, : record["steps"]]
+    if actions_digest(actions) != record["actions_sha256"]:
+        raise UsageError(f"{path} does not hold the commands of {key['condition']}/{key['ic']}")
+    return actions
