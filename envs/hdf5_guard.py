@@ -23,6 +23,16 @@ MAX_CHUNK_BYTES = 1 << 30
 MAX_TEXT_BYTES = 1 << 20
 MAX_DEFLATE = 1100  # deflate cannot shrink data further than about 1032 times
 FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, 32000}
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+)
+"""What h5py raises on damaged files."""
 
 
 @contextmanager
@@ -41,7 +51,7 @@ def open_guarded(path: Path) -> Iterator[h5py.File]:
             yield file
     except UsageError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path}: is not a readable HDF5 file ({_first_line(error)})") from error
 
 
@@ -53,6 +63,8 @@ def _walk(file: h5py.File, path: Path) -> list[h5py.Dataset]:
     while queue:
         group, depth = queue.pop()
         for name in group:
+            if not isinstance(name, str):
+                raise UsageError(f"{path}: names must be UTF-8 text, got {name!r}")
             where = f"{group.name.rstrip('/')}/{name}"
             item = _follow(group, name, f"{path}: {where}")
             address = h5py.h5o.get_info(item.id).addr
@@ -163,12 +175,20 @@ def read_text(file: h5py.File, name: str, path: Path) -> str:
 
 
 def read_scalar(file: h5py.File, name: str, path: Path) -> object:
-    """Return a scalar attribute, None where it is missing; refuse arrays and long ones."""
+    """Return a scalar attribute, None where it is missing.
+
+    Raises:
+        UsageError: an attribute that is no single number or text, or longer than 1 MiB. (h5py
+            crashes on some types that a damaged or hostile file can give an attribute.)
+    """
     if name not in file.attrs:
         return None
     attribute = file.attrs.get_id(name)
-    if attribute.shape != () or attribute.get_storage_size() > MAX_TEXT_BYTES:
-        raise UsageError(f"{path}: attribute {name!r} must be one short value")
+    kind = attribute.dtype
+    text = kind.kind in "OS" and h5py.check_string_dtype(kind) is not None
+    fits = attribute.shape == () and attribute.get_storage_size() <= MAX_TEXT_BYTES
+    if not fits or not (text or (kind.kind in "fiub" and kind.itemsize <= 8)):
+        raise UsageError(f"{path}: attribute {name!r} must be one number or short text")
     value: object = file.attrs[name]
     return value
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -92,25 +93,45 @@ def test_asking_for_fewer_keeps_all(three: Path) -> None:
     assert content(three) == before
 
 
-@pytest.mark.timeout(120)
-def test_a_killed_collection_resumes_to_the_same_bytes(three: Path, tmp_path: Path) -> None:
-    code = (
-        "if __name__ == '__main__':\n"
-        " import sys; from pathlib import Path\n"
-        " from envs.collect import collect; from envs.collection import Collection\n"
-        " collect(Collection('pick_place'), 3, Path(sys.argv[1]), workers=2)\n"
-    )
-    script = tmp_path / "run.py"
-    script.write_text(code)
-    out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, str(script), str(out)], cwd=Path.cwd(), env={
-        **os.environ, "PYTHONPATH": str(Path.cwd())})  # fmt: skip
+SCRIPT = """
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+    from envs.collect import collect
+    from envs.collection import Collection
+    collect(Collection("pick_place"), 3, Path(sys.argv[1]), workers=2)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
+def test_a_stopped_collection_resumes_to_the_same_bytes(
+    three: Path, tmp_path: Path, name: str
+) -> None:
+    script, out = tmp_path / "run.py", tmp_path / "out"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with (tmp_path / "log").open("w") as log:
+        command = [sys.executable, str(script), str(out)]
+        process = subprocess.Popen(command, env=environment, stderr=log)
     while process.poll() is None and not list(out.glob("episode_*.hdf5")):
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    collect(CLEAN, 3, out)
+    process.send_signal(getattr(signal, name))
+    assert process.wait() != 0
+    kept = len(list(out.glob("episode_*.hdf5")))
+    assert collect(CLEAN, 3, out).kept >= kept
     assert content(out) == content(three)
+
+
+def test_a_full_disk_is_said_and_collecting_resumes(three: Path, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        with pytest.raises(UsageError, match="recording stopped: File too large"):
+            collect(CLEAN, 3, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    collect(CLEAN, 3, tmp_path)
+    assert content(tmp_path) == content(three)
 
 
 def test_other_settings_into_one_folder_are_refused(three: Path) -> None:
@@ -158,9 +179,10 @@ def test_images_are_recorded_at_each_step(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_failed_attempts_are_kept_aside_and_made_up_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(TASKS["pick_place"]), "horizon", 292)  # episode 1 needs more
+    longest = max(len(read_episode(path)) for path in episode_files(three)[:2])
+    monkeypatch.setattr(type(TASKS["pick_place"]), "horizon", longest - 1)
     report = collect(CLEAN, 2, tmp_path)
     assert report.episodes == 2
     assert report.failed

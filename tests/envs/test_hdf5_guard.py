@@ -55,12 +55,10 @@ def replace_action(data: object, **options: object) -> Attack:
 
 
 def bomb(file: h5py.File, folder: Path) -> None:
-    """20 GB of zeros in a few MB: every single dataset is plausible."""
-    for name in "abcde":
-        file.create_dataset(
-            f"observations/images/{name}", (5, 4096, 4096, 3), "u1", chunks=(1, 4096, 4096, 3),
-            compression="gzip", fillvalue=0,
-        )[0] = 0  # fmt: skip
+    """Zeros of 60 MB in 12 kB, most of them not even stored."""
+    shape, frame = (5, 2048, 2048, 3), (1, 2048, 2048, 3)
+    options = {"compression": "gzip", "chunks": frame}
+    file.create_dataset("observations/images/big", shape, "u1", **options)[0] = 0
 
 
 def jpeg_garbage(file: h5py.File, folder: Path) -> None:
@@ -77,12 +75,18 @@ def nan_actions(file: h5py.File, folder: Path) -> None:
     file["action"][2, 3] = np.nan
 
 
+def odd_attribute(file: h5py.File, folder: Path) -> None:
+    """Lists of integers of any length: h5py can crash on a damaged one."""
+    kind = h5py.h5t.vlen_create(h5py.h5t.NATIVE_INT32)
+    h5py.h5a.create(file.id, b"task", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+
+
 ATTACKS: list[tuple[Attack, str]] = [
     (external_link, r"/action: external links are refused"),
     (external_storage, r"/action: external storage is refused"),
     (virtual, r"/action: virtual datasets are refused"),
     (terabyte, r"cam_high: absurd shape"),
-    (bomb, r"absurd shape|declare at most"),
+    (bomb, r"big: absurd shape"),
     (link_cycle, r"soft .* links are refused"),
     (nan_actions, r"action must be finite .* step 2"),
     (jpeg_garbage, r"cam_high: must hold JPEG"),
@@ -98,7 +102,11 @@ ATTACKS: list[tuple[Attack, str]] = [
     (lambda f, _: f.pop("observations"), r"must have the group /observations"),
     (lambda f, _: f.attrs.__setitem__("start", "{"), r"attribute 'start' is broken"),
     (lambda f, _: f.attrs.__setitem__("start", '{"qpos": [NaN]}'), r"attribute 'start' is broken"),
-    (lambda f, _: f.attrs.__setitem__("task", ["a", "b"]), r"'task' must be one short value"),
+    (
+        lambda f, _: f.attrs.__setitem__("task", ["a", "b"]),
+        r"'task' must be one number or short text",
+    ),
+    (odd_attribute, r"'task' must be one number or short text"),
     (lambda f, _: f.attrs.__setitem__("control_hz", 0), r"'control_hz' is broken"),
 ]
 
