@@ -59,24 +59,16 @@ def overview() -> str:
 def load(name: str, arguments: Sequence[str]) -> Command:
     """Import the command ``name`` and fill its options from ``arguments``.
 
-    ``--help`` prints the options and the examples; it and a bad option raise ``SystemExit``.
+    ``--help`` prints the options and the examples and raises ``SystemExit``.
     """
     module = importlib.import_module(f"scripts.{name}")
-    import tyro  # here, because it costs more than the whole of `armtrials --help`
+    from scripts.options import fill  # here: tyro costs more than the whole of `armtrials --help`
 
+    kind = getattr(module, name.capitalize())
     try:
-        return cast(
-            Command,
-            tyro.cli(
-                getattr(module, name.capitalize()),
-                prog=f"armtrials {name}",
-                description=module.__doc__,
-                args=list(arguments),
-            ),
-        )
-    except SystemExit as stop:
-        if not stop.code:
-            _say(f"examples:\n{_indent(module.EXAMPLES)}")
+        return cast(Command, fill(kind, f"armtrials {name}", module.__doc__, arguments))
+    except SystemExit:
+        _say(f"examples:\n{_indent(module.EXAMPLES)}")
         raise
 
 
@@ -121,9 +113,10 @@ def _dispatch(words: Sequence[str]) -> int:
 def _report(error: Exception, debug: bool) -> int:
     """Write one line about ``error``; return 2 where the user can fix it, else 1."""
     from envs.errors import UsageError  # here, because importing the package costs .2 s
+    from scripts.options import OptionsError
 
     message = " ".join(str(error).split())
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | OptionsError):
         return _fail(f"error: {message}", EXIT_USAGE)
     advice = "" if debug else " (run again with --debug for the traceback)"
     return _fail(f"error: {type(error).__name__}: {message}{advice}", EXIT_ERROR)

@@ -49,9 +49,3 @@ def test_a_mistake_is_told_in_one_line(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("armtrials: error: ")
     assert told in last
-
-
-def test_a_number_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["collect", "--episodes", "many", "--out", "x"]) == 2
-    captured = capsys.readouterr()
-    assert "many" in captured.err + captured.out
