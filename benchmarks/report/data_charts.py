@@ -67,24 +67,23 @@ class Histogram:
 
 @dataclass(frozen=True)
 class JointRange:
-    """Commands of one joint on its whole range, as shares 0..1 of it, with the numbers."""
+    """Commands of one joint on its whole range, as shares 0..1 of it, with the numbers.
+
+    The range is that of the limits, or of what was commanded where they are not known (None).
+    """
 
     name: str
     low: float
     high: float
     inner: tuple[float, float]
     outer: tuple[float, float]
-    limits: tuple[float, float]
+    limits: tuple[float, float] | None
 
 
 def region_of(examined: Examination) -> Region | None:
     """Return where the task's objects start, None for a task that is not known."""
-    task = TASKS.get(examined.exhibits[0].meta.task) if _known(examined) else None
-    return None if task is None else task.region
-
-
-def _known(examined: Examination) -> bool:
-    return examined.exhibits[0].meta.task in TASKS
+    name = examined.exhibits[0].meta.task
+    return TASKS[name].region if name in TASKS else None
 
 
 def plots(examined: Examination, states: Sequence[str]) -> list[Plot]:
@@ -172,8 +171,8 @@ def histogram(title: str, values: Sequence[float], unit: str, digits: int = 1) -
     """Return the counts of ``values`` in equal bins, with the median in the caption."""
     numbers = np.asarray(values, np.float64)
     low, high = float(numbers.min()), float(numbers.max())
-    if high - low < 10.0**-digits:
-        low, high = low - 0.5 * 10.0**-digits, high + 0.5 * 10.0**-digits
+    if high - low < 4 * 10.0**-digits:
+        low, high = low - 2 * 10.0**-digits, high + 2 * 10.0**-digits
     counts, edges = np.histogram(numbers, min(BINS, max(4, len(numbers) // 3)), (low, high))
     width = PLOT_WIDTH / len(counts)
     bars = []
@@ -208,7 +207,7 @@ def joint_ranges(examined: Examination) -> list[JointRange]:
             float(high[j]),
             _pair(inner[:, j].clip(0, 1)),
             _pair(share[:, j].clip(0, 1)),
-            (float(lower[j]), float(upper[j])),
+            (float(lower[j]), float(upper[j])) if _has_limits(examined) else None,
         )
         for j, name in enumerate(examined.data.joints)
     ]
@@ -216,12 +215,16 @@ def joint_ranges(examined: Examination) -> list[JointRange]:
 
 def _limits(examined: Examination, low: Array, high: Array) -> tuple[Array, Array]:
     """Return the joints' limits; for a robot that is not known what was commanded, widened."""
-    robot = examined.exhibits[0].meta.robot
-    if robot in ROBOTS and ROBOTS[robot].spec().n == len(low):
-        spec = ROBOTS[robot].spec()
+    if _has_limits(examined):
+        spec = ROBOTS[examined.exhibits[0].meta.robot].spec()
         return np.array(spec.lower), np.array(spec.upper)
     room = np.maximum(0.1 * (high - low), 0.01)
     return low - room, high + room
+
+
+def _has_limits(examined: Examination) -> bool:
+    robot = examined.exhibits[0].meta.robot
+    return robot in ROBOTS and ROBOTS[robot].spec().n == len(examined.data.joints)
 
 
 def _pair(values: Array) -> tuple[float, float]:

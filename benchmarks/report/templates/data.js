@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const bytes = Uint8Array.from(atob(node.textContent.trim()), (c) => c.charCodeAt(0));
     const address = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
     const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, src: address });
-    video.addEventListener("loadedmetadata", () => { stage.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`; });
+    video.addEventListener("loadedmetadata", () => { stage.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`; stage.closest(".show").classList.toggle("wide", video.videoWidth > 2.4 * video.videoHeight); });
     video.addEventListener("seeked", () => stage.setAttribute("data-ready", "yes"));
     stage.append(video);
     const to = (t) => { video.currentTime = Math.min(t, Math.max(0, (video.duration || t) - 0.02)); };
