@@ -198,7 +198,7 @@ def test_a_read_only_results_folder_is_a_clear_error(checkpoint: Path) -> None:
 
 COMMAND = (
     *(sys.executable, "-m", "scripts.main", "evaluate", "--conditions", "nominal"),
-    *("--trials", "24", "--batch", "1", "--videos", "none", "--workers"),
+    *("--trials", "16", "--batch", "1", "--videos", "none", "--workers"),
 )
 
 
@@ -239,7 +239,7 @@ def _wait_until_gone(pids: Sequence[int]) -> None:
 def test_an_evaluation_survives_ctrl_c_and_kill_and_continues(
     checkpoint: Path, tmp_path: Path
 ) -> None:
-    asked = config(checkpoint, tmp_path, conditions=("nominal",), trials=24, batch=1)
+    asked = config(checkpoint, tmp_path, conditions=("nominal",), trials=16, batch=1)
     folder = prepare(asked).folder
     arguments = ["--policy", str(checkpoint), "--results", str(tmp_path)]
     code, text = interrupted(["1", *arguments], folder, signal.SIGINT)
@@ -253,7 +253,7 @@ def test_an_evaluation_survives_ctrl_c_and_kill_and_continues(
     assert (folder / TRIALS).read_bytes().startswith(after_ctrl_c)
 
     done = evaluate(asked)
-    assert 0 < done.ran < 24
+    assert 0 < done.ran < 16
     assert verify_run(folder) == []
     whole = evaluate(replace(asked, results=tmp_path / "whole")).folder
     assert stable(read_run(folder).trials) == stable(read_run(whole).trials)
