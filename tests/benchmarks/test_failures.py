@@ -121,6 +121,15 @@ def test_moving_elsewhere_is_drift(demo: Array) -> None:
     assert "timeout" in tags
 
 
+def test_leaving_the_object_for_nowhere_is_drift(demo: Array) -> None:
+    away = np.concatenate([demo[:CLOSE], demo[:CLOSE][::-1], np.repeat(demo[:1], 200, axis=0)])
+    away[2 * CLOSE :, 0] += np.linspace(0, 2, 200)
+    away[:, -1] = 1.0
+    trace, failure, _ = play(away)
+    assert trace.stages.max() == 1
+    assert failure == "drift"
+
+
 def test_carrying_on_for_ever_is_a_timeout(demo: Array) -> None:
     sway = 0.2 * np.sin(np.linspace(0, 40, 400))
     waving = np.concatenate([demo[:CARRY], np.repeat(demo[CARRY:][:1], 400, axis=0)])
