@@ -80,5 +80,5 @@ class TrainedPolicy:
             return None
         noise = np.empty((rows, *shape), np.float32)
         for row, generator in zip(noise, self._generators, strict=True):
-            generator.standard_normal(out=row)
+            generator.standard_normal(dtype=np.float32, out=row)
         return torch.from_numpy(noise)
