@@ -93,7 +93,7 @@ def _reap(running: dict[subprocess.Popen[bytes], Job]) -> None:
     for process in [process for process in running if process.poll() is not None]:
         job = running.pop(process)
         if process.returncode != 0:
-            raise JobFailedError(f"{job.name} failed: {_last_line(job.log)} (see {job.log})")
+            raise JobFailedError(f"{job.name}: {_last_line(job.log)} (all of it: {job.log})")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -128,4 +128,6 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("armtrials: ") if lines else "it printed nothing"
+    if not lines:
+        return "it printed nothing"
+    return lines[-1].removeprefix("armtrials: error: ").partition(" (run again with --debug")[0]
