@@ -204,6 +204,7 @@ def evaluate(
     progress: Progress = lambda n: None,
     job: Job | None = None,
     pool: Workers | None = None,
+    say: Callable[[str], None] = log.info,
 ) -> Evaluated:
     """Run what is missing of a run, film some trials, seal it.
 
@@ -211,7 +212,8 @@ def evaluate(
         config: what and how.
         progress: called as trials end, first with those an earlier call completed.
         job: ``prepare(config)``, where the caller has it already.
-        pool: ``workers_of(config)``, where several runs share their processes.
+        pool: ``workers_of(count)``, where several runs share their processes.
+        say: told what takes time besides the trials.
 
     Raises:
         UsageError: see ``prepare``, ``RunWriter`` and ``Pool``; completed waves are kept.
@@ -229,7 +231,7 @@ def evaluate(
         before = len(writer.trials)
         progress(before)
         _run_waves(job, writer, workers, progress)
-        _run_films(job, writer.trials, workers)
+        _run_films(job, writer.trials, workers, say)
         writer.seal(SEALED_BY, _artefacts(job.folder))
     return Evaluated(job.folder, job.plan.trials, job.plan.trials - before, sealed_before=False)
 
@@ -262,9 +264,13 @@ def _check_prefix(job: Job, trials: Sequence[Record]) -> None:
         raise UsageError(f"the trials in {job.folder} do not follow its plan: move it away")
 
 
-def _run_films(job: Job, trials: Sequence[Record], pool: Workers) -> None:
+def _run_films(
+    job: Job, trials: Sequence[Record], pool: Workers, say: Callable[[str], None]
+) -> None:
     """Render the chosen videos that are not there yet."""
     wanted = [t for t in trials if t["video"] and not (job.folder / t["video"]).is_file()]
+    if wanted:
+        say(f"filming {len(wanted)} trials")
     for _ in pool.run([Piece(job, record) for record in wanted]):
         log.debug("a film is done")
 

@@ -68,7 +68,7 @@ class Evaluate:
                 job = prepare(config)
                 title = f"{job.manifest['run']} on {job.protocol.id}"
                 with progress(title, job.plan.trials) as bar:
-                    done = evaluate(config, bar, job, pool)
+                    done = evaluate(config, bar, job, pool, console.print)
                 self._say(console, done)
         return 0
 

@@ -318,6 +318,33 @@ def test_a_broken_policy_makes_failures_not_crashes(
     assert all(r["steps"] == n for r, n in zip(result.records, result.lengths, strict=True))
 
 
+class Looking(Broken):
+    """A policy of the pixel track that keeps what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        shapes = {"qpos": (7,), "images/overhead": (24, 32, 3), "images/wrist": (16, 16, 3)}
+        self.spec = replace(self.spec, track="pixels", observations=shapes, chunk=5, execute=5)
+        self.seen: list[Mapping[str, Array]] = []
+
+    def act(self, obs: Mapping[str, Array]) -> Array:
+        self.seen.append(obs)
+        return super().act(obs)
+
+
+def test_a_policy_of_the_pixel_track_sees_the_perturbed_frames() -> None:
+    first = []
+    for condition in ("nominal", "texture/L2"):
+        policy = Looking()
+        Runner(policy, "looking", PROTOCOL, Execution(5), "test").run(Wave(condition, 0, 2))
+        first.append(policy.seen[0])
+        assert policy.seen[0]["images/overhead"].shape == (2, 1, 24, 32, 3)
+        assert policy.seen[0]["images/wrist"].dtype == np.uint8
+    assert (first[0]["qpos"] == first[1]["qpos"]).all()
+    changed = first[0]["images/overhead"].astype(int) - first[1]["images/overhead"]
+    assert np.abs(changed).mean() > 10
+
+
 def test_mistakes_are_refused_before_anything_is_written(checkpoint: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     for changes, message in (
