@@ -101,6 +101,7 @@ class Trainer:
             UsageError: the folder holds another run.
         """
         out = self.config.out
+        train_state.sweep(out)
         if not self.config.resume:
             train_state.discard(out)
             (out / PROVENANCE).unlink(missing_ok=True)

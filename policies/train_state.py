@@ -120,6 +120,12 @@ def discard(folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a kill in the middle of a save left behind."""
+    for partial in folder.glob(".*.part"):
+        partial.unlink(missing_ok=True)
+
+
 def _numbers(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "np") as file:

@@ -110,6 +110,7 @@ def test_kill_9_costs_no_more_than_the_interval(demos: MakeDemos, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(config, advance=interrupted_at_first(), say=reached.append)
     assert "continues at step" in reached[0]
+    assert not list(config.out.glob(".*.part"))
 
 
 def interrupted_at_first() -> Callable[[int], None]:
