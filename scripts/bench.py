@@ -99,5 +99,6 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
         return "-", "-", "-"
     count = "" if nominal["k"] is None else f" ({nominal['k']}/{nominal['n']})"
     interval = f"{nominal['low']:.0%} to {nominal['high']:.0%}"
-    loss = "-" if worst is None else f"{worst['condition']} {worst['gap']['diff']:+.0%}"
+    harm = worst is not None and worst["gap"]["diff"] < 0
+    loss = f"{worst['condition']} {worst['gap']['diff']:+.0%}" if harm else "-"
     return f"{nominal['value']:.0%}{count}", interval, loss
