@@ -74,7 +74,7 @@ def test_a_small_step_settles_fast_and_without_overshoot(robot: RobotModel) -> N
     for index in range(len(robot.joints)):
         model, data = at_home(robot)
         start = data.qpos[index]
-        data.ctrl[index] += 0.2
+        data.ctrl[index] -= 0.2
         trace = []
         for _ in range(250):
             mujoco.mj_step(model, data)
