@@ -45,10 +45,7 @@ def observe(step: int, rows: int) -> dict[str, Array]:
 
 def run(controller: Controller, steps: int, rows: int) -> Array:
     return np.stack(
-        [
-            controller.action(observe(t, rows) if controller.wants() else None)
-            for t in range(steps)
-        ]
+        [controller.action(observe(t, rows) if controller.wants() else None) for t in range(steps)]
     )
 
 
