@@ -1,4 +1,4 @@
-"""Leaderboards that several test files read."""
+"""Leaderboards and a checkpoint that several test files read."""
 
 import shutil
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from boards import FEW, small, tiny
+from made_checkpoint import make_checkpoint
 
 from benchmarks.leaderboard import Made, make_leaderboard
 
@@ -40,3 +41,8 @@ def own(few: Path, tmp_path: Path) -> Path:
     """Return a copy of a few runs that a test may spoil."""
     shutil.copytree(few / "runs", tmp_path / "runs")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("policy"))

@@ -1,10 +1,15 @@
-"""A tiny untrained policy in a real checkpoint folder: it sways around the arm's home."""
+"""A tiny untrained policy in a real checkpoint folder (it sways about home), and runs of it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.records import VOLATILE, Record
+from benchmarks.run import EvaluateConfig
 from envs.robots import ROBOTS
 from policies.base import PolicySpec
 from policies.bc import BcConfig, BehaviorCloning
@@ -41,3 +46,15 @@ def make_checkpoint(folder: Path, seed: int = 0, task: str = "pick_place") -> Pa
         "training": {"steps": 0, "wall_s": 0.0, "cpu_s": 0.0, "parameters": 1, "device": "cpu"},
     }
     return save_checkpoint(folder, policy, canary, {**settings, "training": {}}, origin)
+
+
+def config(policy: Path | str, results: Path, **changes: Any) -> EvaluateConfig:
+    base = EvaluateConfig(
+        str(policy), results=results, conditions=("observation/L2",), trials=4, batch=3,
+        videos="none",
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def stable(records: Sequence[Record]) -> list[Record]:
+    return [{k: v for k, v in r.items() if k not in VOLATILE} for r in records]

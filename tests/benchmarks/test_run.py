@@ -1,23 +1,18 @@
 import json
 import os
 import resource
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from made_checkpoint import CHUNK, EXECUTE, make_checkpoint
+from made_checkpoint import CHUNK, EXECUTE, config, make_checkpoint, stable
 
 from benchmarks.protocol import PROTOCOLS, Wave
-from benchmarks.records import FIELDS, TRIALS, VOLATILE, Record, digest, read_run, verify_run
-from benchmarks.run import EvaluateConfig, evaluate, prepare
+from benchmarks.records import FIELDS, TRIALS, digest, read_run, verify_run
+from benchmarks.run import evaluate, prepare
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import Execution, Runner, replay, state_digest
 from benchmarks.writer import RunWriter
@@ -28,23 +23,6 @@ from policies.base import PolicySpec
 
 PROTOCOL = PROTOCOLS["pick_place/v1"]
 NOBODY = 65534
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp("policy"))
-
-
-def config(policy: Path | str, results: Path, **changes: Any) -> EvaluateConfig:
-    base = EvaluateConfig(
-        str(policy), results=results, conditions=("observation/L2",), trials=4, batch=3,
-        videos="none",
-    )  # fmt: skip
-    return replace(base, **changes)
-
-
-def stable(records: Sequence[Record]) -> list[Record]:
-    return [{k: v for k, v in r.items() if k not in VOLATILE} for r in records]
 
 
 @pytest.fixture(scope="module")
@@ -194,69 +172,6 @@ def test_a_read_only_results_folder_is_a_clear_error(checkpoint: Path) -> None:
             if root:
                 os.seteuid(0)
             Path(name).chmod(0o700)
-
-
-COMMAND = (
-    *(sys.executable, "-m", "scripts.main", "evaluate", "--conditions", "nominal"),
-    *("--trials", "16", "--batch", "1", "--videos", "none", "--workers"),
-)
-
-
-def interrupted(arguments: Sequence[str], folder: Path, stop: signal.Signals) -> tuple[int, str]:
-    """Start an evaluation, send ``stop`` after its next wave; return exit code and stderr.
-
-    ``arguments`` begin with the number of workers; none of them may be left afterwards.
-    """
-    before = (folder / TRIALS).stat().st_size if (folder / TRIALS).exists() else 0
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (folder / TRIALS).exists() and (folder / TRIALS).stat().st_size > before:
-            break
-        time.sleep(0.01)
-    children = _children(process.pid)
-    process.send_signal(stop)
-    _, text = process.communicate(timeout=60)
-    _wait_until_gone(children)
-    return process.returncode, text
-
-
-def _children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in listed.read_text().split()] if listed.exists() else []
-
-
-def _wait_until_gone(pids: Sequence[int]) -> None:
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline, f"workers are left: {pids}"
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_an_evaluation_survives_ctrl_c_and_kill_and_continues(
-    checkpoint: Path, tmp_path: Path
-) -> None:
-    asked = config(checkpoint, tmp_path, conditions=("nominal",), trials=16, batch=1)
-    folder = prepare(asked).folder
-    arguments = ["--policy", str(checkpoint), "--results", str(tmp_path)]
-    code, text = interrupted(["1", *arguments], folder, signal.SIGINT)
-    assert code == 130
-    assert "completed work is kept, run again to continue" in text
-    after_ctrl_c = (folder / TRIALS).read_bytes()
-    assert after_ctrl_c.endswith(b"\n")
-
-    code, text = interrupted(["2", *arguments], folder, signal.SIGKILL)
-    assert code == -signal.SIGKILL, text
-    assert (folder / TRIALS).read_bytes().startswith(after_ctrl_c)
-
-    done = evaluate(asked)
-    assert 0 < done.ran < 16
-    assert verify_run(folder) == []
-    whole = evaluate(replace(asked, results=tmp_path / "whole")).folder
-    assert stable(read_run(folder).trials) == stable(read_run(whole).trials)
 
 
 def test_films_are_chosen_rendered_and_sealed(checkpoint: Path, tmp_path: Path) -> None:
