@@ -115,7 +115,7 @@ class Style(nn.Module):
         return mean, log_variance
 
 
-QUICK = TrainDefaults(steps=1500, batch=64, lr=1e-3, normalization="meanstd")
+QUICK = TrainDefaults(steps=1200, batch=64, lr=1e-3, normalization="meanstd")
 PAPER = ActConfig(
     execute=100,
     patch=1,
@@ -145,12 +145,12 @@ class ACT(Algorithm):
     config: ActConfig
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
-        ("state", "quick"): Preset(ActConfig(execute=25), QUICK),
-        ("state", "cpu"): Preset(ActConfig(execute=25), replace(QUICK, steps=3000)),
+        ("state", "quick"): Preset(ActConfig(), QUICK),
+        ("state", "cpu"): Preset(ActConfig(), replace(QUICK, steps=3000)),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
-        ("pixels", "quick"): Preset(ActConfig(execute=25), replace(QUICK, augment=AugmentConfig())),
+        ("pixels", "quick"): Preset(ActConfig(), replace(QUICK, augment=AugmentConfig())),
         ("pixels", "cpu"): Preset(
-            ActConfig(execute=25), replace(QUICK, steps=10_000, augment=AugmentConfig())
+            ActConfig(), replace(QUICK, steps=10_000, augment=AugmentConfig())
         ),
         ("pixels", "paper"): Preset(PAPER, PAPER_TRAINING),
     }

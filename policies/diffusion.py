@@ -50,14 +50,14 @@ class DiffusionConfig(AlgorithmConfig):
     """
 
     n_obs: int = 1
-    chunk: int = 64
-    execute: int = 32
+    chunk: int = 96
+    execute: int = 40
     denoiser: str = "unet"
     prediction: str = "sample"
     levels: int = 100
     denoise: int = 10
     spacing: str = "trailing"
-    patch: int = 4
+    patch: int = 8
     condition: tuple[int, ...] = (256, 256)
     unet: UNetConfig = UNET
     transformer: TransformerConfig = TRANSFORMER
@@ -142,7 +142,7 @@ def perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-QUICK = TrainDefaults(steps=1500, batch=64, lr=1e-3, ema_power=0.75, ema_max=0.995)
+QUICK = TrainDefaults(steps=1200, batch=64, lr=2e-3, ema_power=0.75, ema_max=0.99)
 PAPER = DiffusionConfig(
     n_obs=2,
     chunk=16,
@@ -152,7 +152,7 @@ PAPER = DiffusionConfig(
     spacing="leading",
     patch=1,
     condition=(),
-    unet=UNetConfig(channels=(256, 512, 1024), step=256, mish=True),
+    unet=UNetConfig(channels=(256, 512, 1024), kernel=5, step=256, mish=True),
 )
 PAPER_TRAINING = TrainDefaults(
     steps=100_000,
@@ -167,7 +167,7 @@ PAPER_TRAINING = TrainDefaults(
 )
 PAPER_PIXELS = replace(
     PAPER,
-    unet=UNetConfig(channels=(512, 1024, 2048), step=128, mish=True),
+    unet=UNetConfig(channels=(512, 1024, 2048), kernel=5, step=128, mish=True),
     vision=RESNET18,
 )
 
@@ -180,7 +180,7 @@ class DiffusionPolicy(Algorithm):
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(DiffusionConfig(), QUICK),
-        ("state", "cpu"): Preset(DiffusionConfig(), replace(QUICK, steps=4000)),
+        ("state", "cpu"): Preset(DiffusionConfig(), replace(QUICK, steps=3000)),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
         ("pixels", "quick"): Preset(DiffusionConfig(), replace(QUICK, augment=AugmentConfig())),
         ("pixels", "cpu"): Preset(

@@ -27,8 +27,8 @@ class UNetConfig:
         mish: activation Mish as published, or SiLU (a seventh of its time on a CPU).
     """
 
-    channels: tuple[int, ...] = (128, 256, 512)
-    kernel: int = 5
+    channels: tuple[int, ...] = (128, 256)
+    kernel: int = 3
     groups: int = 8
     step: int = 128
     mish: bool = False
