@@ -121,8 +121,9 @@ VIPERX = RobotModel(
     tcp=(0.150, 0.0, 0.0),
     # D405: 82 mm above the gripper, pitched 25 degrees towards the fingers.
     wrist_camera=WristCamera((0.025, 0.0, 0.0825), (0.150, 0.0, 0.0242), (0, 0, 1), 58.0),
-    # ALOHA's start (0, -.96, 1.16, 0, -.3, 0) with the gripper turned down: from there a grasp
-    # from above does not pass the wrist's singularity at wrist_angle 0, where the forearm spins.
-    home=(0.0, -0.96, 1.16, 0.0, 1.37, 0.0),
+    # The gripper 24 cm above the table, 20 cm before the base, pointing down: from a level gripper
+    # (ALOHA starts at (0, -.96, 1.16, 0, -.3, 0)) a grasp from above passes the wrist's
+    # singularity at wrist_angle 0, where the forearm spins.
+    home=(0.0, -0.52, 0.38, 0.0, 1.71, 0.0),
     sleep=(0.0, -1.85, 1.55, 0.0, 0.8, 0.0),
 )

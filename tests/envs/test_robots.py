@@ -127,7 +127,7 @@ def test_the_viperx_has_the_limits_of_its_manual() -> None:
     assert spec.lower[:6] == pytest.approx([radians(lo) for lo, _ in degrees])
     assert spec.upper[:6] == pytest.approx([radians(hi) for _, hi in degrees])
     assert spec.velocity[:6] == pytest.approx([pi] * 6)
-    assert spec.home[:6] == (0.0, -0.96, 1.16, 0.0, 1.37, 0.0)
+    assert spec.home[:6] == (0.0, -0.52, 0.38, 0.0, 1.71, 0.0)
     assert spec.control_hz == 50.0
 
 
