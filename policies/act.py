@@ -176,7 +176,7 @@ class ACT(Algorithm):
         self.vectors = nn.ModuleList(
             perceptron(config.n_obs * size, config.hidden, width) for size in sizes.values()
         )
-        self.images = ImageEncoder(spec.observations, config.vision)
+        self.images = ImageEncoder(spec.observations, config.vision, vectors=not config.maps)
         channels = self.images.channels if config.maps else config.vision.features
         self.image = nn.Linear(config.n_obs * channels, width) if spec.images else nn.Identity()
         kinds = 1 + len(self.vectors) + len(spec.images)
@@ -227,7 +227,7 @@ class ACT(Algorithm):
         for maps in self.images.maps(obs):  # (B, n_obs, C, h, w)
             places = maps.permute(0, 3, 4, 1, 2).flatten(3)
             codes = plane(places.shape[1], places.shape[2], self.kind.shape[-1])
-            out.append(self.image(places) + codes)
+            out.append(self.image(places) + codes.to(places.device))
         return [tokens.flatten(1, 2) for tokens in out]
 
 

@@ -40,7 +40,8 @@ class DiffusionConfig(AlgorithmConfig):
         prediction: what the network returns, ``"epsilon"`` or ``"sample"``.
         levels: noise levels of the training schedule (squared cosine).
         denoise: DDIM steps at inference.
-        spacing: which levels those are: ``"leading"`` or ``"trailing"`` (starts at the noisiest).
+        spacing: which levels those are: ``"leading"`` or ``"trailing"``, which starts at the
+            noisiest, where ``"epsilon"`` says nothing about the chunk.
         patch: consecutive actions that form one time step of the network.
         condition: hidden and output sizes of the network that encodes the observations;
             empty: they condition the denoiser as they are (the paper).
@@ -70,6 +71,8 @@ class DiffusionConfig(AlgorithmConfig):
             if getattr(self, what) not in known:
                 found = getattr(self, what)
                 raise UsageError(f"unknown {what} {found!r}; known: {', '.join(known)}")
+        if not 1 <= self.denoise <= self.levels:
+            raise UsageError(f"denoise must be in 1..levels={self.levels}, got {self.denoise}")
         halvings = len(self.unet.channels) - 1 if self.denoiser == "unet" else 0
         unit = self.patch * 2**halvings
         if self.chunk % unit:

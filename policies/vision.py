@@ -76,13 +76,17 @@ class _Block(nn.Module):
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.second_norm = _Norm(outputs)
         same = inputs == outputs and stride == 1
-        self.short = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.short = nn.Identity() if same else _projection(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, C, h, w)."""
         y = functional.relu(self.first_norm(self.first(x)))
         y = self.second_norm(self.second(y))
         return functional.relu(y + self.short(x))
+
+
+def _projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), _Norm(outputs))
 
 
 class ResNet(nn.Module):
@@ -134,13 +138,20 @@ class SpatialSoftmax(nn.Module):
 class ImageEncoder(nn.Module):
     """One residual network a camera."""
 
-    def __init__(self, observations: Mapping[str, tuple[int, ...]], config: VisionConfig) -> None:
+    def __init__(
+        self,
+        observations: Mapping[str, tuple[int, ...]],
+        config: VisionConfig,
+        *,
+        vectors: bool = True,
+    ) -> None:
         """Build the networks.
 
         Args:
             observations: shapes of a policy's observations; the images (h, w, 3) among them are
                 encoded, in this order. There may be none.
             config: the same for every camera.
+            vectors: whether feature vectors are wanted, or ``maps`` alone.
         """
         super().__init__()
         self.shapes = {k: v for k, v in observations.items() if k.startswith(IMAGES)}
@@ -148,8 +159,9 @@ class ImageEncoder(nn.Module):
         self.channels = config.widths[-1]
         self.nets = nn.ModuleList(ResNet(config) for _ in self.shapes)
         points = config.keypoints
-        self.points = nn.ModuleList(SpatialSoftmax(self.channels, points) for _ in self.shapes)
-        self.heads = nn.ModuleList(nn.Linear(2 * points, config.features) for _ in self.shapes)
+        pooled = self.shapes if vectors else {}
+        self.points = nn.ModuleList(SpatialSoftmax(self.channels, points) for _ in pooled)
+        self.heads = nn.ModuleList(nn.Linear(2 * points, config.features) for _ in pooled)
         for net in self.nets:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
