@@ -158,7 +158,7 @@ def test_settings_that_cannot_be_are_refused() -> None:
         DiffusionConfig(denoiser="mlp")
     with pytest.raises(UsageError, match="chunk must be a multiple of 16 for patch 8, got 40"):
         DiffusionConfig(chunk=40)
-    with pytest.raises(UsageError, match="denoise must be in 1..levels=100, got 0"):
+    with pytest.raises(UsageError, match=r"denoise must be in 1\.\.levels=100, got 0"):
         DiffusionConfig(denoise=0)
     with pytest.raises(ValueError, match="kernel must be odd, got 4"):
         UNetConfig(kernel=4)
