@@ -57,7 +57,7 @@ def add_cameras(spec: mujoco.MjSpec) -> None:
     hides little of what it works on. ``view`` is for people.
     """
     for name, eye, target, fovy in (
-        ("overhead", (0.72, 0.0, 0.84), (0.32, 0.0, 0.0), 48.0),
+        ("overhead", (0.72, 0.0, 0.84), (0.31, 0.0, 0.0), 36.0),
         ("view", (0.98, -0.68, 0.55), (0.18, 0.0, 0.17), 38.0),
     ):
         spec.worldbody.add_camera(
