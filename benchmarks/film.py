@@ -15,12 +15,16 @@ EVERY = 4  # control periods a frame: 12.5 frames a second at 50 Hz
 CRF = 30  # about 45 kB a film
 LINGER_S = 1.0  # how long the last frame, with its green or red border, stays
 
-MODES = ("some", "all", "none")
-SUCCESSES, FAILURES = 2, 4
+MODES = ("some", "few", "all", "none")
+
+NOMINAL = (2, 4)
 """Films of the nominal arm in mode ``some``: successes, and failures with distinct labels."""
 
-PERTURBED_FAILURES = 1
-"""The same for every other condition, beside one success."""
+PERTURBED = (1, 1)
+"""The same for every other condition."""
+
+FEW = (2, 6)
+"""The same for a whole run in mode ``few``."""
 
 
 def film(record: Record, actions: Array, path: Path, robot: str = "viperx") -> Path:
@@ -77,7 +81,7 @@ class Chooser:
     """Decides, trial after trial in the protocol's order, which ones are filmed.
 
     ``some``: of each condition the first successes and the first failure of each label, up to a
-    cap; ``all`` and ``none`` as they say.
+    cap; ``few``: the same of the whole run; ``all`` and ``none`` as they say.
     """
 
     def __init__(self, mode: str, earlier: Sequence[Record] = ()) -> None:
@@ -97,15 +101,21 @@ class Chooser:
 
     def wants(self, record: Record) -> bool:
         """Tell whether this trial, the next in order, is filmed."""
-        if self.mode != "some":
+        if self.mode in ("all", "none"):
             return self.mode == "all"
-        nominal = record["key"]["condition"] == "nominal"
-        filmed = self._filmed.get(record["key"]["condition"], [])
-        successes = filmed.count(None)
+        group, (successes, failures) = self._group(record)
+        filmed = self._filmed.get(group, [])
+        count = filmed.count(None)
         if record["success"]:
-            return successes < (SUCCESSES if nominal else 1)
-        cap = FAILURES if nominal else PERTURBED_FAILURES
-        return record["failure"] not in filmed and len(filmed) - successes < cap
+            return count < successes
+        return record["failure"] not in filmed and len(filmed) - count < failures
 
     def _count(self, record: Record) -> None:
-        self._filmed.setdefault(record["key"]["condition"], []).append(record["failure"])
+        self._filmed.setdefault(self._group(record)[0], []).append(record["failure"])
+
+    def _group(self, record: Record) -> tuple[str, tuple[int, int]]:
+        """Return what the trial is counted with, and the films of successes and failures there."""
+        condition = record["key"]["condition"]
+        if self.mode == "few":
+            return "run", FEW
+        return condition, NOMINAL if condition == "nominal" else PERTURBED

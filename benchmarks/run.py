@@ -51,7 +51,7 @@ class EvaluateConfig:
         ensemble: decay of the temporal ensemble; None: no ensemble.
         batch: trials stepped together.
         workers: processes.
-        videos: ``some``, ``all`` or ``none``.
+        videos: ``some``, ``few``, ``all`` or ``none``, see ``film.Chooser``.
         track: of a floor; a checkpoint has its own.
     """
 

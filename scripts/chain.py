@@ -153,15 +153,26 @@ class Chain:
         words = [str(word) for option in options.items() for word in option]
         return Job(f"training of {folder.name}", ("train", *words), Path(f"{folder}.log"))
 
-    def evaluation(self) -> Evaluate:
-        """Return the evaluation of all policies and floors."""
+    def evaluations(self) -> "list[Evaluate]":
+        """Return the evaluation of the policies of the first seed, which are filmed, and others."""
+        first = self.preset.seeds[TRACKS.index(self.track)][0]
+        filmed = [str(folder) for folder, (_, seed) in self.checkpoints.items() if seed == first]
+        others = [str(folder) for folder in self.checkpoints if str(folder) not in filmed]
         floors = [name.format(data=self.data) for name in FLOORS]
+        return [
+            self._evaluation(filmed, self.preset.videos),
+            self._evaluation([*others, *floors], "none"),
+        ]
+
+    def _evaluation(self, policies: list[str], videos: Literal["some", "few", "none"]) -> Evaluate:
         return Evaluate(
-            policy=(*map(str, self.checkpoints), *floors),
+            policy=tuple(policies),
             protocol=PROTOCOL,
             trials=self.preset.trials,
             conditions=self.preset.conditions,
             workers=self.workers,
+            videos=videos,
+            track=self.track,
             results=self.results,
         )
 
@@ -172,11 +183,13 @@ class Chain:
         from benchmarks.records import SEAL
         from benchmarks.run import prepare  # with torch: only once there are checkpoints
 
-        return all((prepare(c).folder / SEAL).is_file() for c in self.evaluation().configs())
+        configs = [config for e in self.evaluations() for config in e.configs()]
+        return all((prepare(config).folder / SEAL).is_file() for config in configs)
 
     def evaluate(self) -> None:
         """Run the trials that are missing."""
-        self.evaluation().run()
+        for evaluation in self.evaluations():
+            evaluation.run()
 
     def rank(self) -> None:
         """Make the leaderboard of all sealed runs."""

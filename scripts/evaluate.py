@@ -46,8 +46,9 @@ class Evaluate:
     """Trials stepped together."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes (default: one a core); the records do not depend on it."""
-    videos: Literal["some", "all", "none"] = "some"
-    """some: first successes and one failure of each kind; others with `armtrials view`."""
+    videos: Literal["some", "few", "all", "none"] = "some"
+    """some: of each condition the first successes and one failure of each kind; few: the same of
+    the whole run; others with `armtrials view`."""
     track: Literal["state", "pixels"] = "state"
     """Track of the floors; a checkpoint has its own."""
     results: Path = Path("results")

@@ -1,6 +1,7 @@
 """The sizes of the main job, as named values."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from envs.registry import Registry
 
@@ -23,6 +24,7 @@ class Preset:
         trials: most initial conditions a condition; None: all that the protocol has.
         conditions: perturbed conditions; empty: all that apply to the track.
         minutes: expected on two cores, (collect, train, evaluate) of the (state, pixel) track.
+        videos: of the trials of the first training seed; the others are not filmed.
         algorithms: in order of training, the longest first: the cores are busy to the end.
         steps: gradient steps of each training; None: as the algorithms' preset says.
     """
@@ -34,6 +36,7 @@ class Preset:
     trials: int | None
     conditions: tuple[str, ...]
     minutes: tuple[Minutes, Minutes]
+    videos: Literal["some", "few"] = "few"
     algorithms: tuple[str, ...] = ("diffusion", "act", "bc")
     steps: int | None = None
 
@@ -48,6 +51,7 @@ for _preset in (
         trials=50,
         conditions=("object_pose/L2", "home_pose/L2", "friction_mass/L2", "action_delay/L2"),
         minutes=((0.3, 5, 2.5), (1, 30, 10)),
+        videos="some",
     ),
     Preset(
         name="cpu",

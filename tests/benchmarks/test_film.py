@@ -65,6 +65,17 @@ def test_the_choice_goes_on_after_an_interruption() -> None:
         assert chosen("some", first) + chosen("some", second, first) == wanted
 
 
+def test_few_films_are_those_of_the_whole_run() -> None:
+    labels = [None, "dropped", None, "stuck", None]
+    trials = [
+        trial(i, label, condition)
+        for condition in ("nominal", "object_pose/L2", "home_pose/L3")
+        for i, label in enumerate(labels)
+    ]
+    assert chosen("few", trials) == [0, 1, 2, 3]
+    assert sum(t["video"] is not None for t in trials) == 4
+
+
 def test_all_and_none_do_what_they_say() -> None:
     trials = [trial(i, "stuck") for i in range(3)]
     assert chosen("none", trials) == []
