@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.collection import Collection, claim, identity, owned, write_info
+from envs.collection import Collection, claim, identity, write_info
 from envs.episode import EpisodeMeta, read_episode
 from envs.errors import UsageError
 from envs.expert import OPERATORS
+from envs.lock import locked
 from envs.pool import Pool
 from envs.recorder import Recorder
 from envs.sim import SimArm
@@ -85,7 +86,7 @@ def collect(
     out = Path(out)
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
-    with owned(out):
+    with locked(out, "another process is collecting into it"):
         definition = collection.definition()
         info = claim(out, definition)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
