@@ -30,6 +30,7 @@ from scripts import main as cli
         ("evaluate --policy {empty} --results {new}", "cannot be read"),
         ("evaluate --policy floor:guess --results {new}", "unknown floor 'guess'; known: hold"),
         ("evaluate --policy floor:hold --conditions rain/L1 --results {new}", "unknown condition"),
+        ("evaluate --policy --results {new}", "--policy needs a checkpoint folder or a floor"),
         ("evaluate --policy floor:hold --trials 0 --results {new}", "trials must be 1.."),
         ("leaderboard --results {empty}", "there is no run"),
         ("view {new}", "new"),
