@@ -107,7 +107,8 @@ class StageTracker:
         stage = self.stage
         for k, reached in enumerate(self.task.milestones(r)):
             stage = stage + ((stage == k) & reached & running)
-        now = self.task.goal(r) & (stage >= self.last - 1)
+        ready = stage >= self.last - 1
+        now = ready if ready is False else ready & self.task.goal(r)
         held = (self.held + 1) * now
         stage = stage + ((stage == self.last - 1) & (held >= self.hold) & running)
         if running is True:
