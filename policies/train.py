@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envs.arm import Array
+from envs.disk import full_disk_told
 from envs.errors import UsageError
 from envs.lock import locked
 from policies import train_state
@@ -24,14 +25,7 @@ from policies.preprocess import resize
 from policies.torch_build import torch_build
 from policies.train_config import TrainConfig
 from policies.train_log import TrainLog, overfits
-from policies.train_session import (
-    Clock,
-    device_name,
-    device_of,
-    full_disk_told,
-    stop_requests,
-    versions,
-)
+from policies.train_session import Clock, device_name, device_of, stop_requests, versions
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
 from policies.vision import augment
@@ -71,7 +65,7 @@ def train(
     torch.set_num_threads(config.threads)
     with torch.random.fork_rng():
         trainer = Trainer(config, plan, data, say)
-        with locked(config.out, BUSY), full_disk_told(trainer.kept):
+        with locked(config.out, BUSY), full_disk_told("training", trainer.kept):
             if trainer.finished():
                 say(f"{config.out}: trained already")
                 advance(plan.training.steps)

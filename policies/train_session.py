@@ -1,6 +1,5 @@
-"""A training run as a process: its clock, requests to stop, a full disk, device and versions."""
+"""A training run as a process: its clock, requests to stop, device and versions."""
 
-import errno
 import platform
 import signal
 import threading
@@ -19,8 +18,6 @@ SAVE_EVERY_S = 30.0
 """Seconds of work that a kill may cost; longer where saving itself is slow."""
 SAVE_SHARE = 20
 """Training time between two saves is at least this many times the time of a save."""
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Clock:
@@ -70,21 +67,6 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def full_disk_told(kept: Callable[[], str]) -> Iterator[None]:
-    """Turn a full disk into a ``UsageError`` that says what is ``kept`` and what to do."""
-    try:
-        yield
-    except (OSError, UsageError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        if not (isinstance(cause, OSError) and cause.errno in FULL):
-            raise
-        raise UsageError(
-            f"training stopped: the disk is full; {kept()}; "
-            "free some space and run the same command again"
-        ) from error
 
 
 def device_of(name: str) -> torch.device:

@@ -128,7 +128,10 @@ def test_a_full_disk_is_said_and_collecting_resumes(three: Path, tmp_path: Path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-        with pytest.raises(UsageError, match="recording stopped: File too large"):
+        told = (
+            f"collecting stopped: the disk is full; the demonstrations in {tmp_path} are kept; free"
+        )
+        with pytest.raises(UsageError, match=told):
             collect(CLEAN, 3, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
