@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -14,6 +15,9 @@ Advance = Callable[..., None]
 
 LINE_EVERY_S = 10.0
 """Seconds between two plain lines, where there is no terminal to draw a bar on."""
+
+RECENT_LINES = 12
+"""Lines behind the estimate of the time that is left: two minutes."""
 
 
 @contextmanager
@@ -61,15 +65,20 @@ class _Lines:
         self._text, self._total, self._out = text, total, out
         self._done = 0
         self._start = self._last = time.monotonic()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_LINES)
         self._write(f"{text}: {total} to do")
 
     def advance(self, n: int = 1) -> None:
         self._done += n
         now = time.monotonic()
+        if not self._recent:  # what an earlier process has done comes first, and at once
+            self._recent.append((now, self._done))
         if now - self._last < LINE_EVERY_S or self._done >= self._total:
             return
         self._last = now
-        left = (now - self._start) * (self._total - self._done) / max(self._done, 1)
+        since, before = self._recent[0]
+        left = (now - since) * (self._total - self._done) / max(self._done - before, 1)
+        self._recent.append((now, self._done))
         self._write(f"{self._text}: {self._done}/{self._total}, {duration(left)} left")
 
     def finish(self) -> None:

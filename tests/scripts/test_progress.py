@@ -33,6 +33,18 @@ def test_a_log_gets_a_line_now_and_then_with_the_time_left(monkeypatch: pytest.M
     assert any(line.startswith("train: 1/4, ") for line in out.getvalue().splitlines())
 
 
+def test_what_was_done_before_does_not_shorten_the_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([0.0, 0.0, 50.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock, 50.0))
+    out = io.StringIO()
+    with progress("train", 1000, stream=out) as advance:
+        advance(500)
+        advance(50)
+    assert "train: 550/1000, 7 min 30 s left" in out.getvalue()
+
+
 def test_a_terminal_gets_a_bar() -> None:
     out = Terminal()
     with progress("train", 2, stream=out) as advance:
