@@ -39,6 +39,8 @@ class DiffusionConfig(AlgorithmConfig):
         denoiser: ``"unet"`` or ``"transformer"``.
         prediction: what the network returns, ``"epsilon"`` or ``"sample"``.
         levels: noise levels of the training schedule (squared cosine).
+        draws: noised copies of each chunk in a training step: what the image encoder, most of the
+            work, has seen once is denoised from several levels.
         denoise: DDIM steps at inference.
         spacing: which levels those are: ``"leading"`` or ``"trailing"``, which starts at the
             noisiest, where ``"epsilon"`` says nothing about the chunk.
@@ -56,6 +58,7 @@ class DiffusionConfig(AlgorithmConfig):
     denoiser: str = "unet"
     prediction: str = "sample"
     levels: int = 100
+    draws: int = 1
     denoise: int = 10
     spacing: str = "trailing"
     patch: int = 8
@@ -71,6 +74,8 @@ class DiffusionConfig(AlgorithmConfig):
             if getattr(self, what) not in known:
                 found = getattr(self, what)
                 raise UsageError(f"unknown {what} {found!r}; known: {', '.join(known)}")
+        if self.draws < 1:
+            raise UsageError(f"draws must be at least 1, got {self.draws}")
         if not 1 <= self.denoise <= self.levels:
             raise UsageError(f"denoise must be in 1..levels={self.levels}, got {self.denoise}")
         halvings = len(self.unet.channels) - 1 if self.denoiser == "unet" else 0
@@ -146,7 +151,7 @@ def perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 QUICK = TrainDefaults(steps=1200, batch=64, lr=2e-3, ema_power=0.75, ema_max=0.99)
-SEEING = DiffusionConfig(execute=96)
+SEEING = DiffusionConfig(execute=96, draws=4)
 """From pixels the whole chunk is executed, as with ACT."""
 
 PAPER = DiffusionConfig(
@@ -189,7 +194,7 @@ class DiffusionPolicy(Algorithm):
         ("state", "cpu"): Preset(DiffusionConfig(), replace(QUICK, steps=3000)),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
         ("pixels", "quick"): Preset(SEEING, replace(QUICK, augment=AugmentConfig())),
-        ("pixels", "cpu"): Preset(SEEING, replace(QUICK, steps=6000, augment=AugmentConfig())),
+        ("pixels", "cpu"): Preset(SEEING, replace(QUICK, steps=8000, augment=AugmentConfig())),
         ("pixels", "paper"): Preset(
             PAPER_PIXELS, replace(PAPER_TRAINING, batch=64, augment=AugmentConfig())
         ),
@@ -218,11 +223,12 @@ class DiffusionPolicy(Algorithm):
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Mean squared error of the prediction at random levels, padding left out."""
-        action, pad = batch["action"], batch["pad"]
+        seen = (batch["action"], batch["pad"], self.observe(batch))
+        action, pad, condition = (x.repeat_interleave(self.config.draws, dim=0) for x in seen)
         noise = torch.randn_like(action)
         level = torch.randint(self.config.levels, (len(action),), device=action.device)
         noisy = self.training_schedule.add_noise(action, noise, level)
-        output = self.denoise(noisy, level, self.observe(batch))
+        output = self.denoise(noisy, level, condition)
         target = noise if self.config.prediction == "epsilon" else action
         error = functional.mse_loss(output.float(), target, reduction="none").mean(-1)
         return error.masked_fill(pad, 0.0).sum() / (~pad).sum(), {}
