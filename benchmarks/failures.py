@@ -62,11 +62,15 @@ for _failure in (
             "check the action scale; execute fewer actions of each chunk"),
     Failure("wrong_object", "another object than the task's was lifted", SHIFT,
             "add demonstrations with distractors in view"),
+    Failure("wrong_order", "a step was done before one that it depends on", AVERAGE,
+            "demonstrate one order only; check that the observation tells which steps are done"),
     Failure("missed_grasp", "the gripper closed beside the object and it was never lifted", AVERAGE,
             "add demonstrations near this start; try a policy with several modes, or "
             "temporal ensembling"),
     Failure("dropped", "the object was lifted and then fell", SHIFT,
             "vary friction, mass and gripper timing in training; demonstrate a firm grasp"),
+    Failure("jammed", "the part entered its hole and did not go home", ERROR,
+            "execute fewer actions of each chunk; demonstrate slower insertions"),
     Failure("misplaced", "the object was let go outside the goal's tolerance", ERROR,
             "execute fewer actions of each chunk; add demonstrations near this target"),
     Failure("unstable", "the goal was reached but did not last", ERROR,
@@ -141,6 +145,10 @@ def label(trace: Trace, task: Task) -> list[tuple[str | None, list[str]]]:
         return found
     part = trace.take(failed)
     matches = {name: rule(part, task) for name, rule in RULES.items()}
+    for name, flags in task.failures(part.readings()).items():
+        own = np.asarray(flags)
+        own = _ever(own & part.inside) if own.ndim == 2 else own
+        matches[FAILURES[name].label] = own | matches.get(name, False)
     for k, i in enumerate(failed):
         names = [name for name in FAILURES if name in matches and matches[name][k]]
         found[int(i)] = (names[0], names[1:]) if names else ("other", [])
@@ -173,30 +181,34 @@ def _wrong_object(t: Trace, task: Task) -> Array:
 
 
 def _missed_grasp(t: Trace, task: Task) -> Array:
-    """Fingers closed and at rest, not both on the object, for .2 s; and it was never lifted."""
-    held, _ = _contact(t, task)
+    """Fingers closed and at rest, holding nothing, for .2 s; and an object was never lifted."""
+    objects = list(task.placed(t.readings()))
+    held = np.any([_contact(t, name)[0] for name in objects], axis=0)
     still = np.abs(np.diff(t.joints[:, :, -1], axis=0)) < FINGER_STILL
     closing = t.actions[:, :, -1] < HALF_OPEN
     beside = closing & still & ~held[1:] & t.inside[1:]
-    lifted = _ever(held & _high(t, task) & t.inside)
-    return _lasts(beside, round(CLOSED_S * t.hz)) & ~lifted
+    lifted = np.all([_lifted(t, name) for name in objects], axis=0)
+    return np.asarray(_lasts(beside, round(CLOSED_S * t.hz)) & ~lifted)
 
 
 def _dropped(t: Trace, task: Task) -> Array:
-    """The fingers lost the object while it was more than 2 cm up."""
-    held, free = _contact(t, task)
-    high = _high(t, task)
-    carried = np.maximum.accumulate(held & high, axis=0)
-    return _ever(free[1:] & carried[:-1] & high[1:] & t.inside[1:])
+    """The fingers lost an object while it was more than 2 cm up and not where it belongs."""
+    dropped = np.zeros(len(t.steps), bool)
+    for name, placed in task.placed(t.readings()).items():
+        held, free = _contact(t, name)
+        high = _high(t, name) & ~np.asarray(placed)
+        carried = np.maximum.accumulate(held & high, axis=0)
+        dropped |= _ever(free[1:] & carried[:-1] & high[1:] & t.inside[1:])
+    return dropped
 
 
 def _misplaced(t: Trace, task: Task) -> Array:
-    """The object was moved by a grasp, is free at the end, and is not where it belongs."""
-    held, free = _contact(t, task)
-    placed = np.asarray(task.milestones(t.readings())[-1])
-    lifted = _ever(held & _high(t, task) & t.inside)
+    """An object was moved by a grasp, is free at the end, and is not where it belongs."""
+    misplaced = np.zeros(len(t.steps), bool)
     last = (t.steps, np.arange(len(t.steps)))
-    misplaced: Array = lifted & free[last] & ~placed[last]
+    for name, placed in task.placed(t.readings()).items():
+        _, free = _contact(t, name)
+        misplaced |= _lifted(t, name) & free[last] & ~np.asarray(placed)[last]
     return misplaced
 
 
@@ -248,18 +260,23 @@ RULES: Mapping[str, Callable[[Trace, Task], Array]] = {
 """What the simulator can tell, each as a function of a wave of failed trials -> (N,) bool."""
 
 
-def _contact(t: Trace, task: Task) -> tuple[Array, Array]:
-    """Return where both fingers, and where none, touch the manipulated object: (T + 1, N)."""
+def _contact(t: Trace, name: str) -> tuple[Array, Array]:
+    """Return where both fingers, and where none, touch the object: (T + 1, N)."""
     r = t.readings()
-    left = np.asarray(r.scalar(f"left_{task.manipulated}")) > 0
-    right = np.asarray(r.scalar(f"right_{task.manipulated}")) > 0
+    left = np.asarray(r.scalar(f"left_{name}")) > 0
+    right = np.asarray(r.scalar(f"right_{name}")) > 0
     return left & right, ~left & ~right
 
 
-def _high(t: Trace, task: Task) -> Array:
-    """Return where the manipulated object is more than 2 cm above its start: (T + 1, N)."""
-    height = np.asarray(t.readings()[f"{task.manipulated}_pos"][2])
+def _high(t: Trace, name: str) -> Array:
+    """Return where the object is more than 2 cm above its start: (T + 1, N)."""
+    height = np.asarray(t.readings()[f"{name}_pos"][2])
     return np.asarray(height > height[0] + LIFT_M)
+
+
+def _lifted(t: Trace, name: str) -> Array:
+    """Tell for each trial whether both fingers held the object more than 2 cm up: (N,)."""
+    return _ever(_contact(t, name)[0] & _high(t, name) & t.inside)
 
 
 def _ever(flags: Array) -> Array:

@@ -1,14 +1,15 @@
 """What a task is: where things start, which stages lead to the goal, who can demonstrate it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import mujoco
 import numpy as np
 
-from envs.arm import ArmSpec, InitialCondition
+from envs.arm import ArmSpec, Array, InitialCondition
 from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Task(ABC):
         horizon: control steps until an episode is cut off.
         hold_s: how long the goal must hold [s] for sustained success.
         region: where the manipulated object starts, the *training box* of the protocols.
+        inapplicable: variations that mean nothing here, each with the reason.
+        moving: zones that what happens in the episode moves, as ``move`` says.
     """
 
     name: ClassVar[str]
@@ -59,6 +62,8 @@ class Task(ABC):
     horizon: ClassVar[int] = 400
     hold_s: ClassVar[float] = 1.0
     region: ClassVar[Region]
+    inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    moving: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, spec: mujoco.MjSpec) -> None:
@@ -72,6 +77,28 @@ class Task(ABC):
     def separate(self, objects: Mapping[str, Pose]) -> dict[str, Pose]:
         """Move the zones off the objects where a variation has made them overlap."""
 
+    def arrange(self, start: InitialCondition) -> Mapping[str, Array]:
+        """Return start positions of joints that no object's pose covers, as of beads in a cup.
+
+        Returns:
+            By the name of the first joint, the positions of it and of those that follow (k,).
+        """
+        return {}
+
+    def move(self, r: Readings) -> Sequence[Sequence[Value]]:
+        """Return where the zones of ``moving`` are after this control period.
+
+        A zone that is observed, drawn and read like any other thereby holds what the simulator's
+        state does not: marks that are wiped off, for instance.
+
+        Args:
+            r: readings at the end of the period, arrays (N,), the zones where they were before.
+
+        Returns:
+            x, y, z of each zone [m], each (N,).
+        """
+        return ()
+
     @abstractmethod
     def milestones(self, r: Readings) -> tuple[Flag, ...]:
         """Tell, for every stage but the last, whether its condition holds now."""
@@ -79,6 +106,25 @@ class Task(ABC):
     @abstractmethod
     def goal(self, r: Readings) -> Flag:
         """Tell whether the goal holds now (success is this, held for ``hold_s``)."""
+
+    def placed(self, r: Readings) -> Mapping[str, Flag]:
+        """Tell for every object that the task moves whether it is where it belongs now."""
+        return {self.manipulated: self.milestones(r)[-1]}
+
+    def failures(self, r: Readings) -> Mapping[str, Flag]:
+        """Tell in which failed trials, and when, the task saw a failure of its own.
+
+        Args:
+            r: readings of whole trials, each value an array (T + 1, N), row 0 the start.
+
+        Returns:
+            Registered failure labels, each with flags (T + 1, N) or (N,).
+        """
+        return {}
+
+    def quality(self, r: Readings) -> Mapping[str, float | None]:
+        """Measure how well a trial was done; ``r`` holds one trial, each value (T + 1,)."""
+        return {}
 
     @abstractmethod
     def expert(self, world: "World", operator: "Operator") -> "Expert":

@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 
 from envs.arm import InitialCondition
+from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
 from envs.task import Task
@@ -28,10 +29,17 @@ def perturb(
     rng: np.random.Generator,
     at_bound: bool = True,
 ) -> InitialCondition:
-    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same."""
+    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same.
+
+    Raises:
+        UsageError: an unknown variation or level, or one that does not apply to the task.
+    """
     draw = Draw(rng, at_bound)
     for name, level in axes:
         variation = VARIATIONS[name]
+        if name in task.inapplicable:
+            reason = task.inapplicable[name]
+            raise UsageError(f"variation {name!r} does not apply to {task.name}: {reason}")
         start = variation.draw(draw, variation.level(level), start, task)
     return start
 
