@@ -16,6 +16,8 @@ from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
 from envs.arm import Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
+from envs.readings import Readings
+from envs.task import Task
 from envs.tasks import TASKS
 from envs.variation import distractors_of
 from policies.base import Policy, PolicySpec
@@ -234,7 +236,7 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
                 "tags": tags,
                 "steps": steps,
                 "duration_s": steps / trace.hz,
-                "quality": quality(trace, i, sims.task.manipulated),
+                "quality": quality(trace, i, sims.task),
                 "clamps": int(sims.clamps[i]),
                 "actions_sha256": actions_digest(trace.actions[:steps, i]),
                 "final_sha256": state_digest(sims, i),
@@ -244,11 +246,14 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
     return records
 
 
-def quality(trace: Trace, i: int, manipulated: str) -> dict[str, float | None]:
-    """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial."""
+def quality(trace: Trace, i: int, task: Task) -> dict[str, float | None]:
+    """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial.
+
+    A task adds measures of its own.
+    """
     inside = slice(0, int(trace.steps[i]) + 1)
     hand = trace.sensors[inside, i, trace.index["tcp_pos"]]
-    moved = trace.sensors[inside, i, trace.index[f"{manipulated}_pos"]]
+    moved = trace.sensors[inside, i, trace.index[f"{task.manipulated}_pos"]]
     force = trace.sensors[inside, i, trace.index["arm_table"]]
     speed = np.linalg.norm(np.diff(hand, axis=0), axis=1) * trace.hz
     ratio = path_ratio(hand, through=moved[[0, -1]]) if trace.success[i] else None
@@ -256,6 +261,7 @@ def quality(trace: Trace, i: int, manipulated: str) -> dict[str, float | None]:
         "sparc": sparc(speed, trace.hz),
         "path_ratio": ratio,
         "contact_peak_n": contact_peak(np.linalg.norm(force, axis=1)),
+        **task.quality(Readings(trace.index, list(trace.sensors[inside, i].T))),
     }
     return {name: None if v is None else round(v, 5) for name, v in measures.items()}
 

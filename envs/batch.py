@@ -58,7 +58,9 @@ class SimBatch:
         self.batch.set_models(self.models)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._sensors, force = self.batch.bind("sensordata"), self.batch.bind("actuator_force")
-        self._live = Snapshot(self.world, self._qpos, self._qvel, force)
+        self._mocap = self.batch.bind("mocap_pos")
+        self._moving = [self.world.zones[name] for name in task.moving]
+        self._live = Snapshot(self.world, self._qpos, self._qvel, force, self._mocap)
         self._drive = self.batch.bind("ctrl")[:, self.world.ctrl]
         shape = self._drive.shape  # arithmetic is fastest where nothing is broadcast
         self._limits = self.spec.limits.spread(shape)
@@ -122,6 +124,7 @@ class SimBatch:
             if name in self.task.objects
         }
         self._held: Snapshot | None = None
+        self._move_zones()
         self._deliver()
 
     def step(self, actions: Array) -> None:
@@ -154,8 +157,17 @@ class SimBatch:
         elif self.size > 1:
             self.tracker.update(self.readings, ~self.done)
         self._end()
+        self._move_zones()
         if self._link.disturbed:
             self._deliver()
+
+    def _move_zones(self) -> None:
+        """Put the zones that the task moves where what happened in this period has brought them."""
+        if self._moving:
+            r = Readings(self.world.sensors, self._sensors.T)
+            for zone, pos in zip(self._moving, self.task.move(r), strict=True):
+                for axis in range(3):
+                    self._mocap[:, zone, axis] = pos[axis]
 
     @staticmethod
     def _refuse_infinite(actions: Array) -> None:
@@ -256,17 +268,20 @@ class SimBatch:
             observation[key] = pose.astype(np.float32)
         for key, pose in self._zones.items():
             observation[key] = pose.copy()
+        for name in self.task.moving:
+            if name in self.task.objects:
+                observation[f"objects/{name}"][:, :3] = seen.zones[:, self.world.zones[name]]
         if self.cameras:
-            observation.update(self._images(seen.qpos))
+            observation.update(self._images(seen))
         return observation
 
-    def _images(self, qpos: Array) -> Observation:
+    def _images(self, seen: Snapshot) -> Observation:
         if self._frames is None:
             self._frames = Frames(self.world)
         shapes = {c.name: (self.size, c.height, c.width, 3) for c in self.cameras}
         images = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
         for i, start in enumerate(self.starts):
-            self._frames.set(self.models[i], qpos[i], start)
+            self._frames.set(self.models[i], seen.qpos[i], seen.zones[i], start)
             for camera in self.cameras:
                 frame = self._frames.draw(camera, jpeg=int(self._link.jpeg[i]))
                 images[camera.name][i] = frame
@@ -278,7 +293,7 @@ class SimBatch:
         """Draw simulation ``i`` as it is now, (h, w, 3) uint8."""
         if self._frames is None:
             self._frames = Frames(self.world)
-        self._frames.set(self.models[i], self._qpos[i], self.starts[i])
+        self._frames.set(self.models[i], self._qpos[i], self._mocap[i], self.starts[i])
         return self._frames.draw(camera, shadows=shadows, antialias=antialias)
 
     def state(self, i: int) -> Mapping[str, Array]:

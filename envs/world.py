@@ -81,6 +81,9 @@ class World:
             elif name in self.objects:
                 at = self.objects[name]
                 data.qpos[at : at + 7] = pose
+        for joint, positions in self.task.arrange(start).items():
+            at = int(self.model.joint(joint).qposadr[0])
+            data.qpos[at : at + len(positions)] = positions
 
     def command_to_raw(self, target: Array) -> Array:
         """Map commands (..., n) to actuator units."""
