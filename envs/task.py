@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Pose = tuple[float, ...]
 """Position [m] and unit quaternion wxyz, (7,)."""
+
+SCENE = "scene"
+"""Under this name a start's factors hold what the task itself has drawn, see ``Task.dress``."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Task(ABC):
         instruction: what a person would be told.
         stages: ordered names; the last one is the goal held for ``hold_s``.
         objects: observed objects and zones, in order.
+        hidden: zones that are placed and read by the task, but not observed.
         horizon: control steps until an episode is cut off.
         hold_s: how long the goal must hold [s] for sustained success.
         region: where the manipulated object starts, the *training box* of the protocols.
@@ -58,6 +62,7 @@ class Task(ABC):
     instruction: ClassVar[str]
     stages: ClassVar[tuple[str, ...]]
     objects: ClassVar[tuple[str, ...]]
+    hidden: ClassVar[tuple[str, ...]] = ()
     manipulated: ClassVar[str]
     horizon: ClassVar[int] = 400
     hold_s: ClassVar[float] = 1.0
@@ -84,6 +89,27 @@ class Task(ABC):
             By the name of the first joint, the positions of it and of those that follow (k,).
         """
         return {}
+
+    def dress(self, model: mujoco.MjModel, drawn: Mapping[str, Any]) -> None:
+        """Change the looks of ``model`` to what was ``drawn`` for a start: its ``SCENE`` factor."""
+
+    def instruct(self, start: InitialCondition) -> str:
+        """Return what the arm is told to do from ``start``."""
+        return self.instruction
+
+    def encode(self, instruction: str) -> tuple[float, ...]:
+        """Return an instruction as numbers, the observation ``instruction``; () for no such.
+
+        A task that asks for the same in every episode has none.
+
+        Raises:
+            UsageError: an instruction that is not of this task.
+        """
+        return ()
+
+    def subject(self, start: InitialCondition) -> str:
+        """Return the object that is to be moved from ``start``."""
+        return self.manipulated
 
     def move(self, r: Readings) -> Sequence[Sequence[Value]]:
         """Return where the zones of ``moving`` are after this control period.

@@ -10,7 +10,7 @@ from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
-from envs.task import Task
+from envs.task import SCENE, Task
 from envs.variation_looks import LOOKS
 from envs.variation_physics import PHYSICS
 from envs.world import World
@@ -71,6 +71,9 @@ def apply(
     model.vis.headlight.ambient[:] = world.model.vis.headlight.ambient
     model.vis.headlight.diffuse[:] = world.model.vis.headlight.diffuse
     for name, values in factors.items():
+        if name == SCENE:
+            world.task.dress(model, values)
+            continue
         change = VARIATIONS[name].apply
         if change is not None:
             change(model, world, values)
