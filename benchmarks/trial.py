@@ -104,10 +104,11 @@ class Runner:
         sims.reset(starts)
         probe = _Probe(self.policy)
         controller = Controller(probe, self.execution.execute, self.execution.ensemble)
-        controller.reset([sims.task.instruction] * wave.count, [s["policy"] for s in seeds])
+        told = [sims.task.instruct(start) for start in starts]
+        controller.reset(told, [s["policy"] for s in seeds])
         trace = rollout(sims, controller)
         records = describe(trace, sims)
-        latency = self._latency(probe, sims.task.instruction, seeds[0]["policy"])
+        latency = self._latency(probe, told[0], seeds[0]["policy"])
         for ic, seed, start, record in zip(ics, seeds, starts, records, strict=True):
             record["key"] = {
                 "policy": self.name,
@@ -236,7 +237,7 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
                 "tags": tags,
                 "steps": steps,
                 "duration_s": steps / trace.hz,
-                "quality": quality(trace, i, sims.task),
+                "quality": quality(trace, i, sims.task, sims.task.subject(sims.starts[i])),
                 "clamps": int(sims.clamps[i]),
                 "actions_sha256": actions_digest(trace.actions[:steps, i]),
                 "final_sha256": state_digest(sims, i),
@@ -246,14 +247,14 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
     return records
 
 
-def quality(trace: Trace, i: int, task: Task) -> dict[str, float | None]:
+def quality(trace: Trace, i: int, task: Task, subject: str) -> dict[str, float | None]:
     """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial.
 
-    A task adds measures of its own.
+    The straight path leads by ``subject``, the object to be moved. A task adds measures of its own.
     """
     inside = slice(0, int(trace.steps[i]) + 1)
     hand = trace.sensors[inside, i, trace.index["tcp_pos"]]
-    moved = trace.sensors[inside, i, trace.index[f"{task.manipulated}_pos"]]
+    moved = trace.sensors[inside, i, trace.index[f"{subject}_pos"]]
     force = trace.sensors[inside, i, trace.index["arm_table"]]
     speed = np.linalg.norm(np.diff(hand, axis=0), axis=1) * trace.hz
     ratio = path_ratio(hand, through=moved[[0, -1]]) if trace.success[i] else None

@@ -13,7 +13,8 @@ Observation = dict[str, Array]
 
 ``qpos`` (n,) rad, gripper as opening 0 closed .. 1 open; ``qvel`` (n,) rad/s, gripper 1/s;
 ``effort`` (n,) N m, gripper N; ``objects/<name>`` (7,) position m + quaternion wxyz (state track);
-``images/<camera>`` (h, w, 3) uint8 RGB (pixel track).
+``images/<camera>`` (h, w, 3) uint8 RGB (pixel track); ``instruction`` (m,) where a task asks for
+something else in every episode, see ``Task.encode``.
 """
 
 

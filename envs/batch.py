@@ -123,6 +123,8 @@ class SimBatch:
             for name in self.world.zones
             if name in self.task.objects
         }
+        told = [self.task.encode(self.task.instruct(start)) for start in self.starts]
+        self._told = np.array(told, np.float32)
         self._held: Snapshot | None = None
         self._move_zones()
         self._deliver()
@@ -271,6 +273,8 @@ class SimBatch:
         for name in self.task.moving:
             if name in self.task.objects:
                 observation[f"objects/{name}"][:, :3] = seen.zones[:, self.world.zones[name]]
+        if self._told.size:
+            observation["instruction"] = self._told.copy()
         if self.cameras:
             observation.update(self._images(seen))
         return observation

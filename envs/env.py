@@ -27,6 +27,8 @@ def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -
         "qvel": spaces.Box(-1e3, 1e3, (n,), np.float32),
         "effort": spaces.Box(-1e3, 1e3, (n,), np.float32),
     }
+    if words := len(task.encode("")):
+        space["instruction"] = spaces.Box(0.0, 1.0, (words,), np.float32)
     if not cameras:
         for name in task.objects:
             space[f"objects/{name}"] = spaces.Box(-1e2, 1e2, (7,), np.float32)
@@ -42,7 +44,8 @@ class TabletopEnv(gym.Env[Observation, Array]):
     Action: absolute joint targets (n,) [rad] and gripper opening 0 closed .. 1 open; where
     ``normalized`` (the registered ids) -1..1 over each joint's range. Reward: the share of the
     task's stages reached. The episode terminates on sustained success and is truncated at the
-    task's horizon. ``info`` holds ``stage``, ``progress`` and ``is_success``.
+    task's horizon. ``info`` holds ``stage``, ``progress``, ``is_success`` and
+    the ``instruction`` in words.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (Gymnasium's form)
@@ -83,7 +86,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
         if start is None:
             start = self.task.sample(self.np_random, self.arm.spec)
             start = perturb(start, self.task, self.variations, self.np_random, at_bound=False)
-        self.start = start
+        self.start, self.instruction = start, self.task.instruct(start)
         return self._visible(self.arm.home(start)), self._info()
 
     def step(self, action: Array) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -115,6 +118,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
             "stage": stage,
             "progress": stage / self._stages,
             "is_success": stage == self._stages,
+            "instruction": self.instruction,
         }
 
 

@@ -92,6 +92,7 @@ class Task(ABC):
 
     def dress(self, model: mujoco.MjModel, drawn: Mapping[str, Any]) -> None:
         """Change the looks of ``model`` to what was ``drawn`` for a start: its ``SCENE`` factor."""
+        raise ValueError(f"{self.name} draws no looks, got {dict(drawn)}")
 
     def instruct(self, start: InitialCondition) -> str:
         """Return what the arm is told to do from ``start``."""

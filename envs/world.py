@@ -60,7 +60,8 @@ class World:
         m = self.model
         self.objects: dict[str, int] = {}
         self.zones: dict[str, int] = {}
-        names = [*self.task.objects, *(f"distractor{i}" for i in range(self.distractors))]
+        extra = (f"distractor{i}" for i in range(self.distractors))
+        names = [*self.task.objects, *self.task.hidden, *extra]
         for name in names:
             body = m.body(name)
             if int(body.mocapid[0]) >= 0:
