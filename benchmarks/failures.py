@@ -64,6 +64,8 @@ for _failure in (
             "add demonstrations with distractors in view"),
     Failure("wrong_order", "a step was done before one that it depends on", AVERAGE,
             "demonstrate one order only; check that the observation tells which steps are done"),
+    Failure("wrong_zone", "the object was put in another zone than the one asked for", SHIFT,
+            "balance the demonstrations over the instructions; check that the policy reads them"),
     Failure("missed_grasp", "the gripper closed beside the object and it was never lifted", AVERAGE,
             "add demonstrations near this start; try a policy with several modes, or "
             "temporal ensembling"),
@@ -182,21 +184,23 @@ def _wrong_object(t: Trace, task: Task) -> Array:
 
 def _missed_grasp(t: Trace, task: Task) -> Array:
     """Fingers closed and at rest, holding nothing, for .2 s; and an object was never lifted."""
-    objects = list(task.placed(t.readings()))
+    objects = _grasped(t, task)
+    if not objects:
+        return np.zeros(len(t.steps), bool)
     held = np.any([_contact(t, name)[0] for name in objects], axis=0)
     still = np.abs(np.diff(t.joints[:, :, -1], axis=0)) < FINGER_STILL
     closing = t.actions[:, :, -1] < HALF_OPEN
     beside = closing & still & ~held[1:] & t.inside[1:]
-    lifted = np.all([_lifted(t, name) for name in objects], axis=0)
+    lifted = np.all([_lifted(t, k) | placed.all(axis=0) for k, placed in objects.items()], axis=0)
     return np.asarray(_lasts(beside, round(CLOSED_S * t.hz)) & ~lifted)
 
 
 def _dropped(t: Trace, task: Task) -> Array:
     """The fingers lost an object while it was more than 2 cm up and not where it belongs."""
     dropped = np.zeros(len(t.steps), bool)
-    for name, placed in task.placed(t.readings()).items():
+    for name, placed in _grasped(t, task).items():
         held, free = _contact(t, name)
-        high = _high(t, name) & ~np.asarray(placed)
+        high = _high(t, name) & ~placed
         carried = np.maximum.accumulate(held & high, axis=0)
         dropped |= _ever(free[1:] & carried[:-1] & high[1:] & t.inside[1:])
     return dropped
@@ -206,9 +210,9 @@ def _misplaced(t: Trace, task: Task) -> Array:
     """An object was moved by a grasp, is free at the end, and is not where it belongs."""
     misplaced = np.zeros(len(t.steps), bool)
     last = (t.steps, np.arange(len(t.steps)))
-    for name, placed in task.placed(t.readings()).items():
+    for name, placed in _grasped(t, task).items():
         _, free = _contact(t, name)
-        misplaced |= _lifted(t, name) & free[last] & ~np.asarray(placed)[last]
+        misplaced |= _lifted(t, name) & free[last] & ~placed[last]
     return misplaced
 
 
@@ -217,12 +221,15 @@ def _unstable(t: Trace, task: Task) -> Array:
 
 
 def _drift(t: Trace, task: Task) -> Array:
-    """The hand moved, but never within 5 cm of the object, or went astray afterwards."""
+    """The hand moved, but never within 5 cm of an object to move, or went astray afterwards."""
     r = t.readings()
     hand = np.moveaxis(np.asarray(r["tcp_pos"]), 0, 2)
     moved = np.linalg.norm(hand - hand[0], axis=2) > NEAR_M
     nearest = np.min([distance2(r["tcp_pos"], r[f"{name}_pos"]) for name in task.objects], axis=0)
-    near = np.asarray(distance2(r["tcp_pos"], r[f"{task.manipulated}_pos"])) < NEAR_M**2
+    near = np.zeros(nearest.shape, bool)
+    for name, placed in task.placed(r).items():
+        to_do = ~np.asarray(placed).all(axis=0)
+        near |= to_do & (np.asarray(distance2(r["tcp_pos"], r[f"{name}_pos"])) < NEAR_M**2)
     astray = np.maximum.accumulate(near, axis=0) & (nearest > ASTRAY_M**2) & t.inside
     never = ~_ever(near & t.inside) & _ever(moved & t.inside)
     return never | _lasts(astray, round(ASTRAY_S * t.hz))
@@ -258,6 +265,12 @@ RULES: Mapping[str, Callable[[Trace, Task], Array]] = {
     "timeout": _timeout,
 }
 """What the simulator can tell, each as a function of a wave of failed trials -> (N,) bool."""
+
+
+def _grasped(t: Trace, task: Task) -> Mapping[str, Array]:
+    """Return where each object that a hand can take is where it belongs: (T + 1, N) by name."""
+    placed = task.placed(t.readings())
+    return {name: np.asarray(flags) for name, flags in placed.items() if f"left_{name}" in t.index}
 
 
 def _contact(t: Trace, name: str) -> tuple[Array, Array]:

@@ -161,6 +161,15 @@ class WaypointFollower:
         self.tremor = (1 - share) * self.tremor + np.sqrt(share * (2 - share)) * kick
 
 
+def hesitant(wait: float, operator: Operator, rng: np.random.Generator) -> float:
+    """Add the operator's pauses and late grasps to a wait [s]."""
+    if rng.random() < operator.pause:
+        wait += float(rng.uniform(0.2, 0.8))
+    if 0.0 < wait < np.inf:
+        wait += float(rng.uniform(0.0, operator.late))
+    return wait
+
+
 HOVER = 0.10  # height above an object before and after a grasp [m]
 GRASP = 0.004  # height of the tool centre point above the object's centre when grasping [m]
 SETDOWN = 0.003  # the object is let go this high above its rest [m]
@@ -200,12 +209,7 @@ class GraspAndPlace:
     def _waypoint(
         self, pos: Array, yaw: float, opening: float, rng: np.random.Generator, wait: float = 0.0
     ) -> Waypoint:
-        """Add the operator's pauses and late grasps to a wait."""
-        if rng.random() < self.operator.pause:
-            wait += float(rng.uniform(0.2, 0.8))
-        if 0.0 < wait < np.inf:
-            wait += float(rng.uniform(0.0, self.operator.late))
-        return Waypoint(pos, yaw, opening, wait)
+        return Waypoint(pos, yaw, opening, hesitant(wait, self.operator, rng))
 
     def act(self, r: Readings) -> Array:
         """Follow the plan one control period further."""

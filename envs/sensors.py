@@ -51,6 +51,12 @@ def add_object_sensors(spec: mujoco.MjSpec, robot: RobotModel, name: str, prefix
         _add_contact(spec, f"{prefix}{part}_{name}", source, body, (_FOUND, _NO_REDUCTION, 1))
 
 
+def add_force_sensor(spec: mujoco.MjSpec, name: str, body: str, geom: str) -> None:
+    """Add ``name`` (3) N: the sum of the contact forces between a body and a geom, world frame."""
+    first, second = (mujoco.mjtObj.mjOBJ_XBODY, body), (mujoco.mjtObj.mjOBJ_GEOM, geom)
+    _add_contact(spec, name, first, second, (_FORCE, _NET_FORCE, 1))
+
+
 def _add_frame(spec: mujoco.MjSpec, name: str, of: tuple[mujoco.mjtObj, str]) -> None:
     for suffix, kind in (
         ("pos", mujoco.mjtSensor.mjSENS_FRAMEPOS),
