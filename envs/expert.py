@@ -6,8 +6,9 @@ from typing import Protocol
 import mujoco
 import numpy as np
 
+from envs.approach import Approach
 from envs.arm import Array, InitialCondition
-from envs.kinematics import Kinematics, nearest_quarter, pointing_down, yaw_of
+from envs.kinematics import Kinematics, pointing_down, yaw_of
 from envs.readings import Readings
 from envs.registry import Registry
 from envs.world import World
@@ -63,12 +64,16 @@ class Expert(Protocol):
 
 @dataclass(frozen=True)
 class Waypoint:
-    """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s]."""
+    """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s].
+
+    ``lean`` is how far the gripper, else pointing straight down, leans away from the base [rad].
+    """
 
     pos: Array
     yaw: float
     opening: float
     wait: float = 0.0
+    lean: float = 0.0
 
 
 TREMOR_RATE = 0.1  # share of the hand's wander that is new in each control period
@@ -105,7 +110,7 @@ class WaypointFollower:
     def follow(self, waypoint: Waypoint, tcp: Array) -> tuple[Array, bool]:
         """Return the command (n,) towards ``waypoint`` and whether it is reached."""
         travelled = self._move(waypoint.pos)
-        turned = self._turn(waypoint.yaw)
+        turned = self._turn(waypoint)
         self._open(waypoint.opening)
         self.trim += TRIM_GAIN * self.dt * (self.point - tcp)
         self.trim = np.clip(self.trim, -TRIM_LIMIT, TRIM_LIMIT)
@@ -140,9 +145,11 @@ class WaypointFollower:
         self.point = self.point + way * (step / d)
         return False
 
-    def _turn(self, yaw: float) -> bool:
+    def _turn(self, waypoint: Waypoint) -> bool:
         way = np.zeros(3)
-        mujoco.mju_subQuat(way, pointing_down(yaw), self.quat)
+        outward = float(np.arctan2(self.point[1], self.point[0]))
+        goal = pointing_down(waypoint.yaw, waypoint.lean, outward)
+        mujoco.mju_subQuat(way, goal, self.quat)
         angle = float(np.linalg.norm(way))
         share = min(1.0, SPIN * self.dt / max(angle, 1e-9), max(0.15, 0.02 / max(angle, 1e-9)))
         mujoco.mju_quatIntegrate(self.quat, way, share)
@@ -161,7 +168,6 @@ class WaypointFollower:
         self.tremor = (1 - share) * self.tremor + np.sqrt(share * (2 - share)) * kick
 
 
-HOVER = 0.10  # height above an object before and after a grasp [m]
 GRASP = 0.004  # height of the tool centre point above the object's centre when grasping [m]
 SETDOWN = 0.003  # the object is let go this high above its rest [m]
 OPEN, SHUT = 0.85, 0.30  # openings on approach and in the grasp
@@ -173,6 +179,8 @@ class GraspAndPlace:
     def __init__(self, world: World, operator: Operator, thing: str, zone: str) -> None:
         """Demonstrate on ``world``: take ``thing`` to ``zone``."""
         self.follower = WaypointFollower(world, operator)
+        self.approach = Approach(world)
+        self.hover = world.arm.workspace.hover
         self.operator, self.thing, self.zone = operator, thing, zone
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
@@ -180,32 +188,40 @@ class GraspAndPlace:
         thing, zone = np.array(start.objects[self.thing]), np.array(start.objects[self.zone])
         goal = np.array([zone[0], zone[1], thing[2]])
         azimuth = float(np.arctan2(thing[1], thing[0]))
-        yaw = nearest_quarter(yaw_of(thing[3:]), 0.0)  # continuous over the training box
-        turned = yaw + float(np.arctan2(goal[1], goal[0])) - azimuth
-        up, down = np.array([0, 0, HOVER]), np.array([0, 0, GRASP])
-        place = goal + down + np.array([0, 0, SETDOWN])
+        up, down = np.array([0, 0, self.hover]), np.array([0, 0, GRASP])
+        above, at = thing[:3] + up, thing[:3] + down
+        over, place = goal + up, goal + down + np.array([0, 0, SETDOWN])
+        taken = self.approach.grasp(yaw_of(thing[3:]), (above, at))
+        turned = taken[0] + float(np.arctan2(goal[1], goal[0])) - azimuth
+        given = self.approach.release(turned, (over, place))
         self.plan = [
-            self._waypoint(thing[:3] + up, yaw, OPEN, rng),
-            self._waypoint(thing[:3] + down, yaw, OPEN, rng),
-            self._waypoint(thing[:3] + down, yaw, SHUT, rng, 0.2),
-            self._waypoint(thing[:3] + up, yaw, SHUT, rng),
-            self._waypoint(goal + up, turned, SHUT, rng),
-            self._waypoint(place, turned, SHUT, rng),
-            self._waypoint(place, turned, OPEN, rng, 0.2),
-            self._waypoint(goal + up, turned, OPEN, rng, np.inf),
+            self._waypoint(above, taken, OPEN, rng),
+            self._waypoint(at, taken, OPEN, rng),
+            self._waypoint(at, taken, SHUT, rng, 0.2),
+            self._waypoint(above, taken, SHUT, rng),
+            self._waypoint(over, given, SHUT, rng),
+            self._waypoint(place, given, SHUT, rng),
+            self._waypoint(place, given, OPEN, rng, 0.2),
+            self._waypoint(over, given, OPEN, rng, np.inf),
         ]
         self.index = 0
         self.follower.begin(np.array(start.qpos), rng)
 
     def _waypoint(
-        self, pos: Array, yaw: float, opening: float, rng: np.random.Generator, wait: float = 0.0
+        self,
+        pos: Array,
+        facing: tuple[float, float],
+        opening: float,
+        rng: np.random.Generator,
+        wait: float = 0.0,
     ) -> Waypoint:
-        """Add the operator's pauses and late grasps to a wait."""
+        """Add the operator's pauses and late grasps to a wait; ``facing`` is yaw and lean."""
         if rng.random() < self.operator.pause:
             wait += float(rng.uniform(0.2, 0.8))
         if 0.0 < wait < np.inf:
             wait += float(rng.uniform(0.0, self.operator.late))
-        return Waypoint(pos, yaw, opening, wait)
+        yaw, lean = facing
+        return Waypoint(pos, yaw, opening, wait, lean)
 
     def act(self, r: Readings) -> Array:
         """Follow the plan one control period further."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import mujoco
 import numpy as np
 
-from envs.arm import ArmSpec, InitialCondition
+from envs.arm import REFERENCE, ArmSpec, InitialCondition, Workspace
 from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from envs.world import World
 
 
+Range = tuple[float, float]
 Pose = tuple[float, ...]
 """Position [m] and unit quaternion wxyz, (7,)."""
 
@@ -36,6 +37,19 @@ class Region:
             float(rng.uniform(*self.yaw)),
         )
 
+    def within(self, workspace: Workspace) -> "Region":
+        """Return this region of the reference workspace moved and scaled to another one."""
+        x = _mapped(self.x, REFERENCE.x, workspace.x)
+        return Region(x, _mapped(self.y, REFERENCE.y, workspace.y), self.yaw)
+
+
+def _mapped(values: Range, old: Range, new: Range) -> Range:
+    """Map a range affinely as ``old`` is mapped to ``new``; exactly itself where they are equal."""
+    if old == new:
+        return values
+    scale = (new[1] - new[0]) / (old[1] - old[0])
+    return new[0] + (values[0] - old[0]) * scale, new[0] + (values[1] - old[0]) * scale
+
 
 @dataclass(frozen=True)
 class Task(ABC):
@@ -48,7 +62,8 @@ class Task(ABC):
         objects: observed objects and zones, in order.
         horizon: control steps until an episode is cut off.
         hold_s: how long the goal must hold [s] for sustained success.
-        region: where the manipulated object starts, the *training box* of the protocols.
+        region: where the manipulated object starts, the *training box* of the protocols, in the
+            reference workspace.
     """
 
     name: ClassVar[str]
@@ -59,6 +74,10 @@ class Task(ABC):
     horizon: ClassVar[int] = 400
     hold_s: ClassVar[float] = 1.0
     region: ClassVar[Region]
+
+    def region_on(self, arm: ArmSpec) -> Region:
+        """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""
+        return self.region.within(arm.workspace)
 
     @abstractmethod
     def build(self, spec: mujoco.MjSpec) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from envs.arm import InitialCondition
+from envs.arm import ArmSpec, InitialCondition
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
 from envs.task import Task
@@ -27,9 +27,13 @@ def perturb(
     axes: Sequence[tuple[str, str]],
     rng: np.random.Generator,
     at_bound: bool = True,
+    arm: ArmSpec | None = None,
 ) -> InitialCondition:
-    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same."""
-    draw = Draw(rng, at_bound)
+    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same.
+
+    ``arm`` is the one that ``start`` was drawn for; None stands for the reference workspace.
+    """
+    draw = Draw(rng, at_bound, arm)
     for name, level in axes:
         variation = VARIATIONS[name]
         start = variation.draw(draw, variation.level(level), start, task)
