@@ -9,18 +9,18 @@ from envs.kinematics import Kinematics, nearest_quarter, pointing_down
 from envs.world import World
 
 WITHIN = 0.001  # an approach is possible if the tool centre point comes this close [m]
-ITERATIONS = 40  # of the inverse kinematics to the first point; near it, 15 a point
+ITERATIONS = 40  # of the inverse kinematics to a point
 SKEW = 4.0  # cost of fingers at unequal height, against that of a turn of the wrist [1]
-QUARTERS = np.arange(-2, 2) * np.pi / 2
+QUARTERS = np.arange(4) * np.pi / 2
 
 
 class Approach:
-    """Chooses orientations for grasps from above.
+    """Chooses the orientation of grasps from above.
 
     An arm whose wrist allows a grasp from straight above everywhere takes the finger direction
     nearest to its own forward direction, so that the choice is continuous over the table. Where the
-    robot has several ``leans``, every direction and lean is tried by inverse kinematics: of those
-    that bring the tool to all points, the one with the fingers levelest and the wrist least turned.
+    robot has several ``leans``, directions and leans are tried by inverse kinematics: of those with
+    which the arm reaches all points, the one with the fingers levelest and the wrist least turned.
     """
 
     def __init__(self, world: World) -> None:
@@ -30,38 +30,42 @@ class Approach:
         self.home = np.array(world.robot.home)
 
     def grasp(self, yaw: float, points: Sequence[Array]) -> tuple[float, float]:
-        """Return yaw and lean [rad] to take a box turned by ``yaw`` [rad], by any of its sides.
+        """Return yaw and lean of the gripper [rad] to take a box that is turned by ``yaw``.
 
         Args:
-            yaw: of the box; quarter turns give the same grasp.
-            points: positions (3,) of the tool centre point, in the order they are visited [m].
+            yaw: of the box [rad]; a quarter turn gives the same grasp.
+            points: positions (3,) of the tool centre point [m], the first one at the box. At the
+                others the gripper leans as much and its fingers are turned with the arm's azimuth.
         """
         if len(self.leans) == 1:
             return nearest_quarter(yaw, 0.0), self.leans[0]
-        return self._best([float(y) for y in yaw + QUARTERS], points)
+        azimuth = outward(points[0])
+        turns = [_wrapped(yaw + quarter - azimuth) for quarter in QUARTERS]
+        choices = [(t, lean) for t in turns for lean in self.leans if abs(t) <= np.pi / 2]
+        turn, lean = min(choices, key=lambda choice: self._cost(*choice, points))
+        return azimuth + turn, lean
 
-    def release(self, yaw: float, points: Sequence[Array]) -> tuple[float, float]:
-        """Return yaw and lean [rad] to put a thing down with the fingers at ``yaw``."""
-        if len(self.leans) == 1:
-            return yaw, self.leans[0]
-        return self._best([yaw], points)
-
-    def _best(self, yaws: Sequence[float], points: Sequence[Array]) -> tuple[float, float]:
-        choices = [(yaw, lean) for yaw in yaws for lean in self.leans]
-        return min(choices, key=lambda choice: self._cost(*choice, points))
-
-    def _cost(self, yaw: float, lean: float, points: Sequence[Array]) -> tuple[float, float]:
+    def _cost(self, turn: float, lean: float, points: Sequence[Array]) -> tuple[float, float]:
         """Return how far the arm misses the points [m], if it does, and how awkward the pose is."""
-        outward = float(np.arctan2(points[-1][1], points[-1][0]))
-        turn = (outward - yaw + np.pi) % (2 * np.pi) - np.pi
         awkward = abs(turn) + lean + SKEW * abs(np.sin(lean) * np.sin(turn))
-        miss = self._miss(points, pointing_down(yaw, lean, outward))
+        miss = self._miss(turn, lean, points)
         return (miss if miss > WITHIN else 0.0), float(awkward)
 
-    def _miss(self, points: Sequence[Array], quat: Array) -> float:
-        q, worst, iterations = self.home, 0.0, ITERATIONS
+    def _miss(self, turn: float, lean: float, points: Sequence[Array]) -> float:
+        q, worst = self.home, 0.0
         for point in points:
-            q = self.kinematics.solve(q, point, quat, iterations)
+            azimuth = outward(point)
+            quat = pointing_down(azimuth + turn, lean, azimuth)
+            q = self.kinematics.solve(q, point, quat, ITERATIONS)
             worst = max(worst, float(np.linalg.norm(self.kinematics.forward(q)[0] - point)))
-            iterations = 15
         return worst
+
+
+def outward(point: Array) -> float:
+    """Return the azimuth of ``point`` (3,) seen from the arm's base [rad]."""
+    return float(np.arctan2(point[1], point[0]))
+
+
+def _wrapped(angle: float) -> float:
+    """Return the same angle in -pi..pi."""
+    return float((angle + np.pi) % (2 * np.pi) - np.pi)

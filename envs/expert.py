@@ -1,13 +1,13 @@
 """Scripted demonstrators: waypoints of the tool centre point, followed by inverse kinematics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import mujoco
 import numpy as np
 
-from envs.approach import Approach
-from envs.arm import Array, InitialCondition
+from envs.approach import Approach, outward
+from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition
 from envs.kinematics import Kinematics, pointing_down, yaw_of
 from envs.readings import Readings
 from envs.registry import Registry
@@ -40,6 +40,16 @@ class Operator:
             raise ValueError(f"speed must be .02..1 m/s, got {self.speed}")
         if not 0 <= self.tremor <= 0.02:
             raise ValueError(f"tremor must be 0..0.02 m, got {self.tremor}")
+
+    def on(self, arm: ArmSpec) -> "Operator":
+        """Return the same manner at the scale of ``arm``: a small one moves less fast and far."""
+        scale = arm.workspace.hover / REFERENCE.hover
+        return replace(
+            self,
+            speed=self.speed * scale,
+            acceleration=self.acceleration * scale,
+            tremor=self.tremor * scale,
+        )
 
 
 OPERATORS: Registry[Operator] = Registry("operator")
@@ -93,7 +103,7 @@ class WaypointFollower:
 
     def __init__(self, world: World, operator: Operator) -> None:
         """Follow with the arm of ``world`` in the manner of ``operator``."""
-        self.world, self.operator = world, operator
+        self.world, self.operator = world, operator.on(world.arm)
         self.kinematics = Kinematics(world)
         self.dt = 1.0 / world.arm.control_hz
 
@@ -147,8 +157,7 @@ class WaypointFollower:
 
     def _turn(self, waypoint: Waypoint) -> bool:
         way = np.zeros(3)
-        outward = float(np.arctan2(self.point[1], self.point[0]))
-        goal = pointing_down(waypoint.yaw, waypoint.lean, outward)
+        goal = pointing_down(waypoint.yaw, waypoint.lean, outward(self.point))
         mujoco.mju_subQuat(way, goal, self.quat)
         angle = float(np.linalg.norm(way))
         share = min(1.0, SPIN * self.dt / max(angle, 1e-9), max(0.15, 0.02 / max(angle, 1e-9)))
@@ -187,41 +196,33 @@ class GraspAndPlace:
         """Plan the waypoints from the start poses."""
         thing, zone = np.array(start.objects[self.thing]), np.array(start.objects[self.zone])
         goal = np.array([zone[0], zone[1], thing[2]])
-        azimuth = float(np.arctan2(thing[1], thing[0]))
         up, down = np.array([0, 0, self.hover]), np.array([0, 0, GRASP])
         above, at = thing[:3] + up, thing[:3] + down
         over, place = goal + up, goal + down + np.array([0, 0, SETDOWN])
-        taken = self.approach.grasp(yaw_of(thing[3:]), (above, at))
-        turned = taken[0] + float(np.arctan2(goal[1], goal[0])) - azimuth
-        given = self.approach.release(turned, (over, place))
+        yaw, self.lean = self.approach.grasp(yaw_of(thing[3:]), (at, above, over, place))
+        turned = yaw + outward(goal) - outward(thing)
         self.plan = [
-            self._waypoint(above, taken, OPEN, rng),
-            self._waypoint(at, taken, OPEN, rng),
-            self._waypoint(at, taken, SHUT, rng, 0.2),
-            self._waypoint(above, taken, SHUT, rng),
-            self._waypoint(over, given, SHUT, rng),
-            self._waypoint(place, given, SHUT, rng),
-            self._waypoint(place, given, OPEN, rng, 0.2),
-            self._waypoint(over, given, OPEN, rng, np.inf),
+            self._waypoint(above, yaw, OPEN, rng),
+            self._waypoint(at, yaw, OPEN, rng),
+            self._waypoint(at, yaw, SHUT, rng, 0.2),
+            self._waypoint(above, yaw, SHUT, rng),
+            self._waypoint(over, turned, SHUT, rng),
+            self._waypoint(place, turned, SHUT, rng),
+            self._waypoint(place, turned, OPEN, rng, 0.2),
+            self._waypoint(over, turned, OPEN, rng, np.inf),
         ]
         self.index = 0
         self.follower.begin(np.array(start.qpos), rng)
 
     def _waypoint(
-        self,
-        pos: Array,
-        facing: tuple[float, float],
-        opening: float,
-        rng: np.random.Generator,
-        wait: float = 0.0,
+        self, pos: Array, yaw: float, opening: float, rng: np.random.Generator, wait: float = 0.0
     ) -> Waypoint:
-        """Add the operator's pauses and late grasps to a wait; ``facing`` is yaw and lean."""
+        """Add the operator's pauses and late grasps to a wait."""
         if rng.random() < self.operator.pause:
             wait += float(rng.uniform(0.2, 0.8))
         if 0.0 < wait < np.inf:
             wait += float(rng.uniform(0.0, self.operator.late))
-        yaw, lean = facing
-        return Waypoint(pos, yaw, opening, wait, lean)
+        return Waypoint(pos, yaw, opening, wait, self.lean)
 
     def act(self, r: Readings) -> Array:
         """Follow the plan one control period further."""

@@ -125,10 +125,11 @@ KOCH = RobotModel(
     gripper=GRIPPER,
     # 8 mm of air between the fixed finger and a cube of 4 cm: the jaw pushes the cube over.
     tcp=(REACH, FIXED + 0.0285, 0.0),
-    wrist_camera=WristCamera((0.015, 0.0, 0.044), (REACH, 0.010, 0.0), (0, 0, 1), 72.0),
+    wrist_camera=WristCamera((0.0145, 0.008, 0.048), (0.070, 0.015, 0.0), (0, 0, 1), 72.0),
     home=(-0.13, 0.07, -0.28, 1.78, -0.13),
-    sleep=(0.0, -0.6, 1.45, 0.5, 0.0),
+    sleep=(0.0, -0.6, 1.21, 0.31, 0.0),
     workspace=Workspace(x=(0.12, 0.19), y=(-0.13, 0.13), hover=0.05),
     leans=(0.0, 0.2, 0.4, 0.6),
+    overhead=View((0.42, 0.0, 0.48), (0.145, 0.0, 0.0)),
     view=View((0.50, -0.38, 0.30), (0.075, 0.0, 0.085)),
 )

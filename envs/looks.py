@@ -51,18 +51,15 @@ def set_looks(spec: mujoco.MjSpec) -> None:
     )
 
 
-def add_cameras(spec: mujoco.MjSpec, view: View) -> None:
+def add_cameras(spec: mujoco.MjSpec, overhead: View, view: View) -> None:
     """Add ``overhead``, which sees the workspace from above its far edge, and ``view``.
 
     ``overhead`` looks back at the robot, steeply down: the arm comes from the top of the image and
     hides little of what it works on. ``view`` is for people.
     """
-    for name, eye, target, fovy in (
-        ("overhead", (0.72, 0.0, 0.84), (0.31, 0.0, 0.0), 36.0),
-        ("view", view.eye, view.target, 38.0),
-    ):
+    for name, at, fovy in (("overhead", overhead, 36.0), ("view", view, 38.0)):
         spec.worldbody.add_camera(
-            name=name, pos=list(eye), quat=list(look_at(eye, target)), fovy=fovy
+            name=name, pos=list(at.eye), quat=list(look_at(at.eye, at.target)), fovy=fovy
         )
 
 

@@ -137,9 +137,10 @@ OPENARM = RobotModel(
     wrist_camera=WristCamera((-0.075, 0.0, 0.068), (-0.016, 0.0, 0.170), (-1, 0, 0), 58.0),
     # The gripper 26 cm above the table, pointing down, the elbow a little to the side.
     home=(0.72, -0.116, -0.655, 1.836, -0.066, 0.088, -1.234),
-    # The upper arm on the stop of joint 2, the forearm straight out beside the table.
-    sleep=(-pi / 4, 1.74533, 0.0, 0.0, 0.0, 0.0, 0.0),
+    # Stretched out to the left, on the stops of joints 2, 4 and 6, the hand above the table.
+    sleep=(-pi / 4, 1.74533, 0.0, 0.0, 0.0, -0.785398, 0.0),
     gravity_compensation=1.0,
     workspace=Workspace(x=(0.21, 0.35)),
+    overhead=View((0.66, 0.0, 0.84), (0.25, 0.0, 0.0)),
     view=View((1.15, -0.85, 0.70), (0.13, 0.0, 0.24)),
 )

@@ -138,10 +138,10 @@ class WristCamera:
 
 @dataclass(frozen=True)
 class View:
-    """Where a picture for people is taken from, and the point it looks at (the base is 0)."""
+    """Where a camera of the scene stands, and the point it looks at; the arm's base is 0."""
 
-    eye: Vec3 = (0.98, -0.68, 0.55)
-    target: Vec3 = (0.18, 0.0, 0.17)
+    eye: Vec3
+    target: Vec3
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ class RobotModel:
         workspace: where on the table the arm can do a task.
         leans: angles by which a demonstrator may lean the gripper outwards from straight down,
             rad; more than one where a grasp from above is not possible everywhere.
-        view: picture for people.
+        overhead: the camera that sees the workspace from above its far edge.
+        view: the camera for people.
     """
 
     name: str
@@ -182,7 +183,8 @@ class RobotModel:
     tcp_quat: Quat = (1.0, 0.0, 0.0, 0.0)
     workspace: Workspace = Workspace()
     leans: tuple[float, ...] = (0.0,)
-    view: View = View()
+    overhead: View = View((0.72, 0.0, 0.84), (0.31, 0.0, 0.0))
+    view: View = View((0.98, -0.68, 0.55), (0.18, 0.0, 0.17))
     _spec: ArmSpec = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
