@@ -42,7 +42,7 @@ class Approach:
         azimuth = outward(points[0])
         turns = [_wrapped(yaw + quarter - azimuth) for quarter in QUARTERS]
         choices = [(t, lean) for t in turns for lean in self.leans if abs(t) <= np.pi / 2]
-        turn, lean = min(choices, key=lambda choice: self._cost(*choice, points))
+        turn, lean = min(choices, key=lambda choice: self._cost(choice[0], choice[1], points))
         return azimuth + turn, lean
 
     def _cost(self, turn: float, lean: float, points: Sequence[Array]) -> tuple[float, float]:

@@ -82,9 +82,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
         start: InitialCondition | None = (options or {}).get("start")
         if start is None:
             start = self.task.sample(self.np_random, self.arm.spec)
-            start = perturb(
-                start, self.task, self.variations, self.np_random, False, self.arm.spec
-            )
+            start = perturb(start, self.task, self.variations, self.np_random, False, self.arm.spec)
         self.start = start
         return self._visible(self.arm.home(start)), self._info()
 

@@ -1,4 +1,4 @@
-"""The Koch v1.1 (5 joints and a gripper with one moving jaw), the low-cost arm of A. Koch and J. Moss.
+"""The Koch v1.1, the low-cost arm of A. Koch and J. Moss (5 joints, gripper with one moving jaw).
 
 Kinematics, limits, masses and inertias: low_cost_robot_arm.xml of the MuJoCo Menagerie, seen from
 the front (its x points backwards) and put into the arm's middle plane. Joint names and motors: as
@@ -125,11 +125,13 @@ KOCH = RobotModel(
     gripper=GRIPPER,
     # 8 mm of air between the fixed finger and a cube of 4 cm: the jaw pushes the cube over.
     tcp=(REACH, FIXED + 0.0285, 0.0),
-    wrist_camera=WristCamera((0.0145, 0.008, 0.048), (0.070, 0.015, 0.0), (0, 0, 1), 72.0),
-    home=(-0.13, 0.07, -0.28, 1.78, -0.13),
+    wrist_camera=WristCamera((0.0145, 0.012, 0.048), (0.068, 0.022, 0.0), (0, 0, 1), 76.0),
+    # The gripper 10 cm above the table, leaning out: no joint near a limit, the arm not stretched.
+    home=(-0.14, -0.30, 0.02, 1.35, 0.0),
+    # Folded back onto the stop of the shoulder, the finger on the table.
     sleep=(0.0, -0.6, 1.21, 0.31, 0.0),
     workspace=Workspace(x=(0.12, 0.19), y=(-0.13, 0.13), hover=0.05),
     leans=(0.0, 0.2, 0.4, 0.6),
     overhead=View((0.42, 0.0, 0.48), (0.145, 0.0, 0.0)),
-    view=View((0.50, -0.38, 0.30), (0.075, 0.0, 0.085)),
+    view=View((0.45, -0.34, 0.27), (0.08, 0.0, 0.08)),
 )

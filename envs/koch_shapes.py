@@ -78,14 +78,16 @@ LINKS: dict[str, tuple[Shape, ...]] = {
         box((0.0215, 0.0020, 0.0095), (0.0465, -0.0135, 0.0), WHITE),
         box((0.0120, 0.0015, 0.0050), (0.0520, -0.0118, 0.0), SHADE),
         # Bracket and camera above the hand.
-        box((0.0025, 0.0080, 0.0160), (0.0080, 0.004, 0.0265), WHITE),
-        box((0.0060, 0.0125, 0.0080), (0.0080, 0.008, 0.0480), SERVO),
+        box((0.0025, 0.0080, 0.0160), (0.0080, 0.008, 0.0265), WHITE),
+        box((0.0060, 0.0125, 0.0080), (0.0080, 0.012, 0.0480), SERVO),
     ),
 }
 """Shapes of every link, by the name of its joint."""
 
 
-def _plate(start: tuple[float, float], end: tuple[float, float], wide: float) -> tuple[Vec3, Vec3, float]:
+def _plate(
+    start: tuple[float, float], end: tuple[float, float], wide: float
+) -> tuple[Vec3, Vec3, float]:
     """Return half sizes, centre and turn of a 4 mm plate between two points of the jaw's plane."""
     length = hypot(end[0] - start[0], end[1] - start[1])
     centre = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, 0.0)
@@ -115,5 +117,5 @@ def jaw_shapes(reach: float, side: float) -> tuple[Shape, ...]:
 
 
 def pad(reach: float, face: float, side: float) -> Shape:
-    """Return a pad around ``reach`` whose face is at y ``face``; ``side`` is where its finger is."""
+    """Return a pad around ``reach`` with its face at y ``face``, its finger on side +1 or -1."""
     return Shape("box", (0.0100, 0.0015, 0.0085), (reach, face + side * 0.0015, 0.0), RUBBER)

@@ -2,9 +2,9 @@
 
 Kinematics, limits, torques, masses and inertias: openarm_unimanual_v1.xml of enactic/openarm_mujoco
 (v2 has other zeros and limits). Speeds: the joint limits of the v1.0 description. Motors: DM8009
-(joints 1, 2), DM4340 (3, 4), DM4310 (5 to 7 and the gripper). Armature and dry friction: defaults of
-v2/openarm_bimanual.xml. Stiffness: of the order of the gains that the arm's own drivers use (240
-for joints 1 to 4, about 25 for the wrist), the wrist stiffer, as that of a position servo.
+(joints 1, 2), DM4340 (3, 4), DM4310 (5 to 7 and the gripper). Armature and dry friction: the
+defaults of v2/openarm_bimanual.xml. Stiffness: what the arm's own drivers use for joints 1 to 4
+(240 N m/rad); for the wrist more than theirs (24 to 31), so that it follows as closely.
 
 The arm's controllers add the torque that gravity needs, from the same masses; hence
 ``gravity_compensation``. The column lifts the arm to where it reaches the table from above with the
@@ -94,8 +94,7 @@ JOINTS = (
         limits=(-1.5708, 1.5708),
         velocity=20.943946,
         servo=Servo(torque=7, kp=60, kv=2.4, armature=0.01, damping=0.3, friction=0.04),
-        # The source's centre of mass is 44 mm beside the hand; its hand has the camera's mount.
-        inertia=Inertia(0.685977, (0.0, -0.0065, 0.0448), (3.0e-3, 2.8e-3, 6.7e-4)),
+        inertia=Inertia(0.685977, (0.0438, -0.0065, 0.0448), (3.0e-3, 2.8e-3, 6.7e-4)),
         shapes=LINKS["joint7"],
     ),
 )
@@ -137,8 +136,8 @@ OPENARM = RobotModel(
     wrist_camera=WristCamera((-0.075, 0.0, 0.068), (-0.016, 0.0, 0.170), (-1, 0, 0), 58.0),
     # The gripper 26 cm above the table, pointing down, the elbow a little to the side.
     home=(0.72, -0.116, -0.655, 1.836, -0.066, 0.088, -1.234),
-    # Stretched out to the left, on the stops of joints 2, 4 and 6, the hand above the table.
-    sleep=(-pi / 4, 1.74533, 0.0, 0.0, 0.0, -0.785398, 0.0),
+    # Stretched out to the left, on the stops of joints 2, 4 and 6, the hand over the table.
+    sleep=(-pi / 4, 1.74533, 0.0, 0.0, 0.0, -0.785398, 0.605),
     gravity_compensation=1.0,
     workspace=Workspace(x=(0.21, 0.35)),
     overhead=View((0.66, 0.0, 0.84), (0.25, 0.0, 0.0)),

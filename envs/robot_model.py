@@ -7,7 +7,7 @@ A new arm is a new table, registered in ``envs.robots``; no code changes.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from envs.arm import ArmSpec, Workspace
+from envs.arm import REFERENCE, ArmSpec, Workspace
 
 Vec3 = tuple[float, float, float]
 Quat = tuple[float, float, float, float]
@@ -181,7 +181,7 @@ class RobotModel:
     sleep: tuple[float, ...]
     gravity_compensation: float = 0.0
     tcp_quat: Quat = (1.0, 0.0, 0.0, 0.0)
-    workspace: Workspace = Workspace()
+    workspace: Workspace = REFERENCE
     leans: tuple[float, ...] = (0.0,)
     overhead: View = View((0.72, 0.0, 0.84), (0.31, 0.0, 0.0))
     view: View = View((0.98, -0.68, 0.55), (0.18, 0.0, 0.17))
