@@ -46,6 +46,8 @@ def identity(run: Loaded) -> Identity:
 def conditions_of(runs: Sequence[Loaded]) -> list[str]:
     """Return the conditions of some runs of one protocol, in its order."""
     ran = {t.condition: None for run in runs for t in run.trials}
+    if not ran:
+        return []
     name = runs[0].manifest["protocol"]["id"]
     known = PROTOCOLS[name].conditions if name in PROTOCOLS else ()
     order = [c.name for c in known if c.name in ran]

@@ -1,7 +1,7 @@
 """What there is to watch of a demonstration: its cameras, or a replay of its commands."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,14 @@ class Footage:
     tracks: Mapping[str, Array]
 
 
-def footage(episode: Episode, film: bool) -> Footage:
-    """Return what there is to watch of ``episode``; with ``film`` a video if one can be made."""
+def footage(episode: Episode, film: bool, views: Sequence[CameraSpec] = (VIEW,)) -> Footage:
+    """Return what there is to watch of an episode.
+
+    Args:
+        episode: of any origin.
+        film: make a video if one can be made.
+        views: cameras, equally tall, that a replay is drawn from; recorded frames are shown as is.
+    """
     tracks = {
         key.removeprefix("objects/"): _thin(array[:, :2])
         for key, array in episode.observations.items()
@@ -52,7 +58,7 @@ def footage(episode: Episode, film: bool) -> Footage:
     if sims is None:
         return Footage(None, "none", tracks)
     hand: list[Array] = []
-    frames = _replayed(episode, sims, hand, film)
+    frames = _replayed(episode, sims, hand, views if film else ())
     if film:
         shown = _encode(frames, episode.meta.control_hz / EVERY_DRAWN)
         return Footage(shown, "replay", {**tracks, "hand": _thin(np.array(hand))})
@@ -89,12 +95,14 @@ def _simulation(episode: Episode) -> SimBatch | None:
     return sims
 
 
-def _replayed(episode: Episode, sims: SimBatch, hand: list[Array], draw: bool) -> Iterator[Array]:
-    """Replay the commands; note the tool centre point in ``hand``, yield pictures if asked."""
+def _replayed(
+    episode: Episode, sims: SimBatch, hand: list[Array], views: Sequence[CameraSpec]
+) -> Iterator[Array]:
+    """Replay the commands; note the tool centre point in ``hand``, yield pictures of ``views``."""
     for t, action in enumerate(episode.actions):
         hand.append(np.array(sims.readings["tcp_pos"][:2]))
-        if draw and t % EVERY_DRAWN == 0:
-            yield sims.frame(0, VIEW)
+        if views and t % EVERY_DRAWN == 0:
+            yield np.concatenate([sims.frame(0, view) for view in views], axis=1)
         sims.step(action[None])
 
 

@@ -39,7 +39,7 @@ class Made:
         Raises:
             UsageError: the folder cannot be written to.
         """
-        with refuse_disk_errors(out):
+        with refuse_disk_errors(out, "--out"):
             for name, data in self.files.items():
                 write_atomic(out / name, data)
         return [out / name for name in self.files]

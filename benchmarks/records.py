@@ -5,11 +5,9 @@ the hash of the line before (the first: of the manifest). ``SEALED.json`` comes 
 of a sealed run, down to one byte, is found by ``verify_run``.
 """
 
-import gzip
 import hashlib
-import io
 import json
-import zlib
+import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ Record = dict[str, Any]
 """One trial as plain JSON values; the fields are listed in ``FIELDS``."""
 
 SCHEMA = 1
-MANIFEST, TRIALS, PACKED, SEAL = "manifest.json", "trials.jsonl", "trials.jsonl.gz", "SEALED.json"
+MANIFEST, TRIALS, PACKED, SEAL = "manifest.json", "trials.jsonl", "trials.jsonl.xz", "SEALED.json"
 KEY = ("policy", "task", "protocol", "condition", "ic", "repeat")
 FIELDS = frozenset(
     {
@@ -84,22 +82,21 @@ def chain(records: Sequence[Record], head: str) -> tuple[list[bytes], str]:
 
 
 def pack(data: bytes) -> bytes:
-    """Compress trial lines with a fixed gzip header: no name, no time."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
-        stream.write(data)
-    return buffer.getvalue()
+    """Compress trial lines; xz sees that conditions share their starts, gzip would not."""
+    return lzma.compress(data, preset=lzma.PRESET_DEFAULT)
 
 
 def unpack(data: bytes) -> bytes:
     """Undo ``pack``; raise ``ValueError`` where the data is broken or absurdly large."""
+    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_BYTES)
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            lines = stream.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+        lines = stream.decompress(data, MAX_BYTES + 1)
+    except (lzma.LZMAError, EOFError) as error:
         raise ValueError(f"the archive is broken: {error}") from error
     if len(lines) > MAX_BYTES:
         raise ValueError(f"the trial lines must be at most {MAX_BYTES} bytes unpacked")
+    if not stream.eof or stream.unused_data:
+        raise ValueError("the archive is broken: it does not end where it should")
     return lines
 
 

@@ -76,6 +76,8 @@ class EvaluateConfig:
             raise UsageError(f"unknown videos {self.videos!r}; known: {', '.join(film.MODES)}")
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
+        if self.name is not None and not self.name.strip():
+            raise UsageError("name must not be empty: it is the row on the leaderboard")
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def prepare(config: EvaluateConfig) -> Job:
     policy = load(config)
     plan = make_plan(protocol, policy.spec.track, config.conditions, config.trials, config.split)
     usual = policy.spec.execute if config.ensemble is None else 1
-    execution = Execution(config.execute or usual, config.ensemble, config.batch)
+    execute = usual if config.execute is None else config.execute
+    execution = Execution(execute, config.ensemble, config.batch)
     if execution.execute > policy.spec.chunk:
         raise UsageError(f"execute must be 1..{policy.spec.chunk}, got {execution.execute}")
     entry = policy_entry(config.policy, policy, config.name)

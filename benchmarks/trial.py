@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,10 +41,11 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
-        if self.execute < 1 or self.batch < 1:
-            raise UsageError(f"execute and batch must be at least 1, got {self}")
-        if self.ensemble is not None and self.ensemble < 0:
-            raise UsageError(f"ensemble must not be negative, got {self.ensemble}")
+        for name, value in (("execute", self.execute), ("batch", self.batch)):
+            if value < 1:
+                raise UsageError(f"{name} must be at least 1, got {value}")
+        if self.ensemble is not None and not 0 <= self.ensemble < math.inf:
+            raise UsageError(f"ensemble must be 0 or more and finite, got {self.ensemble}")
 
 
 @dataclass(frozen=True)

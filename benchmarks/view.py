@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.failures import FAILURES
-from benchmarks.film import EVERY, VIEWS, film
+from benchmarks.film import VIEWS, film
+from benchmarks.footage import footage
 from benchmarks.records import Record, Run, read_run
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import replay
-from benchmarks.video import compose, write_mp4
 from envs.arm import Array
 from envs.batch import SimBatch
-from envs.episode import Episode, read_episode
+from envs.episode import read_episode
 from envs.errors import UsageError
 from envs.tasks import TASKS
 from envs.world import world
@@ -210,45 +210,6 @@ def show_episode(path: Path) -> Shown:
     times = episode.timestamps - episode.timestamps[0]
     return Shown(
         Path(path).name, f"{how[meta.success]}, {times[-1]:.1f} s.", meta.success,
-        [(k, v) for k, v in facts if v], times, panels, _episode_film(episode), (), meta.to_json(),
+        [(k, v) for k, v in facts if v], times, panels, footage(episode, True, VIEWS).film, (),
+        meta.to_json(),
     )  # fmt: skip
-
-
-def _episode_film(episode: Episode) -> bytes | None:
-    """Film the recorded frames, or, where there are none, the simulation from the start state."""
-    frames = _camera_frames(episode) if episode.cameras else _simulated_frames(episode)
-    if frames is None:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = write_mp4(Path(folder) / "film.mp4", frames, episode.meta.control_hz / EVERY)
-        return path.read_bytes()
-
-
-def _camera_frames(episode: Episode) -> Iterator[Array]:
-    """Yield every fourth set of frames, cut to the smallest height, small ones enlarged."""
-    images = [episode.observations[f"images/{camera}"] for camera in episode.cameras]
-    height = min(i.shape[1] for i in images)
-    zoom = max(1, VIEWS[0].height // height)
-    for t in range(0, len(episode), EVERY):
-        views = [i[t, :height].repeat(zoom, axis=0).repeat(zoom, axis=1) for i in images]
-        yield compose(views, [f"step {t}/{len(episode)}"])
-
-
-def _simulated_frames(episode: Episode) -> Iterator[Array] | None:
-    """Return the frames of a replay of the actions, or None where the start is not known."""
-    meta = episode.meta
-    if meta.start is None or meta.task not in TASKS:
-        return None
-    count = meta.start.factors.get("distractors", {}).get("count", 0)
-    sims = SimBatch(TASKS[meta.task], meta.robot, 1, threads=1, distractors=count)
-    sims.reset([meta.start])
-
-    def frames() -> Iterator[Array]:
-        for t, action in enumerate(episode.actions):
-            if t % EVERY == 0:
-                yield compose(
-                    [sims.frame(0, camera) for camera in VIEWS], [f"step {t}/{len(episode)}"]
-                )
-            sims.step(action[None])
-
-    return frames()

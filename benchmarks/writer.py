@@ -37,8 +37,13 @@ SAME = ("world", "protocol", "task", "track", "robot", "policy", "plan", "execut
 
 
 @contextmanager
-def refuse_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a ``UsageError`` that says what to do."""
+def refuse_disk_errors(folder: Path, option: str = "--results") -> Iterator[None]:
+    """Turn a full or read-only disk into a ``UsageError`` that says what to do.
+
+    Args:
+        folder: written to.
+        option: of the command, with which another folder is chosen.
+    """
     try:
         yield
     except OSError as error:
@@ -50,7 +55,7 @@ def refuse_disk_errors(folder: Path) -> Iterator[None]:
         if error.errno in DENIED:
             raise UsageError(
                 f"cannot write to {folder} ({error.strerror}): "
-                "choose a writable folder with --results"
+                f"choose a writable folder with {option}"
             ) from error
         raise
 

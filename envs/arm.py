@@ -31,6 +31,27 @@ class CameraSpec:
             raise ValueError(f"camera size must be 1..4096 px, got {self.width}x{self.height}")
 
 
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """How far the joints may go and how far in one control period, arrays of one shape (..., n)."""
+
+    lower: Array
+    upper: Array
+    step: Array
+
+    def spread(self, shape: tuple[int, ...]) -> "Limits":
+        """Repeat over ``shape`` (..., n): small arrays of one shape are several times faster."""
+        lower, upper, step = self.lower, self.upper, self.step
+        return Limits(*(np.array(np.broadcast_to(x, shape)) for x in (lower, upper, step)))
+
+    def clamp(self, target: Array, previous: Array) -> Array:
+        """Limit ``target`` (..., n) to the range and to one period's travel from ``previous``."""
+        limited: Array = np.maximum(target, previous - self.step)
+        np.minimum(limited, previous + self.step, out=limited)
+        np.maximum(limited, self.lower, out=limited)
+        return np.minimum(limited, self.upper, out=limited)
+
+
 @dataclass(frozen=True)
 class Workspace:
     """Where on the table an arm takes things from above and puts them down.
@@ -76,7 +97,7 @@ class ArmSpec:
     grippers: tuple[int, ...]
     control_hz: float = 50.0
     workspace: Workspace = REFERENCE
-    _limits: tuple[Array, Array, Array] = field(init=False, repr=False, compare=False)
+    limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse tables of unequal length or with empty ranges."""
@@ -87,7 +108,8 @@ class ArmSpec:
         if not all(lo < hi for lo, hi in zip(self.lower, self.upper, strict=True)):
             raise ValueError(f"lower must be below upper for each joint of {self.name}")
         step = np.asarray(self.velocity) / self.control_hz
-        object.__setattr__(self, "_limits", (np.array(self.lower), np.array(self.upper), step))
+        limits = Limits(np.array(self.lower), np.array(self.upper), step)
+        object.__setattr__(self, "limits", limits)
 
     @property
     def n(self) -> int:
@@ -99,11 +121,7 @@ class ArmSpec:
 
         The same rule for the simulated and the real arm.
         """
-        lower, upper, step = self._limits
-        limited: Array = np.maximum(target, previous - step)
-        np.minimum(limited, previous + step, out=limited)
-        np.maximum(limited, lower, out=limited)
-        return np.minimum(limited, upper, out=limited)
+        return self.limits.clamp(target, previous)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Many simulations of one task, each with its own variations, stepped together on all cores."""
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import mujoco
 import mujoco.batch
@@ -12,9 +14,12 @@ from envs.errors import UsageError
 from envs.frames import Frames
 from envs.link import Link
 from envs.readings import Readings
+from envs.snapshot import Snapshot
 from envs.task import StageTracker, Task
 from envs.variation import apply
 from envs.world import SETTLE, SUBSTEPS, world
+
+FLOAT = np.dtype(np.float32)  # of observations
 
 
 class SimBatch:
@@ -54,15 +59,15 @@ class SimBatch:
         self.batch = mujoco.batch.Batch(self.world.model, size, nthread=threads)
         self.batch.set_models(self.models)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
-        self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
-        self._sensors = self.batch.bind("sensordata")
-        self._drive = self._ctrl[:, self.world.ctrl]
-        self._unscale = 1.0 / self.world.scale
-        self._names = {
-            f"objects/{name}": slice(at, at + 7)
-            for name, at in self.world.objects.items()
-            if name in task.objects
-        }
+        self._sensors, force = self.batch.bind("sensordata"), self.batch.bind("actuator_force")
+        self._live = Snapshot(self.world, self._qpos, self._qvel, force)
+        self._drive = self.batch.bind("ctrl")[:, self.world.ctrl]
+        shape = self._drive.shape  # arithmetic is fastest where nothing is broadcast
+        self._limits = self.spec.limits.spread(shape)
+        self._scale = np.array(np.broadcast_to(self.world.scale, shape))
+        self._offset = np.array(np.broadcast_to(self.world.offset, shape))
+        self._unscale = 1.0 / self._scale
+        self._factors: list[Mapping[str, Any]] = [{}] * size  # in force in each model
         self._scratch = mujoco.MjData(self.world.model)
         self._frames: Frames | None = None
         self._all = np.arange(size)
@@ -73,22 +78,25 @@ class SimBatch:
             raise ValueError(f"starts must have {self.size} entries, got {len(starts)}")
         self._check(starts)
         self.starts = tuple(starts)
-        self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-        mocap = self.world.model.nmocap > 0
-        mocap_pos = self.batch.bind("mocap_pos") if mocap else None
-        mocap_quat = self.batch.bind("mocap_quat") if mocap else None
-        for i, start in enumerate(starts):
-            data = self._scratch
-            mujoco.mj_resetData(self.models[i], data)
-            apply(self.models[i], self.world, data, start.factors)
-            mujoco.mj_resetData(self.models[i], data)
+        self._apply([start.factors for start in starts])
+        data = self._scratch
+        for state, model, start in zip(self.batch.state, self.models, starts, strict=True):
+            mujoco.mj_resetData(model, data)
             self.world.place(data, start)
-            self._qpos[i], self._qvel[i], self._ctrl[i] = data.qpos, 0.0, data.ctrl
-            if mocap_pos is not None and mocap_quat is not None:
-                mocap_pos[i], mocap_quat[i] = data.mocap_pos, data.mocap_quat
-        self.batch.set_models(self.models)
+            mujoco.mj_getState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
         self.batch.step(nstep=SUBSTEPS * SETTLE)
         self._begin()
+
+    def _apply(self, factors: list[Mapping[str, Any]]) -> None:
+        """Give every model its ``factors``, unless they are already in force."""
+        if factors == self._factors:
+            return
+        self._factors = []  # in force is nothing known, should one be refused
+        for model, values in zip(self.models, factors, strict=True):
+            mujoco.mj_resetData(model, self._scratch)
+            apply(model, self.world, self._scratch, values)
+        self.batch.set_models(self.models)
+        self._factors = copy.deepcopy(factors)
 
     def _check(self, starts: Sequence[InitialCondition]) -> None:
         for start in starts:
@@ -115,7 +123,7 @@ class SimBatch:
             for name in self.world.zones
             if name in self.task.objects
         }
-        self._held: tuple[Array, Array, Array] | None = None
+        self._held: Snapshot | None = None
         self._deliver()
 
     def step(self, actions: Array) -> None:
@@ -130,16 +138,17 @@ class SimBatch:
         actions = np.asarray(actions, np.float64)
         if actions.shape != self._command.shape:
             raise ValueError(f"actions must have shape {self._command.shape}, got {actions.shape}")
+        wanted = actions
         if self._link.delayed:
             self._refuse_infinite(actions)
-        wanted = self._link.send(actions)
-        command = self.spec.clamp(wanted, self._command)
+            wanted = self._link.send(actions, self.clock)
+        command = self._limits.clamp(wanted, self._command)
         changed = command != wanted  # also where a value is not a number
-        if changed.any():
+        if np.count_nonzero(changed):
             self._count(actions, changed)
         self._command = command
-        np.multiply(command, self.world.scale, out=self._drive)
-        self._drive += self.world.offset
+        raw = command * self._scale
+        np.add(raw, self._offset, out=self._drive)
         self.batch.step(ids=self._running, nstep=SUBSTEPS)
         self.clock += 1
         if self._running is None:
@@ -147,7 +156,6 @@ class SimBatch:
         elif self.size > 1:
             self.tracker.update(self.readings, ~self.done)
         self._end()
-        self._link.advance()
         if self._link.disturbed:
             self._deliver()
 
@@ -226,35 +234,32 @@ class SimBatch:
         """Let a new frame arrive where none is dropped: keep the state it was taken in."""
         if not self._link.disturbed:
             return
-        state = (self._qpos, self._qvel, self._force)
         if self._held is None:
-            qpos, qvel, force = (np.array(x) for x in state)
-            self._held = (qpos, qvel, force)
-            self._held_noise = self._link.joint_noise()
+            self._held = self._live.copy()
+            self._held_noise = self._link.joint_noise(0)
             return
-        fresh = self._link.fresh()
-        for kept, now in zip(self._held, state, strict=True):
-            kept[fresh] = now[fresh]
-        self._held_noise = np.where(fresh[:, None], self._link.joint_noise(), self._held_noise)
+        fresh, noise = self._link.fresh(self.clock), self._link.joint_noise(self.clock)
+        self._held.update(self._live, fresh)
+        self._held_noise = np.where(fresh[:, None], noise, self._held_noise)
 
     def observe(self) -> Observation:
         """Return what the policy sees now, arrays (N, ...); frames are drawn only here."""
-        w, held = self.world, self._held
-        qpos, qvel, force = held or (self._qpos, self._qvel, self._force)
-        joints = (qpos[:, w.qpos] - w.offset) * self._unscale
-        if held:
+        seen = self._held or self._live
+        joints = seen.joints - self._offset
+        joints *= self._unscale
+        if self._held:
             joints += self._held_noise
         observation: Observation = {
-            "qpos": joints.astype(np.float32),
-            "qvel": (qvel[:, w.qvel] * self._unscale).astype(np.float32),
-            "effort": force[:, w.ctrl].astype(np.float32),
+            "qpos": joints.astype(FLOAT),
+            "qvel": (seen.speeds * self._unscale).astype(FLOAT),
+            "effort": seen.efforts.astype(FLOAT),
         }
-        for key, at in self._names.items():
-            observation[key] = qpos[:, at].astype(np.float32)
+        for key, pose in seen.poses.items():
+            observation[key] = pose.astype(FLOAT)
         for key, pose in self._zones.items():
             observation[key] = pose.copy()
         if self.cameras:
-            observation.update(self._images(qpos))
+            observation.update(self._images(seen.qpos))
         return observation
 
     def _images(self, qpos: Array) -> Observation:

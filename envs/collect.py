@@ -9,15 +9,18 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from envs.collection import Collection, claim, identity, owned, write_info
+from envs.collection import Collection, claim, identity, write_info
+from envs.disk import full_disk_told
 from envs.episode import EpisodeMeta, read_episode
 from envs.errors import UsageError
 from envs.expert import OPERATORS
+from envs.lock import locked
 from envs.pool import Pool
 from envs.recorder import Recorder
 from envs.sim import SimArm
@@ -85,7 +88,7 @@ def collect(
     out = Path(out)
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
-    with owned(out):
+    with locked(out, "another process is collecting into it"), _full_disk_told(out):
         definition = collection.definition()
         info = claim(out, definition)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
@@ -127,6 +130,10 @@ def _attempt(
     return outcomes
 
 
+def _full_disk_told(out: Path) -> AbstractContextManager[None]:
+    return full_disk_told("collecting", lambda: f"the demonstrations in {out} are kept")
+
+
 class Demonstrator:
     """Makes demonstrations one after another in one process."""
 
@@ -149,10 +156,11 @@ class Demonstrator:
             if path.exists() and self._valid(path, index, success):
                 return Outcome(index, success, kept=True)
         partial = self.out / PARTIAL / str(os.getpid()) / name
-        success = self._record(index, partial)
-        final = self.out / name if success else self.out / FAILED / name
-        final.parent.mkdir(exist_ok=True)
-        partial.replace(final)
+        with _full_disk_told(self.out):
+            success = self._record(index, partial)
+            final = self.out / name if success else self.out / FAILED / name
+            final.parent.mkdir(exist_ok=True)
+            partial.replace(final)
         return Outcome(index, success)
 
     def _valid(self, path: Path, index: int, success: bool) -> bool:

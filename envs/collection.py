@@ -1,11 +1,8 @@
 """What a folder of collected demonstrations says about itself: ``dataset.json``."""
 
-import fcntl
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -172,28 +169,6 @@ def claim(folder: Path, definition: Mapping[str, Any]) -> DatasetInfo:
             "collect into another folder"
         )
     return info
-
-
-@contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """Make ``folder`` and keep other collecting processes out of it.
-
-    Raises:
-        UsageError: it cannot be written, or another process is collecting into it.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UsageError(f"{folder}: another process is collecting into it") from None
-    finally:
-        os.close(handle)
 
 
 def _installed() -> str:

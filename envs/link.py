@@ -13,7 +13,8 @@ class Link:
     """Delays and disturbances of N simulations, each from its own seed.
 
     Attributes:
-        active: whether any simulation has a disturbance; the others pay nothing.
+        delayed: whether any command is; if not, ``send`` need not be called.
+        disturbed: whether any observation is stale or noisy; if not, the frames are as they are.
         jpeg: quality of images as they arrive (100: untouched), (N,).
     """
 
@@ -29,7 +30,6 @@ class Link:
         self.disturbed = any(observed)
         self.commands = np.repeat(first[None], SLOTS, axis=0)
         self.noise, self.dropped = self._draw(starts, horizon, first.shape[1])
-        self.t = 0
 
     def _draw(
         self, starts: Sequence[InitialCondition], horizon: int, n: int
@@ -47,24 +47,18 @@ class Link:
         dropped[0] = False  # the first frame of an episode is waited for
         return noise, dropped
 
-    def send(self, command: Array) -> Array:
-        """Take commands (N, n) and return the ones that reach the arm in this period."""
-        if not self.delayed:
-            return command
-        self.commands[self.t % SLOTS] = command
-        arrived: Array = self.commands[(self.t - self.delay) % SLOTS, self.rows]
+    def send(self, command: Array, t: int) -> Array:
+        """Take commands (N, n) in control period ``t``; return the ones that reach the arm then."""
+        self.commands[t % SLOTS] = command
+        arrived: Array = self.commands[(t - self.delay) % SLOTS, self.rows]
         return arrived
 
-    def advance(self) -> None:
-        """Go on to the next control period."""
-        self.t += 1
-
-    def fresh(self) -> Array:
-        """Tell which simulations (N,) deliver a new frame in this period."""
-        fresh: Array = ~self.dropped[min(self.t, len(self.dropped) - 1)]
+    def fresh(self, t: int) -> Array:
+        """Tell which simulations (N,) deliver a new frame after ``t`` control periods."""
+        fresh: Array = ~self.dropped[min(t, len(self.dropped) - 1)]
         return fresh
 
-    def joint_noise(self) -> Array:
-        """Return the joint noise (N, n) of this period, rad and opening."""
-        noise: Array = self.noise[min(self.t, len(self.noise) - 1)]
+    def joint_noise(self, t: int) -> Array:
+        """Return the joint noise (N, n) after ``t`` control periods, rad and opening."""
+        noise: Array = self.noise[min(t, len(self.noise) - 1)]
         return noise

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -166,6 +167,7 @@ def _death(job: object, code: int | None) -> str:
 def _serve(make: Callable[[], Callable[[Job], Result]], pipe: Connection) -> None:
     """Do jobs until the parent closes the pipe or is gone; Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     work: Callable[[Job], Result] | None = None
     while True:
         try:
@@ -178,3 +180,11 @@ def _serve(make: Callable[[], Callable[[Job], Result]], pipe: Connection) -> Non
             pipe.send(error)
         except Exception:
             pipe.send(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
+
+
+def _end_with_the_parent() -> None:
+    """End this worker when its parent is killed: what it writes would meet the next command's."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -125,17 +125,17 @@ class StageTracker:
         """Account for one control period in the simulations that are ``running``."""
         stage = self.stage
         for k, reached in enumerate(self.task.milestones(r)):
-            stage = stage + ((stage == k) & reached & running)
-        now = self.task.goal(r) & (stage >= self.last - 1)
+            stage = stage + ((stage == k) & reached)
+        ready = stage >= self.last - 1
+        now = ready if ready is False else ready & self.task.goal(r)
         held = (self.held + 1) * now
-        stage = stage + ((stage == self.last - 1) & (held >= self.hold) & running)
-        if running is True:
-            self.held, self.now = held, now
-        else:
-            self.held = np.where(running, held, self.held)
-            self.now = np.where(running, now, self.now)
-        self.ever = self.ever | (now & running)
-        self.stage = stage
+        stage = stage + ((stage == self.last - 1) & (held >= self.hold))
+        if running is not True:
+            stage = np.where(running, stage, self.stage)
+            held = np.where(running, held, self.held)
+            now = np.where(running, now, self.now)
+        self.stage, self.held, self.now = stage, held, now
+        self.ever = self.ever | now
 
     @property
     def success(self) -> Flag:

@@ -14,7 +14,7 @@ Each file is checked at every load and the canary is replayed before the first a
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ from policies.trained import TrainedPolicy
 MODEL, CANARY, PROVENANCE = "model.safetensors", "canary.safetensors", "provenance.json"
 FILES = (MODEL, "config.json", "stats.json", "spec.json", CANARY)
 HASHES = {"weights": MODEL, "config": "config.json", "stats": "stats.json", "spec": "spec.json"}
+CONFIG = ("algorithm", "settings", "normalization", "image_size")
+ENTRY = ("algorithm", "preset", "seed", "data", "training")
+ORIGIN = ("hashes", "blind", *ENTRY)
+"""What config.json and provenance.json must hold."""
 BESIDE = "saved_beside"
 """The one entry of the weights' header (of several, safetensors does not keep the order)."""
 CANARY_TOLERANCE = 1e-3
@@ -100,10 +104,10 @@ def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
     """
     folder = Path(folder)
     files = _read(folder)
-    provenance = _json(files[PROVENANCE], folder / PROVENANCE)
+    provenance = _json(files[PROVENANCE], folder / PROVENANCE, ORIGIN)
     _verify(folder, files, provenance)
     _verify_header(folder, files)
-    config = _json(files["config.json"], folder / "config.json")
+    config = _json(files["config.json"], folder / "config.json", CONFIG)
     algorithm_class = ALGORITHMS[str(config["algorithm"])].load()
     settings: AlgorithmConfig = from_json(
         algorithm_class.Config, config["settings"], str(folder / "config.json")
@@ -174,8 +178,7 @@ def manifest_entry(policy: Policy) -> dict[str, Any]:
     """Return what a run's manifest says of a policy: origin, hashes, data, training."""
     if not isinstance(policy, TrainedPolicy):
         return {"name": policy.name, "algorithm": policy.name, "floor": True}
-    keys = ("algorithm", "preset", "seed", "data", "training")
-    entry = {key: policy.provenance[key] for key in keys}
+    entry = {key: policy.provenance[key] for key in ENTRY}
     floor = bool(policy.provenance["blind"])
     return {**entry, "name": policy.name, "floor": floor, "hashes": dict(policy.hashes)}
 
@@ -197,7 +200,9 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 def _verify(folder: Path, files: Mapping[str, bytes], provenance: Mapping[str, Any]) -> None:
     """Compare every file with its hash in the provenance."""
-    hashes = provenance.get("hashes", {})
+    hashes = provenance["hashes"]
+    if not isinstance(hashes, dict):
+        raise UsageError(f"{folder / PROVENANCE}: hashes must be a JSON object, got {hashes!r}")
     for name in FILES:
         if hashes.get(name) != _sha256(files[name]):
             raise UsageError(
@@ -252,13 +257,16 @@ def _parsed(kind: type[Any], files: Mapping[str, bytes], folder: Path, name: str
     return from_json(kind, _json(files[name], folder / name), str(folder / name))
 
 
-def _json(data: bytes, path: Path) -> dict[str, Any]:
+def _json(data: bytes, path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a JSON object that holds at least ``keys``."""
     try:
         parsed = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise UsageError(f"{path} must hold a JSON object")
+    if missing := [key for key in keys if key not in parsed]:
+        raise UsageError(f"{path} must hold {', '.join(keys)}; {', '.join(missing)} is missing")
     return parsed
 
 

@@ -146,6 +146,9 @@ def perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 QUICK = TrainDefaults(steps=1200, batch=64, lr=2e-3, ema_power=0.75, ema_max=0.99)
+SEEING = DiffusionConfig(execute=96)
+"""From pixels the whole chunk is executed, as with ACT."""
+
 PAPER = DiffusionConfig(
     n_obs=2,
     chunk=16,
@@ -185,10 +188,8 @@ class DiffusionPolicy(Algorithm):
         ("state", "quick"): Preset(DiffusionConfig(), QUICK),
         ("state", "cpu"): Preset(DiffusionConfig(), replace(QUICK, steps=3000)),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
-        ("pixels", "quick"): Preset(DiffusionConfig(), replace(QUICK, augment=AugmentConfig())),
-        ("pixels", "cpu"): Preset(
-            DiffusionConfig(), replace(QUICK, steps=10_000, augment=AugmentConfig())
-        ),
+        ("pixels", "quick"): Preset(SEEING, replace(QUICK, augment=AugmentConfig())),
+        ("pixels", "cpu"): Preset(SEEING, replace(QUICK, steps=6000, augment=AugmentConfig())),
         ("pixels", "paper"): Preset(
             PAPER_PIXELS, replace(PAPER_TRAINING, batch=64, augment=AugmentConfig())
         ),

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from envs.arm import Array
+from envs.disk import full_disk_told
 from envs.errors import UsageError
+from envs.lock import locked
 from policies import train_state
 from policies.base import ALGORITHMS, Algorithm, AlgorithmConfig, PolicySpec, Preset
 from policies.checkpoint import CANARY_SEEDS, PROVENANCE, load_checkpoint, save_checkpoint
@@ -34,6 +36,7 @@ LINES, VALIDATIONS = 200, 20
 """Log lines and validations a run."""
 VALIDATION_WINDOWS = 256
 LAST_GOOD = "last_good"
+BUSY = "another training is at work in it: wait for it to end, or choose another --out"
 
 
 def train(
@@ -52,7 +55,8 @@ def train(
         say: told, in a sentence, what the user should know.
 
     Raises:
-        UsageError: unknown names, unusable data, another run in ``out``, a loss that is not finite.
+        UsageError: unknown names, unusable data, another run in ``out``, another process that
+            trains into it, a full disk, a loss that is not finite.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state was saved.
     """
     plan = config.resolve()
@@ -61,11 +65,12 @@ def train(
     torch.set_num_threads(config.threads)
     with torch.random.fork_rng():
         trainer = Trainer(config, plan, data, say)
-        if trainer.finished():
-            say(f"{config.out}: trained already")
-            advance(plan.training.steps)
-            return config.out
-        return trainer.run(advance)
+        with locked(config.out, BUSY), full_disk_told("training", trainer.kept):
+            if trainer.finished():
+                say(f"{config.out}: trained already")
+                advance(plan.training.steps)
+                return config.out
+            return trainer.run(advance)
 
 
 class Trainer:
@@ -115,6 +120,13 @@ class Trainer:
             self.state.restore(out)
             self.say(f"{out}: continues at step {self.state.step}")
         return False
+
+    def kept(self) -> str:
+        """Say what an interruption leaves on disk."""
+        step = train_state.step_of(self.config.out)
+        if step is None:
+            return "nothing was saved yet"
+        return f"the state of step {step} is kept in {self.config.out}"
 
     def run(self, advance: Callable[[int], None]) -> Path:
         """Train to the end and write the checkpoint."""

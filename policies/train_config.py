@@ -54,6 +54,8 @@ class TrainConfig:
             raise UsageError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
         if self.threads < 1:
             raise UsageError(f"threads must be at least 1, got {self.threads}")
+        if self.image_size is not None and min(self.image_size) < 1:
+            raise UsageError(f"image_size must be at least 1 x 1, got {self.image_size}")
         if self.seed < 0:
             raise UsageError(f"seed must not be negative, got {self.seed}")
 

@@ -1,16 +1,16 @@
 """The log of a training run: JSON lines, TensorBoard, and a watch for over-fitting."""
 
 import json
+import os
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 from envs.atomic import write_atomic
 from policies.configs import canonical
-
-if TYPE_CHECKING:
-    pass
 
 FILE, BOARD = "log.jsonl", "tensorboard"
 RISE = 1.1
@@ -28,21 +28,22 @@ class TrainLog:
         Raises:
             UsageError: the folder cannot be written.
         """
-        from torch.utils.tensorboard.writer import SummaryWriter  # slow to import
-
         path = folder / FILE
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
         write_atomic(path, "".join(f"{line}\n" for line in kept if step > 0).encode())
-        self._file = path.open("a")
-        self._board: SummaryWriter = SummaryWriter(str(folder / BOARD), purge_step=step + 1)
+        name = f"events.out.tfevents.{int(time.time()):010d}.{os.getpid()}"
+        (folder / BOARD).mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            self._file = stack.enter_context(path.open("a"))
+            self._board = Board(stack.enter_context((folder / BOARD / name).open("ab")), step)
+            self._close = stack.pop_all().close
 
     def write(self, step: int, values: Mapping[str, float | str]) -> None:
         """Write ``values`` of ``step``; texts go to the JSON lines alone."""
         self._file.write(canonical({"step": step, **values}).decode() + "\n")
         self._file.flush()
-        for name, value in values.items():
-            if not isinstance(value, str):
-                self._board.add_scalar(name, value, step)
+        numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
+        self._board.write(step, numbers)
 
     def __enter__(self) -> "TrainLog":
         """Return the log."""
@@ -55,8 +56,37 @@ class TrainLog:
         trace: TracebackType | None,
     ) -> None:
         """Close both files."""
-        self._file.close()
-        self._board.close()
+        self._close()
+
+
+class Board:
+    """A TensorBoard event file, written at once and not by a thread: a full disk is an error here.
+
+    Source of the format: ``event.proto`` and ``summary.proto`` of TensorBoard.
+    """
+
+    def __init__(self, file: BinaryIO, step: int) -> None:
+        """Begin ``file``; what earlier files in its folder hold after ``step`` is void."""
+        from tensorboard.compat.proto.event_pb2 import SessionLog  # slow to import
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self._records = RecordWriter(file)
+        self._add(file_version="brain.Event:2")
+        self._add(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+        self._records.flush()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the ``values`` of ``step``."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        shown = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._add(step=step, summary=Summary(value=shown))
+        self._records.flush()
+
+    def _add(self, **fields: Any) -> None:  # noqa: ANN401  (fields of the event)
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._records.write(Event(wall_time=time.time(), **fields).SerializeToString())
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

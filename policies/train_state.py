@@ -115,6 +115,12 @@ def identity_of(folder: Path) -> dict[str, Any] | None:
     return dict(_numbers(path)["identity"]) if path.exists() else None
 
 
+def step_of(folder: Path) -> int | None:
+    """Return the step of the run stored in ``folder``; ``None`` if there is none."""
+    path = folder / FILE
+    return int(_numbers(path)["step"]) if path.exists() else None
+
+
 def discard(folder: Path) -> None:
     """Remove the stored state."""
     (folder / FILE).unlink(missing_ok=True)

@@ -18,6 +18,8 @@ from scripts.progress import progress
 Track = Literal["state", "pixels"]
 TRACKS = ("state", "pixels")
 TASK, PROTOCOL = "pick_place", "pick_place/v1"
+FILMS = 8
+"""Demonstrations to watch on the page about them."""
 CHECKPOINT = "provenance.json"
 """Written last: a checkpoint folder that has it is complete."""
 
@@ -110,7 +112,7 @@ class Chain:
 
     def inspect(self) -> None:
         """Check the demonstrations and write the page about them."""
-        Inspect(data=self.data, out=self.page, rows=0, workers=self.workers).run()
+        Inspect(data=self.data, out=self.page, films=FILMS, rows=0, workers=self.workers).run()
 
     def missing(self) -> dict[Path, tuple[str, int]]:
         """Return the checkpoints that are not complete."""

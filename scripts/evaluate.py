@@ -61,6 +61,8 @@ class Evaluate:
         from benchmarks.run import evaluate, prepare, workers_of
         from envs.errors import UsageError
 
+        if not self.policy:
+            raise UsageError("--policy needs a checkpoint folder or a floor, got none")
         if self.name is not None and len(self.policy) != 1:
             raise UsageError(f"--name takes one policy, got {len(self.policy)}")
         console = Console(highlight=False, soft_wrap=True)

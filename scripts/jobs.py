@@ -16,6 +16,8 @@ from envs.errors import UsageError
 
 PROGRAM = ("-m", "scripts.main")
 POLL_S = 0.5
+MENDABLE = 2
+"""Exit code of a command whose user can mend what went wrong."""
 ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
@@ -49,7 +51,8 @@ def run_jobs(
 
     Raises:
         JobFailedError: a job's exit code was not 0.
-        UsageError: the lock is held by another process, or its folder cannot be written.
+        UsageError: it was 2, what the user can mend; or the lock is held by another process, or
+            its folder cannot be written.
     """
     waiting = list(jobs)
     running: dict[subprocess.Popen[bytes], Job] = {}
@@ -93,7 +96,8 @@ def _reap(running: dict[subprocess.Popen[bytes], Job]) -> None:
     for process in [process for process in running if process.poll() is not None]:
         job = running.pop(process)
         if process.returncode != 0:
-            raise JobFailedError(f"{job.name}: {_last_line(job.log)} (all of it: {job.log})")
+            kind = UsageError if process.returncode == MENDABLE else JobFailedError
+            raise kind(f"{job.name}: {_last_line(job.log)} (all of it: {job.log})")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -43,7 +43,7 @@ class View:
         else:
             shown = show_episode(self.path)
         page = self.out or Path(self.default_name())
-        with refuse_disk_errors(page.parent):
+        with refuse_disk_errors(page.parent, "--out"):
             write_atomic(page, view_page(shown).encode())
         Console(highlight=False, soft_wrap=True).print(f"{page}: {shown.title}. {shown.lead}")
         return 0

@@ -192,6 +192,17 @@ def test_an_empty_results_folder_says_what_to_run(
     assert "armtrials bench" in capsys.readouterr().err
 
 
+def test_evaluations_that_have_just_begun_do_not_hide_the_others(own: Path) -> None:
+    for seed in (0, 1):
+        for path in run_of(own, f"state-bc-cpu-seed{seed}").iterdir():
+            if path.name != "manifest.json":
+                path.unlink()
+    (table,) = make_leaderboard(own).board["tables"]
+    assert row_of(table, "act")["status"] == "valid"
+    assert row_of(table, "bc")["nominal"] is None
+    assert any("not sealed" in reason for reason in row_of(table, "bc")["reasons"])
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_a_usage_error(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "out"

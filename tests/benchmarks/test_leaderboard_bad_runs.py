@@ -31,7 +31,11 @@ def test_an_edited_trial_makes_its_row_preliminary_and_leaves_the_others(own: Pa
     ("name", "spoil", "reason"),
     [
         ("unsealed", lambda f: (f / "SEALED.json").unlink(), "not sealed"),
-        ("torn", lambda f: (f / "trials.jsonl.gz").write_bytes(b"\x1f\x8bzz"), "archive is broken"),
+        (
+            "torn",
+            lambda f: (f / "trials.jsonl.xz").write_bytes(b"\xfd7zXZ\x00zz"),
+            "archive is broken",
+        ),
         ("empty", lambda f: (f / "manifest.json").write_bytes(b"{}"), "schema|lack"),
         ("broken", lambda f: (f / "manifest.json").write_bytes(b'{"schema"'), "read|lack|expect"),
         ("list", lambda f: (f / "manifest.json").write_bytes(b"[1]"), "schema|lack"),

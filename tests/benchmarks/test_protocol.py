@@ -2,11 +2,13 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from protocol_table import axes_table, facts_table
 
 from benchmarks import protocol as module
 from benchmarks.protocol import (
@@ -23,6 +25,7 @@ from benchmarks.protocol import (
 )
 from benchmarks.records import canonical
 from envs.arm import InitialCondition
+from envs.collection import Collection
 from envs.errors import UsageError
 from envs.variation import LEVELS, VARIATIONS
 
@@ -79,6 +82,26 @@ def test_no_two_trials_of_any_split_start_alike() -> None:
         len({tuple(PROTOCOL.seeds(ic, s).values()) for s in ("test", DEV) for ic in range(100)})
         == 200
     )
+
+
+def place(start: InitialCondition) -> tuple[tuple[float, ...], ...]:
+    return tuple(start.objects[name] for name in ("cube", "target"))
+
+
+def test_no_trial_starts_where_a_demonstration_did() -> None:
+    seeds = [Collection("pick_place", seed=seed) for seed in (0, 1)]
+    shown = {place(collection.start(i)) for collection in seeds for i in range(1000)}
+    assert len(shown) == 2000
+    tried = {
+        place(PROTOCOL.start(condition.name, ic, split))
+        for split in ("test", DEV)
+        for condition in PROTOCOL.conditions
+        for ic in range(PROTOCOL.size(condition))
+    }
+    assert not shown & tried
+    # Different in every number, not by rounding: the nearest two cubes are not the same pose.
+    cubes = [np.array([cube[:2] for cube, _ in places]) for places in (shown, tried)]
+    assert np.linalg.norm(cubes[0][:, None] - cubes[1], axis=2).min() > 0
 
 
 @settings(max_examples=100, deadline=None)
@@ -164,6 +187,12 @@ def test_a_run_of_an_edited_or_unknown_protocol_is_told_apart() -> None:
     assert "was edited after this run" in str(state_of({"protocol": edited}))
     assert "is unknown" in str(state_of({"protocol": {**stated, "id": "x/v1"}}))
     assert "does not have the hash" in str(state_of({"protocol": {**stated, "hash": "00"}}))
+
+
+def test_the_page_about_the_protocol_shows_what_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text("utf-8")
+    for table in (facts_table(PROTOCOL), axes_table(PROTOCOL)):
+        assert table in page, "copy it from: python tests/benchmarks/protocol_table.py"
 
 
 def test_a_wave_has_a_name_for_files() -> None:

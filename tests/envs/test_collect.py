@@ -16,6 +16,7 @@ from envs.collect import CollectReport, collect
 from envs.collection import Collection, read_info
 from envs.episode import episode_files, read_episode, write_episode
 from envs.errors import UsageError
+from envs.lock import locked
 from envs.sim import SimArm
 from envs.tasks import TASKS
 from tests.envs.episodes import episode
@@ -108,11 +109,12 @@ def test_asking_for_fewer_keeps_all(three: Path) -> None:
 
 SCRIPT = """
 if __name__ == "__main__":
-    import sys
+    import sys, time
     from pathlib import Path
     from envs.collect import collect
     from envs.collection import Collection
-    collect(Collection("pick_place"), 3, Path(sys.argv[1]), workers=2)
+    wait = lambda n: time.sleep(600)  # after the first episode, until the signal comes
+    collect(Collection("pick_place"), 3, Path(sys.argv[1]), workers=2, progress=wait)
 """
 
 
@@ -139,7 +141,10 @@ def test_a_full_disk_is_said_and_collecting_resumes(three: Path, tmp_path: Path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-        with pytest.raises(UsageError, match="recording stopped: File too large"):
+        told = (
+            f"collecting stopped: the disk is full; the demonstrations in {tmp_path} are kept; free"
+        )
+        with pytest.raises(UsageError, match=told):
             collect(CLEAN, 3, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -168,9 +173,7 @@ def test_a_broken_description_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_two_collections_into_one_folder_are_refused(tmp_path: Path) -> None:
-    from envs.collection import owned
-
-    with owned(tmp_path), pytest.raises(UsageError, match="another process is collecting"):
+    with locked(tmp_path, ""), pytest.raises(UsageError, match="another process is collecting"):
         collect(CLEAN, 1, tmp_path)
 
 

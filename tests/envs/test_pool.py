@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -78,6 +80,42 @@ def test_leaving_early_ends_the_workers() -> None:
     assert workers
     assert not any(process.is_alive() for process in workers)
     assert threading.active_count() == 1
+
+
+ORPHANS = """
+import time
+from pathlib import Path
+from envs.pool import Pool
+
+def work(folder):
+    (Path(folder) / "begun").touch()
+    time.sleep(600)
+
+def make():
+    return work
+
+if __name__ == "__main__":
+    import sys
+    with Pool(make, 2) as pool:
+        list(pool.run([sys.argv[1], sys.argv[1]]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(ORPHANS)
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=environment) as parent:
+        while parent.poll() is None and not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        parent.kill()
+    assert len(children) >= 2
+    limit = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < limit, "workers are left"
+        time.sleep(0.01)
 
 
 def test_no_workers_at_all_are_refused() -> None:

@@ -80,6 +80,25 @@ def test_a_missing_file_is_named(folder: Path, name: str):
         load_policy(folder, HERE)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"provenance\.json is not JSON"),
+        ("[" * 100_000, r"provenance\.json is not JSON"),
+        ("[]", "must hold a JSON object"),
+        ("{}", "must hold hashes, .*; hashes, blind, .*training is missing"),
+        ("wrong hashes", r"hashes must be a JSON object, got \[1\]"),
+    ],
+)
+def test_a_provenance_that_is_none_is_named(folder: Path, text: str, message: str):
+    path = folder / PROVENANCE
+    if text == "wrong hashes":
+        text = json.dumps({**json.loads(path.read_text()), "hashes": [1]})
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_policy(folder, HERE)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_truncated_file_is_named(folder: Path, name: str):
     data = (folder / name).read_bytes()

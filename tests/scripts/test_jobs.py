@@ -22,9 +22,9 @@ def test_all_jobs_run_and_their_output_is_kept(tmp_path: Path) -> None:
     assert all(job.log.read_text().startswith("armtrials ") for job in todo)
 
 
-def test_a_failed_job_is_told_with_its_last_line(tmp_path: Path) -> None:
+def test_a_mistake_told_by_a_job_is_told_with_its_last_line(tmp_path: Path) -> None:
     bad = Job("bad", ("no-such-command",), tmp_path / "bad.log")
-    with pytest.raises(JobFailedError, match="bad: unknown command 'no-such"):
+    with pytest.raises(UsageError, match="bad: unknown command 'no-such"):
         run_jobs([bad], 1, tmp_path / "lock")
 
 
