@@ -155,7 +155,7 @@ class EvalProtocol:
             return start
         factors = chosen.split if split == TEST else f"{split}/{chosen.split}"
         rng = np.random.default_rng(self._stream(factors, ic))
-        return perturb(start, task, chosen.axes, rng)
+        return perturb(start, task, chosen.axes, rng, arm=arm)
 
     def seeds(self, ic: int, split: str = TEST, repeat: int = 0) -> dict[str, int]:
         """Return the seed of the start and of the policy's own randomness, for the record."""

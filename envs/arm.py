@@ -54,12 +54,38 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Workspace:
+    """Where on the table an arm takes things from above and puts them down.
+
+    The tasks are laid out in the default one. On an arm that reaches elsewhere the layout is
+    moved and scaled, axis by axis.
+
+    Attributes:
+        x, y: the box, from the arm's base [m].
+        hover: height above a thing at which the hand travels [m].
+    """
+
+    x: tuple[float, float] = (0.27, 0.41)
+    y: tuple[float, float] = (-0.16, 0.16)
+    hover: float = 0.10
+
+    def __post_init__(self) -> None:
+        """Refuse an empty box."""
+        if not (self.x[0] < self.x[1] and self.y[0] < self.y[1] and self.hover > 0):
+            raise ValueError(f"a workspace must not be empty, got {self}")
+
+
+REFERENCE = Workspace()
+"""The workspace in which the tasks are laid out."""
+
+
+@dataclass(frozen=True)
 class ArmSpec:
     """What drives an arm: the same object for the simulated arm, the twin and the real arm.
 
     Joints are listed with the gripper last (for a pair of arms: left joints, left gripper, right
     joints, right gripper). Limits are in rad, velocities in rad/s, efforts in N m; a gripper's
-    position is its opening 0..1, its velocity 1/s, its effort N.
+    position is its opening 0..1, its velocity 1/s, its effort N (N m where it is a hinge).
     """
 
     name: str
@@ -71,6 +97,7 @@ class ArmSpec:
     home: tuple[float, ...]
     grippers: tuple[int, ...]
     control_hz: float = 50.0
+    workspace: Workspace = REFERENCE
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -19,6 +19,8 @@ from envs.task import StageTracker, Task
 from envs.variation import apply
 from envs.world import SETTLE, SUBSTEPS, world
 
+FLOAT = np.dtype(np.float32)  # of observations
+
 
 class SimBatch:
     """N episodes of a task, stepped together.
@@ -262,12 +264,12 @@ class SimBatch:
         if self._held:
             joints += self._held_noise
         observation: Observation = {
-            "qpos": joints.astype(np.float32),
-            "qvel": (seen.speeds * self._unscale).astype(np.float32),
-            "effort": seen.efforts.astype(np.float32),
+            "qpos": joints.astype(FLOAT),
+            "qvel": (seen.speeds * self._unscale).astype(FLOAT),
+            "effort": seen.efforts.astype(FLOAT),
         }
         for key, pose in seen.poses.items():
-            observation[key] = pose.astype(np.float32)
+            observation[key] = pose.astype(FLOAT)
         for key, pose in self._zones.items():
             observation[key] = pose.copy()
         for name in self.task.moving:

@@ -63,8 +63,9 @@ class Collection:
         """Return the start state of episode ``index``; all operators meet the same ones."""
         task = TASKS[self.task]
         rng = self.rng(SPLIT, index)
-        start = task.sample(rng, ROBOTS[self.robot].spec())
-        return perturb(start, task, self.variations, rng, at_bound=False)
+        arm = ROBOTS[self.robot].spec()
+        start = task.sample(rng, arm)
+        return perturb(start, task, self.variations, rng, False, arm)
 
     def rng(self, purpose: str, index: int) -> np.random.Generator:
         """Return the random stream of episode ``index`` for ``purpose``."""

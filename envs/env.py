@@ -85,7 +85,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
         start: InitialCondition | None = (options or {}).get("start")
         if start is None:
             start = self.task.sample(self.np_random, self.arm.spec)
-            start = perturb(start, self.task, self.variations, self.np_random, at_bound=False)
+            start = perturb(start, self.task, self.variations, self.np_random, False, self.arm.spec)
         self.start, self.instruction = start, self.task.instruct(start)
         return self._visible(self.arm.home(start)), self._info()
 

@@ -1,13 +1,14 @@
 """Scripted demonstrators: waypoints of the tool centre point, followed by inverse kinematics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import mujoco
 import numpy as np
 
-from envs.arm import Array, InitialCondition
-from envs.kinematics import Kinematics, nearest_quarter, pointing_down, yaw_of
+from envs.approach import Approach, outward
+from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition
+from envs.kinematics import Kinematics, pointing_down, yaw_of
 from envs.readings import Readings
 from envs.registry import Registry
 from envs.world import World
@@ -40,6 +41,16 @@ class Operator:
         if not 0 <= self.tremor <= 0.02:
             raise ValueError(f"tremor must be 0..0.02 m, got {self.tremor}")
 
+    def on(self, arm: ArmSpec) -> "Operator":
+        """Return the same manner at the scale of ``arm``: a small one moves less fast and far."""
+        scale = arm.workspace.hover / REFERENCE.hover
+        return replace(
+            self,
+            speed=self.speed * scale,
+            acceleration=self.acceleration * scale,
+            tremor=self.tremor * scale,
+        )
+
 
 OPERATORS: Registry[Operator] = Registry("operator")
 for _operator in (
@@ -63,12 +74,16 @@ class Expert(Protocol):
 
 @dataclass(frozen=True)
 class Waypoint:
-    """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s]."""
+    """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s].
+
+    ``lean`` is how far the gripper, else pointing straight down, leans away from the base [rad].
+    """
 
     pos: Array
     yaw: float
     opening: float
     wait: float = 0.0
+    lean: float = 0.0
 
 
 TREMOR_RATE = 0.1  # share of the hand's wander that is new in each control period
@@ -88,7 +103,7 @@ class WaypointFollower:
 
     def __init__(self, world: World, operator: Operator) -> None:
         """Follow with the arm of ``world`` in the manner of ``operator``."""
-        self.world, self.operator = world, operator
+        self.world, self.operator = world, operator.on(world.arm)
         self.kinematics = Kinematics(world)
         self.dt = 1.0 / world.arm.control_hz
 
@@ -105,7 +120,7 @@ class WaypointFollower:
     def follow(self, waypoint: Waypoint, tcp: Array) -> tuple[Array, bool]:
         """Return the command (n,) towards ``waypoint`` and whether it is reached."""
         travelled = self._move(waypoint.pos)
-        turned = self._turn(waypoint.yaw)
+        turned = self._turn(waypoint)
         self._open(waypoint.opening)
         self.trim += TRIM_GAIN * self.dt * (self.point - tcp)
         self.trim = np.clip(self.trim, -TRIM_LIMIT, TRIM_LIMIT)
@@ -140,9 +155,10 @@ class WaypointFollower:
         self.point = self.point + way * (step / d)
         return False
 
-    def _turn(self, yaw: float) -> bool:
+    def _turn(self, waypoint: Waypoint) -> bool:
         way = np.zeros(3)
-        mujoco.mju_subQuat(way, pointing_down(yaw), self.quat)
+        goal = pointing_down(waypoint.yaw, waypoint.lean, outward(self.point))
+        mujoco.mju_subQuat(way, goal, self.quat)
         angle = float(np.linalg.norm(way))
         share = min(1.0, SPIN * self.dt / max(angle, 1e-9), max(0.15, 0.02 / max(angle, 1e-9)))
         mujoco.mju_quatIntegrate(self.quat, way, share)
@@ -170,7 +186,6 @@ def hesitant(wait: float, operator: Operator, rng: np.random.Generator) -> float
     return wait
 
 
-HOVER = 0.10  # height above an object before and after a grasp [m]
 GRASP = 0.004  # height of the tool centre point above the object's centre when grasping [m]
 SETDOWN = 0.003  # the object is let go this high above its rest [m]
 OPEN, SHUT = 0.85, 0.30  # openings on approach and in the grasp
@@ -182,26 +197,28 @@ class GraspAndPlace:
     def __init__(self, world: World, operator: Operator, thing: str, zone: str) -> None:
         """Demonstrate on ``world``: take ``thing`` to ``zone``."""
         self.follower = WaypointFollower(world, operator)
+        self.approach = Approach(world)
+        self.hover = world.arm.workspace.hover
         self.operator, self.thing, self.zone = operator, thing, zone
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
         """Plan the waypoints from the start poses."""
         thing, zone = np.array(start.objects[self.thing]), np.array(start.objects[self.zone])
         goal = np.array([zone[0], zone[1], thing[2]])
-        azimuth = float(np.arctan2(thing[1], thing[0]))
-        yaw = nearest_quarter(yaw_of(thing[3:]), 0.0)  # continuous over the training box
-        turned = yaw + float(np.arctan2(goal[1], goal[0])) - azimuth
-        up, down = np.array([0, 0, HOVER]), np.array([0, 0, GRASP])
-        place = goal + down + np.array([0, 0, SETDOWN])
+        up, down = np.array([0, 0, self.hover]), np.array([0, 0, GRASP])
+        above, at = thing[:3] + up, thing[:3] + down
+        over, place = goal + up, goal + down + np.array([0, 0, SETDOWN])
+        yaw, self.lean = self.approach.grasp(yaw_of(thing[3:]), (at, above, over, place))
+        turned = yaw + outward(goal) - outward(thing)
         self.plan = [
-            self._waypoint(thing[:3] + up, yaw, OPEN, rng),
-            self._waypoint(thing[:3] + down, yaw, OPEN, rng),
-            self._waypoint(thing[:3] + down, yaw, SHUT, rng, 0.2),
-            self._waypoint(thing[:3] + up, yaw, SHUT, rng),
-            self._waypoint(goal + up, turned, SHUT, rng),
+            self._waypoint(above, yaw, OPEN, rng),
+            self._waypoint(at, yaw, OPEN, rng),
+            self._waypoint(at, yaw, SHUT, rng, 0.2),
+            self._waypoint(above, yaw, SHUT, rng),
+            self._waypoint(over, turned, SHUT, rng),
             self._waypoint(place, turned, SHUT, rng),
             self._waypoint(place, turned, OPEN, rng, 0.2),
-            self._waypoint(goal + up, turned, OPEN, rng, np.inf),
+            self._waypoint(over, turned, OPEN, rng, np.inf),
         ]
         self.index = 0
         self.follower.begin(np.array(start.qpos), rng)
@@ -209,7 +226,7 @@ class GraspAndPlace:
     def _waypoint(
         self, pos: Array, yaw: float, opening: float, rng: np.random.Generator, wait: float = 0.0
     ) -> Waypoint:
-        return Waypoint(pos, yaw, opening, hesitant(wait, self.operator, rng))
+        return Waypoint(pos, yaw, opening, hesitant(wait, self.operator, rng), self.lean)
 
     def act(self, r: Readings) -> Array:
         """Follow the plan one control period further."""

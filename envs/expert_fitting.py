@@ -191,5 +191,3 @@ class Fitter:
 
     def _periods(self, seconds: float) -> int:
         return round(seconds / self.follower.dt)
-
-

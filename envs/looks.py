@@ -7,6 +7,7 @@ import numpy as np
 
 from envs.arm import Array
 from envs.robot_builder import look_at
+from envs.robot_model import View
 
 _WOOD = (0.79, 0.67, 0.52)
 _WOOD_SIZE = 256
@@ -50,18 +51,15 @@ def set_looks(spec: mujoco.MjSpec) -> None:
     )
 
 
-def add_cameras(spec: mujoco.MjSpec) -> None:
+def add_cameras(spec: mujoco.MjSpec, overhead: View, view: View) -> None:
     """Add ``overhead``, which sees the workspace from above its far edge, and ``view``.
 
     ``overhead`` looks back at the robot, steeply down: the arm comes from the top of the image and
     hides little of what it works on. ``view`` is for people.
     """
-    for name, eye, target, fovy in (
-        ("overhead", (0.72, 0.0, 0.84), (0.31, 0.0, 0.0), 36.0),
-        ("view", (0.98, -0.68, 0.55), (0.18, 0.0, 0.17), 38.0),
-    ):
+    for name, at, fovy in (("overhead", overhead, 36.0), ("view", view, 38.0)):
         spec.worldbody.add_camera(
-            name=name, pos=list(eye), quat=list(look_at(eye, target)), fovy=fovy
+            name=name, pos=list(at.eye), quat=list(look_at(at.eye, at.target)), fovy=fovy
         )
 
 

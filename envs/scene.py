@@ -42,7 +42,7 @@ def build_scene(
     _set_physics(spec)
     set_looks(spec)
     _add_surroundings(spec)
-    add_cameras(spec)
+    add_cameras(spec, robot.overhead, robot.view)
     add_arm(spec, robot)
     add_arm_sensors(spec)
     if props is not None:

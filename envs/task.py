@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import mujoco
 import numpy as np
 
-from envs.arm import ArmSpec, Array, InitialCondition
+from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition, Workspace
 from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from envs.world import World
 
 
+Range = tuple[float, float]
 Pose = tuple[float, ...]
 """Position [m] and unit quaternion wxyz, (7,)."""
 
@@ -40,6 +41,19 @@ class Region:
             float(rng.uniform(*self.yaw)),
         )
 
+    def within(self, workspace: Workspace) -> "Region":
+        """Return this region of the reference workspace moved and scaled to another one."""
+        x = _mapped(self.x, REFERENCE.x, workspace.x)
+        return Region(x, _mapped(self.y, REFERENCE.y, workspace.y), self.yaw)
+
+
+def _mapped(values: Range, old: Range, new: Range) -> Range:
+    """Map a range affinely as ``old`` is mapped to ``new``; exactly itself where they are equal."""
+    if old == new:
+        return values
+    scale = (new[1] - new[0]) / (old[1] - old[0])
+    return new[0] + (values[0] - old[0]) * scale, new[0] + (values[1] - old[0]) * scale
+
 
 @dataclass(frozen=True)
 class Task(ABC):
@@ -53,7 +67,8 @@ class Task(ABC):
         hidden: zones that are placed and read by the task, but not observed.
         horizon: control steps until an episode is cut off.
         hold_s: how long the goal must hold [s] for sustained success.
-        region: where the manipulated object starts, the *training box* of the protocols.
+        region: where the manipulated object starts, the *training box* of the protocols, in the
+            reference workspace.
         inapplicable: variations that mean nothing here, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
     """
@@ -69,6 +84,10 @@ class Task(ABC):
     region: ClassVar[Region]
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
+
+    def region_on(self, arm: ArmSpec) -> Region:
+        """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""
+        return self.region.within(arm.workspace)
 
     @abstractmethod
     def build(self, spec: mujoco.MjSpec) -> None:
@@ -179,18 +198,17 @@ class StageTracker:
         """Account for one control period in the simulations that are ``running``."""
         stage = self.stage
         for k, reached in enumerate(self.task.milestones(r)):
-            stage = stage + ((stage == k) & reached & running)
+            stage = stage + ((stage == k) & reached)
         ready = stage >= self.last - 1
         now = ready if ready is False else ready & self.task.goal(r)
         held = (self.held + 1) * now
-        stage = stage + ((stage == self.last - 1) & (held >= self.hold) & running)
-        if running is True:
-            self.held, self.now = held, now
-        else:
-            self.held = np.where(running, held, self.held)
-            self.now = np.where(running, now, self.now)
-        self.ever = self.ever | (now & running)
-        self.stage = stage
+        stage = stage + ((stage == self.last - 1) & (held >= self.hold))
+        if running is not True:
+            stage = np.where(running, stage, self.stage)
+            held = np.where(running, held, self.held)
+            now = np.where(running, now, self.now)
+        self.stage, self.held, self.now = stage, held, now
+        self.ever = self.ever | now
 
     @property
     def success(self) -> Flag:

@@ -6,7 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from envs.arm import InitialCondition
+from envs.arm import ArmSpec, InitialCondition
 from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
@@ -28,13 +28,16 @@ def perturb(
     axes: Sequence[tuple[str, str]],
     rng: np.random.Generator,
     at_bound: bool = True,
+    arm: ArmSpec | None = None,
 ) -> InitialCondition:
     """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same.
+
+    ``arm`` is the one that ``start`` was drawn for; None stands for the reference workspace.
 
     Raises:
         UsageError: an unknown variation or level, or one that does not apply to the task.
     """
-    draw = Draw(rng, at_bound)
+    draw = Draw(rng, at_bound, arm)
     for name, level in axes:
         variation = VARIATIONS[name]
         if name in task.inapplicable:

@@ -17,7 +17,7 @@ from envs.world import World
 
 def _draw_object_pose(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
     """Push the manipulated object out of the training box by ``shift`` [m], turn by ``yaw``."""
-    name, region = task.subject(start), task.region
+    name, region = task.subject(start), d.region(task)
     pose = np.array(start.objects[name])
     axis = int(d.rng.integers(2))
     low, high = (region.x, region.y)[axis]

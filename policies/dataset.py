@@ -1,10 +1,12 @@
 """Demonstrations for training: read once, split by episode, windows gathered from arrays."""
 
 import hashlib
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from envs.errors import UsageError
 from policies.base import TRACKS
 from policies.normalize import KeyStats, Stats
 from policies.preprocess import filter_episodes, resize
+
+Content = TypeVar("Content")
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of arrays kept in memory; a larger set is mapped from a temporary file."""
@@ -113,7 +117,7 @@ class EpisodeSet:
         arrays = _allocate(shapes, int(lengths.sum()), reading.memory_limit)
         starts = np.cumsum(lengths) - lengths
         marks = [
-            _fill(arrays, read_episode(path), int(start))  # whole: for the fingerprint
+            _fill(arrays, _read(read_episode, path), int(start))  # whole: for the fingerprint
             for path, start in zip(headers, starts, strict=True)
         ]
         train, validation = split(len(lengths), reading.validation, reading.split_seed)
@@ -200,6 +204,17 @@ def split(episodes: int, share: float, seed: int) -> tuple[tuple[int, ...], tupl
     return tuple(sorted(order[held:])), tuple(sorted(order[:held]))
 
 
+def _read(how: Callable[[Path], Content], path: Path) -> Content:
+    """Read a file ``how`` it is asked; say what to do with one that cannot be used."""
+    try:
+        return how(path)
+    except UsageError as error:
+        raise UsageError(
+            f"{error}; move the file away or collect it again "
+            f"(armtrials inspect {path.parent} lists all that cannot be used)"
+        ) from error
+
+
 def _usable(folder: Path) -> tuple[dict[Path, EpisodeHeader], dict[str, str]]:
     """Return the headers of the episodes that pass the filter, and why others do not."""
     if not folder.is_dir():
@@ -207,7 +222,7 @@ def _usable(folder: Path) -> tuple[dict[Path, EpisodeHeader], dict[str, str]]:
     paths = sorted(folder.glob("*.hdf5"), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise UsageError(f"{folder} holds no episode (*.hdf5); armtrials collect makes them")
-    headers = {path: inspect_file(path) for path in paths}
+    headers = {path: _read(inspect_file, path) for path in paths}
     reasons = filter_episodes({path.name: header for path, header in headers.items()})
     usable = {path: header for path, header in headers.items() if path.name not in reasons}
     if not usable:
@@ -239,13 +254,25 @@ def _allocate(shapes: Mapping[str, tuple[int, ...]], steps: int, limit: int) -> 
     kinds = {key: np.dtype("u1" if key.startswith("images/") else "f4") for key in shapes}
     sizes = [steps * int(np.prod(shape)) * kinds[key].itemsize for key, shape in shapes.items()]
     arrays: dict[str, Array] = {}
-    for key, shape in shapes.items():
+    for (key, shape), size in zip(shapes.items(), sizes, strict=True):
         if sum(sizes) <= limit:
             arrays[key] = np.empty((steps, *shape), kinds[key])
             continue
         with tempfile.TemporaryFile(prefix="armtrials-") as file:
+            _reserve(file.fileno(), size)
             arrays[key] = np.asarray(np.memmap(file, kinds[key], "w+", shape=(steps, *shape)))
     return arrays
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Make room for a mapped file: where there is none, writing to the map would kill us."""
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        raise UsageError(
+            f"{tempfile.gettempdir()} has no room for {size / 1e9:.1f} GB of demonstrations "
+            f"({error.strerror}): set TMPDIR to another folder, or use a smaller --image-size"
+        ) from error
 
 
 def _fill(arrays: Mapping[str, Array], episode: Episode, start: int) -> str:

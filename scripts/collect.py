@@ -41,7 +41,7 @@ class Collect:
     operator: str = "clean"
     """Style of the expert: clean, noisy, slow or fast."""
     robot: str = "viperx"
-    """Robot to demonstrate with."""
+    """Robot to demonstrate with: viperx, koch or openarm."""
     randomise: tuple[str, ...] = (NONE,)
     """What varies from episode to episode, each as variation/level, such as lighting/L2; "all"
     varies everything at L1."""

@@ -14,7 +14,7 @@ from envs.tasks import TASKS
 PROTOCOL = PROTOCOLS["pick_place/v1"]
 TASK = TASKS["pick_place"]
 START = PROTOCOL.start("nominal", 0)
-CLOSE, LIFT, CARRY, DOWN, RELEASED = 90, 130, 160, 226, 245  # steps of the demonstration
+CLOSE, LIFT, RISEN, CARRY, DOWN, RELEASED = 90, 130, 140, 160, 226, 245  # steps of the demo
 
 
 class Scripted:
@@ -87,7 +87,7 @@ def test_closing_beside_the_object_is_a_missed_grasp(demo: Array) -> None:
 
 def test_opening_in_mid_carry_is_a_drop(demo: Array) -> None:
     demo = demo.copy()
-    demo[CARRY:, -1] = 1.0
+    demo[RISEN:, -1] = 1.0
     _, failure, tags = play(demo)
     assert failure == "dropped"
     assert "misplaced" in tags

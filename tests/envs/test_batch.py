@@ -1,5 +1,7 @@
 """Many simulations at once are the same as one after another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,35 @@ def test_a_batch_is_bit_equal_to_single_arms_for_any_number_of_threads(axes, dis
             assert batch.steps.tolist() == [len(s[0]) for s in singles]
             for i, (_, _, final) in enumerate(singles):
                 assert np.array_equal(batch.state(i)["qpos"], final)
+
+
+def test_an_episode_does_not_feel_the_factors_of_those_before():
+    def end(arm, start):
+        arm.home(start)
+        home = np.array(start.qpos)
+        return [arm.command(home + 0.1 * np.sin(t)) for t in range(20)][-1]
+
+    nominal, heavy = starts(1)[0], starts(1, [("friction_mass", "L3"), ("damping_gain", "L3")])[0]
+    broken = replace(nominal, factors={**heavy.factors, "sorcery": {}})
+    arm = SimArm(TASK)
+    alone = [end(SimArm(TASK), start) for start in (nominal, heavy)]
+    assert not np.array_equal(alone[0]["qpos"], alone[1]["qpos"])
+    for i in (1, 0, 1, 1, 0):
+        with pytest.raises(UsageError, match="sorcery"):
+            arm.home(broken)
+        for key, value in end(arm, (nominal, heavy)[i]).items():
+            assert np.array_equal(value, alone[i][key]), key
+
+
+def test_an_observation_stays_as_it_was_when_the_arm_goes_on():
+    for axes in ((), [("observation", "L3")]):
+        arm = SimArm(TASK)
+        start = starts(1, axes)[0]
+        kept = arm.home(start)
+        copies = {key: value.copy() for key, value in kept.items()}
+        for _ in range(5):
+            arm.command(np.array(start.qpos) + 0.2)
+        assert all(np.array_equal(kept[key], copies[key]) for key in copies)
 
 
 def test_an_episode_that_has_ended_stays_as_it_was():

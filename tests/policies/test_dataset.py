@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,8 +137,19 @@ def test_a_missing_an_empty_and_a_foreign_folder_are_refused(demos: MakeDemos, t
     with pytest.raises(UsageError, match="holds no episode"):
         EpisodeSet.load(tmp_path / "empty")
     (tmp_path / "empty" / "episode_0.hdf5").write_bytes(b"half a file")
-    with pytest.raises(UsageError, match="episode_0"):
+    with pytest.raises(UsageError, match=r"episode_0.* move the file away .*armtrials inspect"):
         EpisodeSet.load(tmp_path / "empty")
+
+
+def test_a_disk_without_room_for_the_mapped_arrays_is_a_clear_error(
+    demos: MakeDemos, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UsageError, match=r"has no room for .*No space left .* TMPDIR"):
+        EpisodeSet.load(demos("pixels", 2, image=8), Reading(track="pixels", memory_limit=1))
 
 
 def test_state_demonstrations_are_not_for_the_pixel_track(demos: MakeDemos):

@@ -12,7 +12,7 @@ from scripts import main as cli
     [
         ("collect --task juggle --out {new}", "unknown task 'juggle'; known: pick_place"),
         ("collect --operator drunk --out {new}", "unknown operator 'drunk'; known: clean, fast"),
-        ("collect --robot spot --out {new}", "unknown arm 'spot'; known: viperx"),
+        ("collect --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
         ("collect --workers 0 --out {new}", "workers must be at least 1, got 0"),
         ("collect --out {file}", "cannot be written"),
@@ -21,6 +21,10 @@ from scripts import main as cli
         ("train --algo magic --data {empty} --out {new}", "unknown algorithm 'magic'; known: act"),
         ("train --algo bc --data {new} --out {new}", "not a folder of demonstrations"),
         ("train --algo bc --data {empty} --out {new}", "holds no episode"),
+        ("train --algo bc --data {torn} --out {new}", "move the file away or collect it again"),
+        ("inspect {torn}", "no episode can be used; episode_0.hdf5: is not a readable HDF5"),
+        ("evaluate --policy floor:replay:{torn} --results {new}", "is not a readable HDF5 file"),
+        ("collect --out {torn}", "holds episodes but no dataset.json"),
         ("train --algo bc --preset huge --data {empty} --out {new}", "known: cpu, paper, quick"),
         (
             "evaluate --policy {new} --protocol juggle/v1",
@@ -45,7 +49,10 @@ def test_a_mistake_is_told_in_one_line(
     empty, file = tmp_path / "empty", tmp_path / "file"
     empty.mkdir()
     file.write_text("")
-    places = {"new": tmp_path / "new", "empty": empty, "file": file}
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    (torn / "episode_0.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n half a file")
+    places = {"new": tmp_path / "new", "empty": empty, "file": file, "torn": torn}
     assert cli.main([word.format(**places) for word in words.split()]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("armtrials: error: ")
