@@ -271,7 +271,7 @@ PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
 for _task in TASKS.values():
     _id = f"{_task.name}/v1"
     _conditions = standard_conditions(without=_task.inapplicable)
-    PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, conditions=_conditions))
+    PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, _task.robot, _conditions))
 
 
 def state_of(manifest: Mapping[str, Any]) -> str | None:

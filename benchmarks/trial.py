@@ -279,13 +279,13 @@ def state_digest(sims: SimBatch, i: int) -> str:
     return hashlib.sha256(b"".join(data)).hexdigest()
 
 
-def replay(record: Record, actions: Array, robot: str = "viperx") -> Iterator[SimBatch]:
+def replay(record: Record, actions: Array, robot: str | None = None) -> Iterator[SimBatch]:
     """Simulate a recorded trial again, yielding the simulation at the start and after each step.
 
     Args:
         record: the trial.
         actions: its commands (steps, n) or longer.
-        robot: registered robot.
+        robot: registered robot; by default the task's.
 
     Raises:
         UsageError: the commands are not the recorded ones, or the end differs (another MuJoCo).

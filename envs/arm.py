@@ -86,6 +86,7 @@ class ArmSpec:
     Joints are listed with the gripper last (for a pair of arms: left joints, left gripper, right
     joints, right gripper). Limits are in rad, velocities in rad/s, efforts in N m; a gripper's
     position is its opening 0..1, its velocity 1/s, its effort N (N m where it is a hinge).
+    ``cameras`` are those that a policy may look through.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ArmSpec:
     grippers: tuple[int, ...]
     control_hz: float = 50.0
     workspace: Workspace = REFERENCE
+    cameras: tuple[str, ...] = ("overhead", "wrist")
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +113,11 @@ class ArmSpec:
         step = np.asarray(self.velocity) / self.control_hz
         limits = Limits(np.array(self.lower), np.array(self.upper), step)
         object.__setattr__(self, "limits", limits)
+
+    @property
+    def hinges(self) -> Array:
+        """Columns (n - grippers,) of a command that are joints, not grippers."""
+        return np.delete(np.arange(self.n), self.grippers)
 
     @property
     def n(self) -> int:

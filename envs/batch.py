@@ -39,14 +39,14 @@ class SimBatch:
     def __init__(
         self,
         task: Task,
-        robot: str = "viperx",
+        robot: str | None = None,
         size: int = 1,
         *,
         threads: int = 0,
         cameras: Sequence[CameraSpec] = (),
         distractors: int = 0,
     ) -> None:
-        """Compile the scene; ``threads`` 0 means all cores."""
+        """Compile the scene; ``robot`` None is the task's own, ``threads`` 0 means all cores."""
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
         self.task, self.size = task, size

@@ -17,6 +17,7 @@ from envs.variation import distractors_of, perturb
 Space = spaces.Space[Observation]
 VIEW = CameraSpec("view", 480, 360)
 PIXELS = (CameraSpec("overhead"), CameraSpec("wrist"))
+"""What the pixel track of one arm sees."""
 
 
 def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -> Space:
@@ -124,14 +125,18 @@ class TabletopEnv(gym.Env[Observation, Array]):
 
 def make(
     task: str,
-    robot: str = "viperx",
+    robot: str | None = None,
     *,
     cameras: Sequence[CameraSpec] = (),
     variations: Sequence[tuple[str, str]] = (),
     render_mode: str | None = None,
     normalized: bool = False,
 ) -> TabletopEnv:
-    """Make the environment of a task by name; raise ``UsageError`` on an unknown name."""
+    """Make the environment of a task by name, on ``robot`` or the task's own.
+
+    Raises:
+        UsageError: an unknown name, or a robot that cannot do the task.
+    """
     known = TASKS[task]
     arm = SimArm(known, robot, cameras=cameras, distractors=distractors_of(variations))
     return TabletopEnv(arm, known, variations, render_mode, normalized)

@@ -13,6 +13,7 @@ import numpy as np
 
 from envs.arm import ArmSpec, Array, InitialCondition
 from envs.errors import UsageError
+from envs.robots import ROBOTS
 from envs.task import Region, Task
 from envs.world import World
 
@@ -35,6 +36,14 @@ class Draw:
         self.rng = rng
         self.at_bound = at_bound
         self.arm = arm
+
+    def spec(self, task: Task) -> ArmSpec:
+        """The arm that the start was drawn for; by default the task's own."""
+        return self.arm or ROBOTS[task.robot].spec()
+
+    def hinges(self, task: Task) -> Array:
+        """Columns of a command that are joints, not grippers."""
+        return self.spec(task).hinges
 
     def region(self, task: Task) -> Region:
         """The training box of ``task`` on the arm."""

@@ -19,16 +19,16 @@ class Kinematics:
     Differential inverse kinematics: dq = J^T (J J^T + d I)^-1 e, iterated (Wampler 1986).
     """
 
-    def __init__(self, world: World, site: str = "tcp") -> None:
-        """Prepare for ``site``, by default the tool centre point."""
+    def __init__(self, world: World, site: str = "tcp", part: int = 0) -> None:
+        """Prepare for ``site``, by default the tool centre point, of one of the robot's arms."""
+        arm = world.parts[part]
         self.model = world.model
         self.data = mujoco.MjData(self.model)
-        self.site = self.model.site(site).id
-        n = world.arm.n - 1
-        self.qpos = slice(world.qpos.start, world.qpos.start + n)
-        self.qvel = slice(world.qvel.start, world.qvel.start + n)
-        self.lower, self.upper = np.array(world.arm.lower[:n]), np.array(world.arm.upper[:n])
-        self.turn_weight = TURN_WEIGHT if n >= 6 else WEAK_TURN_WEIGHT
+        self.site = self.model.site(f"{arm.prefix}{site}").id
+        self.qpos, self.qvel = arm.qpos, arm.qvel
+        self.lower = np.array(world.arm.lower[arm.hinges])
+        self.upper = np.array(world.arm.upper[arm.hinges])
+        self.turn_weight = TURN_WEIGHT if len(self.lower) >= 6 else WEAK_TURN_WEIGHT
         self._jac = np.zeros((6, self.model.nv))
         self._error = np.zeros(6)
         self._damping = DAMPING**2 * 10 * np.eye(6)

@@ -5,7 +5,7 @@ A new arm is a new table, registered in ``envs.robots``; no code changes.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from envs.arm import REFERENCE, ArmSpec, Workspace
 
@@ -145,6 +145,55 @@ class View:
 
 
 @dataclass(frozen=True)
+class Table:
+    """The table that a robot stands on: half extents (3,) and where its centre is; the top is 0."""
+
+    half: Vec3 = (0.45, 0.6, 0.02)
+    centre: tuple[float, float] = (0.3, 0.0)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One arm of a robot: where its base stands, and what its names begin with."""
+
+    arm: "RobotModel"
+    prefix: str = ""
+    pos: Vec3 = ZERO
+    yaw: float = 0.0
+
+
+class Robot(Protocol):
+    """One arm or several at one table: what the scene is built for."""
+
+    @property
+    def name(self) -> str:
+        """Registered name."""
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+
+    @property
+    def overhead(self) -> View:
+        """The camera that sees the workspace from above."""
+
+    @property
+    def view(self) -> View:
+        """The camera for people."""
+
+    @property
+    def table(self) -> Table:
+        """What it stands on."""
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """The arms, in the order of their joints in a command."""
+
+    def spec(self) -> ArmSpec:
+        """Return the specification of all arms together."""
+
+
+@dataclass(frozen=True)
 class RobotModel:
     """Everything about one type of arm.
 
@@ -167,6 +216,7 @@ class RobotModel:
             rad; more than one where a grasp from above is not possible everywhere.
         overhead: the camera that sees the workspace from above its far edge.
         view: the camera for people.
+        table: what the arm stands on.
     """
 
     name: str
@@ -185,6 +235,7 @@ class RobotModel:
     leans: tuple[float, ...] = (0.0,)
     overhead: View = View((0.72, 0.0, 0.84), (0.31, 0.0, 0.0))
     view: View = View((0.98, -0.68, 0.55), (0.18, 0.0, 0.17))
+    table: Table = Table()
     _spec: ArmSpec = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -200,6 +251,11 @@ class RobotModel:
     def spec(self) -> ArmSpec:
         """Return the specification: joints, then the gripper as an opening 0..1, closed to open."""
         return self._spec
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return this arm alone, its base at the origin and its names as they are."""
+        return (Mount(self),)
 
     @property
     def gripper_range(self) -> tuple[float, float]:

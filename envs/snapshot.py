@@ -12,7 +12,7 @@ class Snapshot:
     Attributes:
         qpos, qvel, force, zones: MuJoCo's ``qpos``, ``qvel``, ``actuator_force`` and
             ``mocap_pos``, (N, ...).
-        joints, speeds, efforts: of the actuated joints in MuJoCo's units, (N, n).
+        efforts: of the actuated joints in MuJoCo's units, (N, n).
         poses: of the task's movable objects by key of the observation, (N, 7).
     """
 
@@ -20,13 +20,24 @@ class Snapshot:
         """Look at the arrays of N simulations of ``world``."""
         self.world, self.qpos, self.qvel, self.force = world, qpos, qvel, force
         self.zones = zones
-        self.joints, self.speeds = qpos[:, world.qpos], qvel[:, world.qvel]
         self.efforts = force[:, world.ctrl]
         self.poses = {
             f"objects/{name}": qpos[:, at : at + 7]
             for name, at in world.objects.items()
             if name in world.task.objects
         }
+
+    @property
+    def joints(self) -> Array:
+        """Positions of the actuated joints in MuJoCo's units, (N, n)."""
+        positions: Array = self.qpos[:, self.world.qpos]
+        return positions
+
+    @property
+    def speeds(self) -> Array:
+        """Velocities of the actuated joints in MuJoCo's units, (N, n)."""
+        velocities: Array = self.qvel[:, self.world.qvel]
+        return velocities
 
     def copy(self) -> "Snapshot":
         """Return one of its own arrays, which keeps what is now."""

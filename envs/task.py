@@ -70,6 +70,9 @@ class Task(ABC):
         region: where the manipulated object starts, the *training box* of the protocols, in the
             reference workspace.
         inapplicable: variations that mean nothing here, each with the reason.
+        arms: how many arms it takes.
+        robot: the arm, or pair of arms, that does it unless another is named.
+        impossible: arms that have as many, but cannot do it, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
     """
 
@@ -83,6 +86,9 @@ class Task(ABC):
     hold_s: ClassVar[float] = 1.0
     region: ClassVar[Region]
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    arms: ClassVar[int] = 1
+    robot: ClassVar[str] = "viperx"
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
 
     def region_on(self, arm: ArmSpec) -> Region:
