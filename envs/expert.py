@@ -72,11 +72,15 @@ class Expert(Protocol):
         """Return the command (n,) for this control period, from what the sensors read."""
 
 
+CLOSE_ENOUGH = 0.006  # measured distance at which a waypoint counts as reached [m]
+
+
 @dataclass(frozen=True)
 class Waypoint:
     """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s].
 
-    ``lean`` is how far the gripper, else pointing straight down, leans away from the base [rad].
+    ``lean`` is how far the gripper, else pointing straight down, leans away from the base [rad],
+    ``near`` how close the measured point must come [m].
     """
 
     pos: Array
@@ -84,13 +88,13 @@ class Waypoint:
     opening: float
     wait: float = 0.0
     lean: float = 0.0
+    near: float = CLOSE_ENOUGH
 
 
 TREMOR_RATE = 0.1  # share of the hand's wander that is new in each control period
 SPIN = 2.0  # largest rate of turn [rad/s]
 TRIM_GAIN = 2.5  # of the integral that removes gravity sag [1/s]
 TRIM_LIMIT = 0.03  # [m]
-CLOSE_ENOUGH = 0.006  # measured distance at which a waypoint counts as reached [m]
 PATIENCE = 1.0  # wait at most this long for the arm to come close [s]
 
 
@@ -101,24 +105,25 @@ class WaypointFollower:
     measured error removes the arm's gravity sag.
     """
 
-    def __init__(self, world: World, operator: Operator) -> None:
-        """Follow with the arm of ``world`` in the manner of ``operator``."""
+    def __init__(self, world: World, operator: Operator, part: int = 0) -> None:
+        """Follow with one arm of ``world``, its ``part``, in the manner of ``operator``."""
         self.world, self.operator = world, operator.on(world.arm)
-        self.kinematics = Kinematics(world)
+        self.part = world.parts[part]
+        self.kinematics = Kinematics(world, part=part)
         self.dt = 1.0 / world.arm.control_hz
 
     def begin(self, qpos: Array, rng: np.random.Generator) -> None:
-        """Start from the joint targets ``qpos`` (n,)."""
+        """Start from the joint targets ``qpos`` (n,) of the whole robot."""
         self.rng = rng
-        self.q = np.array(qpos[:-1])
-        self.opening = float(qpos[-1])
+        self.q = np.array(qpos[self.part.hinges])
+        self.opening = float(qpos[self.part.gripper])
         self.point, self.quat = self.kinematics.forward(self.q)
         self.velocity = 0.0
         self.trim, self.tremor = np.zeros(3), np.zeros(3)
         self.waited, self.patience = 0.0, 0.0
 
     def follow(self, waypoint: Waypoint, tcp: Array) -> tuple[Array, bool]:
-        """Return the command (n,) towards ``waypoint`` and whether it is reached."""
+        """Return the arm's command towards ``waypoint`` and whether it is reached."""
         travelled = self._move(waypoint.pos)
         turned = self._turn(waypoint)
         self._open(waypoint.opening)
@@ -132,7 +137,7 @@ class WaypointFollower:
 
     def _settled(self, waypoint: Waypoint, tcp: Array) -> bool:
         self.patience += self.dt
-        close = np.linalg.norm(waypoint.pos - tcp) < CLOSE_ENOUGH + 2 * self.operator.tremor
+        close = np.linalg.norm(waypoint.pos - tcp) < waypoint.near + 2 * self.operator.tremor
         if not close and self.patience < PATIENCE:
             return False
         self.waited += self.dt
@@ -165,7 +170,7 @@ class WaypointFollower:
         return angle < 0.05
 
     def _open(self, opening: float) -> None:
-        rate = self.world.arm.velocity[-1] * self.dt
+        rate = self.world.arm.velocity[self.part.gripper] * self.dt
         self.opening += float(np.clip(opening - self.opening, -rate, rate))
 
     def _wander(self) -> None:

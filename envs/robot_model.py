@@ -146,10 +146,17 @@ class View:
 
 @dataclass(frozen=True)
 class Table:
-    """The table that a robot stands on: half extents (3,) and where its centre is; the top is 0."""
+    """The table that a robot stands on; its top is z = 0.
+
+    Attributes:
+        half: half extents [m].
+        centre: x and y of its centre [m].
+        shadows: half the width of the area in which pictures may have shadows [m].
+    """
 
     half: Vec3 = (0.45, 0.6, 0.02)
     centre: tuple[float, float] = (0.3, 0.0)
+    shadows: float = 0.8
 
 
 @dataclass(frozen=True)

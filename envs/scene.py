@@ -37,7 +37,7 @@ def build_scene(robot: Robot, props: Props | None = None, distractors: int = 0) 
     spec = mujoco.MjSpec()
     spec.modelname = f"tabletop_{robot.name}"
     _set_physics(spec)
-    set_looks(spec)
+    set_looks(spec, robot.table)
     _add_surroundings(spec, robot.table)
     add_cameras(spec, robot.overhead, robot.view)
     for mount in robot.mounts:

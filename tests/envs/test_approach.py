@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from envs.ability import able
 from envs.approach import Approach
 from envs.arm import REFERENCE, Workspace
 from envs.env import make
@@ -21,7 +22,7 @@ def at(x, y):
     return np.array([x, y, 0.024])
 
 
-@pytest.fixture(params=list(ROBOTS))
+@pytest.fixture(params=able(TASK))
 def robot(request):
     return request.param
 

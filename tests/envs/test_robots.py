@@ -15,7 +15,7 @@ from envs.robots import ROBOTS
 from envs.scene import build_scene
 
 
-@pytest.fixture(params=list(ROBOTS))
+@pytest.fixture(params=[name for name in ROBOTS if isinstance(ROBOTS[name], RobotModel)])
 def robot(request: pytest.FixtureRequest) -> RobotModel:
     return ROBOTS[request.param]
 
