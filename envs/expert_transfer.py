@@ -71,7 +71,7 @@ class Giver:
         right = Waypoint(get + [0.0, 0.0, ABOVE], AWAY, OPEN, near=2 * EXACT)
         low, grip = replace(left, pos=take, near=EXACT), replace(right, pos=get, near=EXACT)
         offered = Waypoint(give, -AWAY, SHUT, near=PASS)
-        gone = Waypoint(np.array(BACK), 0.0, OPEN, near=PASS)
+        gone = Waypoint(np.array(BACK), -AWAY, OPEN, near=PASS)
         over = Waypoint(place + hover, AWAY, SHUT, near=PASS)
         laid = replace(over, pos=place, near=EXACT)
         moves = (
@@ -92,8 +92,10 @@ class Giver:
         )
         steps: list[Step] = []
         for first, second in moves:  # who has nothing new to do stays
-            steps.append(Step(first or steps[-1].left, second or steps[-1].right))
-        return [Step(self._human(s.left), self._human(s.right)) for s in steps]
+            given = self._human(first) if first else replace(steps[-1].left, wait=0.0)
+            taken = self._human(second) if second else replace(steps[-1].right, wait=0.0)
+            steps.append(Step(given, taken))
+        return steps
 
     def _human(self, waypoint: Waypoint) -> Waypoint:
         return replace(waypoint, wait=hesitant(waypoint.wait, self.operator, self.rng))
