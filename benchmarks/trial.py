@@ -17,6 +17,7 @@ from envs.arm import Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
 from envs.readings import Readings
+from envs.sensors import hands
 from envs.task import Task
 from envs.tasks import TASKS
 from envs.variation import distractors_of
@@ -201,7 +202,7 @@ def rollout(sims: SimBatch, controller: Controller) -> Trace:
     return Trace(
         sims.world.sensors, sensors, joints, commands, stages, np.array(sims.steps),
         np.array(sims.success), np.array(sims.success_any), np.array(sims.success_final),
-        errors, sims.spec.control_hz,
+        errors, sims.spec.control_hz, sims.spec.grippers,
     )  # fmt: skip
 
 
@@ -250,21 +251,37 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
 def quality(trace: Trace, i: int, task: Task, subject: str) -> dict[str, float | None]:
     """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial.
 
-    The straight path leads by ``subject``, the object to be moved. A task adds measures of its own.
+    The straight path leads by ``subject``, the object to be moved. Of two hands the worse counts.
+    A task adds measures of its own.
     """
     inside = slice(0, int(trace.steps[i]) + 1)
-    hand = trace.sensors[inside, i, trace.index["tcp_pos"]]
-    moved = trace.sensors[inside, i, trace.index[f"{subject}_pos"]]
-    force = trace.sensors[inside, i, trace.index["arm_table"]]
-    speed = np.linalg.norm(np.diff(hand, axis=0), axis=1) * trace.hz
-    ratio = path_ratio(hand, through=moved[[0, -1]]) if trace.success[i] else None
+    r = Readings(trace.index, list(trace.sensors[inside, i].T))
+    each = [_hand_quality(r, hand, subject, trace.hz) for hand in hands(trace.index)]
+    smooth, ratios, forces = ([v for v in of if v is not None] for of in zip(*each, strict=True))
     measures = {
-        "sparc": sparc(speed, trace.hz),
-        "path_ratio": ratio,
-        "contact_peak_n": contact_peak(np.linalg.norm(force, axis=1)),
-        **task.quality(Readings(trace.index, list(trace.sensors[inside, i].T))),
+        "sparc": min(smooth, default=None),
+        "path_ratio": max(ratios, default=None) if trace.success[i] else None,
+        "contact_peak_n": max(forces, default=None),
+        **task.quality(r),
     }
     return {name: None if v is None else round(v, 5) for name, v in measures.items()}
+
+
+def _hand_quality(
+    r: Readings, hand: str, subject: str, hz: float
+) -> tuple[float | None, float | None, float | None]:
+    """Return SPARC, path-length ratio and peak force of one hand.
+
+    One of two is asked to pass only where it first and last touched the object.
+    """
+    path, moved = np.transpose(r[f"{hand}tcp_pos"]), np.transpose(r[f"{subject}_pos"])
+    stops = moved[[0, -1]]
+    if hand:
+        touched = np.flatnonzero(np.asarray(r.scalar(f"{hand}arm_{subject}")) > 0)
+        stops = moved[touched[[0, -1]]] if len(touched) else moved[:0]
+    speed = np.linalg.norm(np.diff(path, axis=0), axis=1) * hz
+    force = np.linalg.norm(r[f"{hand}arm_table"], axis=0)
+    return sparc(speed, hz), path_ratio(path, through=stops), contact_peak(force)
 
 
 def actions_digest(actions: Array) -> str:

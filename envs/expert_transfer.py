@@ -28,7 +28,7 @@ SHUT = 0.15  # opening that is commanded in the grasp; the bar keeps the fingers
 ALONG = 0.038  # of each hand from the bar's centre, along the bar [m]
 MEET = (0.469, 0.0, 0.13)  # the bar's centre when it is handed over: midway between the bases [m]
 WAIT = (0.70, 0.06, 0.22)  # where the right hand waits, out of the left one's way [m]
-ABOVE = 0.06  # the right hand comes down on the bar from this height [m]
+ABOVE = np.array([0.0, 0.0, 0.06])  # the right hand comes down on the bar from this height [m]
 BACK = (0.30, -0.10, 0.20)  # where the left hand goes when it has given the bar away [m]
 AWAY = np.pi / 2  # the wrists are turned away from each other, so that the hands have room
 
@@ -68,7 +68,7 @@ class Giver:
         place = np.array([zone[0], zone[1], bar[2] + SETDOWN]) + end + up
 
         left = Waypoint(take + hover, yaw - AWAY, OPEN, near=PASS)
-        right = Waypoint(get + [0.0, 0.0, ABOVE], AWAY, OPEN, near=2 * EXACT)
+        right = Waypoint(get + ABOVE, AWAY, OPEN, near=2 * EXACT)
         low, grip = replace(left, pos=take, near=EXACT), replace(right, pos=get, near=EXACT)
         offered = Waypoint(give, -AWAY, SHUT, near=PASS)
         gone = Waypoint(np.array(BACK), -AWAY, OPEN, near=PASS)
@@ -84,7 +84,7 @@ class Giver:
             (None, grip),
             (None, replace(grip, opening=SHUT, wait=0.2)),
             (replace(offered, opening=OPEN, wait=0.1), None),
-            (replace(offered, opening=OPEN, pos=give + [0.0, 0.0, ABOVE]), None),
+            (replace(offered, opening=OPEN, pos=give + ABOVE), None),
             (gone, over),
             (None, laid),
             (None, replace(laid, opening=OPEN, wait=0.2)),

@@ -46,7 +46,7 @@ class Transfer(Task):
     )  # fmt: skip
     objects: ClassVar[tuple[str, ...]] = ("bar", "target")
     manipulated: ClassVar[str] = "bar"
-    horizon: ClassVar[int] = 640
+    horizon: ClassVar[int] = 700
     region: ClassVar[Region] = Region((0.27, 0.41), (-0.16, 0.16), (-0.44, 0.44))
     arms: ClassVar[int] = 2
     robot: ClassVar[str] = VIPERX_PAIR.name
