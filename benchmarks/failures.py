@@ -15,6 +15,7 @@ from envs.sensors import hands
 from envs.task import Task
 
 COLLISION_N, COLLISION_S = 50.0, 0.2  # mean force on the table; in successes at most 44 N
+ARMS_N = 15.0  # of two arms on each other, a collision as well; demonstrations have none
 CLOSED_S = 0.2  # closed this long without the object: the grasp missed
 LIFT_M = 0.02  # higher than this the object is off the table
 NEAR_M = 0.05  # the hand was at the object
@@ -167,13 +168,12 @@ def _policy_error(t: Trace, task: Task) -> Array:
 def _collision(t: Trace, task: Task) -> Array:
     """The mean force over .2 s was too large: a tap of the fingers on the way is not enough."""
     hit = np.zeros(len(t.steps), bool)
-    for name in (*(f"{hand}arm_table" for hand in hands(t.index)), "arm_arm"):
-        if name not in t.index:
-            continue
+    limits = {f"{hand}arm_table": COLLISION_N for hand in hands(t.index)} | {"arm_arm": ARMS_N}
+    for name in limits.keys() & t.index.keys():
         force = np.linalg.norm(t.sensors[:, :, t.index[name]], axis=2) * t.inside
         window = round(COLLISION_S * t.hz)
         total = np.cumsum(np.concatenate([np.zeros((window, force.shape[1])), force]), axis=0)
-        hit |= _ever(np.asarray(total[window:] - total[:-window] > COLLISION_N * window))
+        hit |= _ever(np.asarray(total[window:] - total[:-window] > limits[name] * window))
     return hit
 
 

@@ -152,11 +152,13 @@ class Table:
         half: half extents [m].
         centre: x and y of its centre [m].
         shadows: half the width of the area in which pictures may have shadows [m].
+        aside: y of the floor beside it that no camera sees, where distractors wait [m].
     """
 
     half: Vec3 = (0.45, 0.6, 0.02)
     centre: tuple[float, float] = (0.3, 0.0)
     shadows: float = 0.8
+    aside: float = 1.2
 
 
 @dataclass(frozen=True)

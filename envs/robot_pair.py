@@ -80,7 +80,7 @@ VIPERX_PAIR = RobotPair(
     left=VIPERX,
     right=VIPERX,
     apart=0.938,
-    table=Table((0.62, 0.45, 0.02), (0.469, 0.0), shadows=1.2),
+    table=Table((0.62, 0.45, 0.02), (0.469, 0.0), shadows=1.2, aside=-2.6),
     overhead=View((0.469, -0.32, 0.98), (0.469, 0.0, 0.0)),
     view=View((0.90, -1.50, 0.85), (0.469, 0.0, 0.14)),
 )

@@ -53,7 +53,7 @@ def build_scene(robot: Robot, props: Props | None = None, distractors: int = 0) 
         elif any(joint.type == mujoco.mjtJoint.mjJNT_FREE for joint in body.joints):
             add_object_sensors(spec, robot.mounts, body.name)
     for index in range(distractors):
-        _add_distractor(spec, index)
+        _add_distractor(spec, index, robot.table.aside)
         add_object_sensors(spec, robot.mounts, f"distractor{index}")
     return spec
 
@@ -124,14 +124,14 @@ DISTRACTORS = (
 """Kind, size and colour of each distractor: no two alike."""
 
 
-def _add_distractor(spec: mujoco.MjSpec, index: int) -> None:
+def _add_distractor(spec: mujoco.MjSpec, index: int, aside: float) -> None:
     """Add ``distractor<index>``, resting on the floor beside the table, out of all cameras."""
     if index >= len(DISTRACTORS):
         raise ValueError(f"distractors must be at most {len(DISTRACTORS)}, got {index + 1}")
     kind, size, rgba = DISTRACTORS[index]
     body, geom = _add_free(spec, f"distractor{index}", kind, size)
     geom.rgba, geom.mass = list(rgba), 0.04
-    body.pos = [-0.6 - 0.15 * index, 1.2, FLOOR_Z + size[-1]]
+    body.pos = [-0.6 - 0.15 * index, aside, FLOOR_Z + size[-1]]
 
 
 def _set_physics(spec: mujoco.MjSpec) -> None:
