@@ -11,9 +11,11 @@ import numpy as np
 from envs.arm import Array
 from envs.readings import Readings, distance2
 from envs.registry import Registry
+from envs.sensors import hands
 from envs.task import Task
 
 COLLISION_N, COLLISION_S = 50.0, 0.2  # mean force on the table; in successes at most 44 N
+ARMS_N = 15.0  # of two arms on each other, a collision as well; demonstrations have none
 CLOSED_S = 0.2  # closed this long without the object: the grasp missed
 LIFT_M = 0.02  # higher than this the object is off the table
 NEAR_M = 0.05  # the hand was at the object
@@ -62,11 +64,17 @@ for _failure in (
             "check the action scale; execute fewer actions of each chunk"),
     Failure("wrong_object", "another object than the task's was lifted", SHIFT,
             "add demonstrations with distractors in view"),
+    Failure("wrong_order", "a step was done before one that it depends on", AVERAGE,
+            "demonstrate one order only; check that the observation tells which steps are done"),
+    Failure("wrong_zone", "the object was put in another zone than the one asked for", SHIFT,
+            "balance the demonstrations over the instructions; check that the policy reads them"),
     Failure("missed_grasp", "the gripper closed beside the object and it was never lifted", AVERAGE,
             "add demonstrations near this start; try a policy with several modes, or "
             "temporal ensembling"),
     Failure("dropped", "the object was lifted and then fell", SHIFT,
             "vary friction, mass and gripper timing in training; demonstrate a firm grasp"),
+    Failure("jammed", "the part entered its hole and did not go home", ERROR,
+            "execute fewer actions of each chunk; demonstrate slower insertions"),
     Failure("misplaced", "the object was let go outside the goal's tolerance", ERROR,
             "execute fewer actions of each chunk; add demonstrations near this target"),
     Failure("unstable", "the goal was reached but did not last", ERROR,
@@ -96,6 +104,7 @@ class Trace:
         success, success_any, success_final: (N,) bool.
         errors: (N,) what went wrong inside the policy, "" where nothing did.
         hz: control rate.
+        grippers: their columns among the joints, one a hand.
     """
 
     index: Mapping[str, slice]
@@ -109,6 +118,7 @@ class Trace:
     success_final: Array
     errors: Sequence[str]
     hz: float
+    grippers: tuple[int, ...] = (-1,)
 
     @property
     def inside(self) -> Array:
@@ -125,7 +135,7 @@ class Trace:
             self.index, self.sensors[:rows, trials], self.joints[:rows, trials],
             self.actions[: rows - 1, trials], self.stages[:rows, trials], steps,
             self.success[trials], self.success_any[trials], self.success_final[trials],
-            [self.errors[i] for i in trials], self.hz,
+            [self.errors[i] for i in trials], self.hz, self.grippers,
         )  # fmt: skip
 
     def readings(self) -> Readings:
@@ -141,6 +151,10 @@ def label(trace: Trace, task: Task) -> list[tuple[str | None, list[str]]]:
         return found
     part = trace.take(failed)
     matches = {name: rule(part, task) for name, rule in RULES.items()}
+    for name, flags in task.failures(part.readings()).items():
+        own = np.asarray(flags)
+        own = _ever(own & part.inside) if own.ndim == 2 else own
+        matches[FAILURES[name].label] = own | matches.get(name, False)
     for k, i in enumerate(failed):
         names = [name for name in FAILURES if name in matches and matches[name][k]]
         found[int(i)] = (names[0], names[1:]) if names else ("other", [])
@@ -153,18 +167,23 @@ def _policy_error(t: Trace, task: Task) -> Array:
 
 def _collision(t: Trace, task: Task) -> Array:
     """The mean force over .2 s was too large: a tap of the fingers on the way is not enough."""
-    force = np.linalg.norm(t.sensors[:, :, t.index["arm_table"]], axis=2) * t.inside
-    window = round(COLLISION_S * t.hz)
-    total = np.cumsum(np.concatenate([np.zeros((window, force.shape[1])), force]), axis=0)
-    return _ever(np.asarray(total[window:] - total[:-window] > COLLISION_N * window))
+    hit = np.zeros(len(t.steps), bool)
+    limits = {f"{hand}arm_table": COLLISION_N for hand in hands(t.index)} | {"arm_arm": ARMS_N}
+    for name in limits.keys() & t.index.keys():
+        force = np.linalg.norm(t.sensors[:, :, t.index[name]], axis=2) * t.inside
+        window = round(COLLISION_S * t.hz)
+        total = np.cumsum(np.concatenate([np.zeros((window, force.shape[1])), force]), axis=0)
+        hit |= _ever(np.asarray(total[window:] - total[:-window] > limits[name] * window))
+    return hit
 
 
 def _wrong_object(t: Trace, task: Task) -> Array:
     """Another free object than the task's was lifted while the arm touched it."""
     wrong = np.zeros(len(t.steps), bool)
-    for name in sorted(t.index):
-        other = name.removeprefix("arm_")
-        if name == "arm_table" or not name.startswith("arm_") or other in task.objects:
+    touches = [(name, f"{hand}arm_") for hand in hands(t.index) for name in sorted(t.index)]
+    for name, start in touches:
+        other = name.removeprefix(start)
+        if not name.startswith(start) or other == "table" or other in task.objects:
             continue
         height = t.readings()[f"{other}_pos"][2]
         touched = t.readings().scalar(name) > 0
@@ -173,30 +192,39 @@ def _wrong_object(t: Trace, task: Task) -> Array:
 
 
 def _missed_grasp(t: Trace, task: Task) -> Array:
-    """Fingers closed and at rest, not both on the object, for .2 s; and it was never lifted."""
-    held, _ = _contact(t, task)
-    still = np.abs(np.diff(t.joints[:, :, -1], axis=0)) < FINGER_STILL
-    closing = t.actions[:, :, -1] < HALF_OPEN
-    beside = closing & still & ~held[1:] & t.inside[1:]
-    lifted = _ever(held & _high(t, task) & t.inside)
-    return _lasts(beside, round(CLOSED_S * t.hz)) & ~lifted
+    """Fingers closed and at rest, holding nothing, for .2 s; and an object was never lifted."""
+    objects = _grasped(t, task)
+    if not objects:
+        return np.zeros(len(t.steps), bool)
+    lifted = np.all([_lifted(t, k) | placed.all(axis=0) for k, placed in objects.items()], axis=0)
+    missed = np.zeros(len(t.steps), bool)
+    for hand, column in zip(hands(t.index), t.grippers, strict=True):
+        held = np.any([_touch(t, hand, name)[0] for name in objects], axis=0)
+        still = np.abs(np.diff(t.joints[:, :, column], axis=0)) < FINGER_STILL
+        closing = t.actions[:, :, column] < HALF_OPEN
+        beside = closing & still & ~held[1:] & t.inside[1:]
+        missed |= _lasts(beside, round(CLOSED_S * t.hz)) & ~lifted
+    return missed
 
 
 def _dropped(t: Trace, task: Task) -> Array:
-    """The fingers lost the object while it was more than 2 cm up."""
-    held, free = _contact(t, task)
-    high = _high(t, task)
-    carried = np.maximum.accumulate(held & high, axis=0)
-    return _ever(free[1:] & carried[:-1] & high[1:] & t.inside[1:])
+    """The fingers lost an object while it was more than 2 cm up and not where it belongs."""
+    dropped = np.zeros(len(t.steps), bool)
+    for name, placed in _grasped(t, task).items():
+        held, free = _contact(t, name)
+        high = _high(t, name) & ~placed
+        carried = np.maximum.accumulate(held & high, axis=0)
+        dropped |= _ever(free[1:] & carried[:-1] & high[1:] & t.inside[1:])
+    return dropped
 
 
 def _misplaced(t: Trace, task: Task) -> Array:
-    """The object was moved by a grasp, is free at the end, and is not where it belongs."""
-    held, free = _contact(t, task)
-    placed = np.asarray(task.milestones(t.readings())[-1])
-    lifted = _ever(held & _high(t, task) & t.inside)
+    """An object was moved by a grasp, is free at the end, and is not where it belongs."""
+    misplaced = np.zeros(len(t.steps), bool)
     last = (t.steps, np.arange(len(t.steps)))
-    misplaced: Array = lifted & free[last] & ~placed[last]
+    for name, placed in _grasped(t, task).items():
+        _, free = _contact(t, name)
+        misplaced |= _lifted(t, name) & free[last] & ~placed[last]
     return misplaced
 
 
@@ -205,27 +233,31 @@ def _unstable(t: Trace, task: Task) -> Array:
 
 
 def _drift(t: Trace, task: Task) -> Array:
-    """The hand moved, but never within 5 cm of the object, or went astray afterwards."""
+    """The hand moved, but never within 5 cm of an object to move, or went astray afterwards."""
     r = t.readings()
-    hand = np.moveaxis(np.asarray(r["tcp_pos"]), 0, 2)
-    moved = np.linalg.norm(hand - hand[0], axis=2) > NEAR_M
-    nearest = np.min([distance2(r["tcp_pos"], r[f"{name}_pos"]) for name in task.objects], axis=0)
-    near = np.asarray(distance2(r["tcp_pos"], r[f"{task.manipulated}_pos"])) < NEAR_M**2
+    at = [np.moveaxis(np.asarray(r[f"{hand}tcp_pos"]), 0, 2) for hand in hands(t.index)]
+    moved = np.any([np.linalg.norm(hand - hand[0], axis=2) > NEAR_M for hand in at], axis=0)
+    nearest = np.min([_distance2(t, name) for name in task.objects], axis=0)
+    near = np.zeros(nearest.shape, bool)
+    for name, placed in task.placed(r).items():
+        to_do = ~np.asarray(placed).all(axis=0)
+        near |= to_do & (_distance2(t, name) < NEAR_M**2)
     astray = np.maximum.accumulate(near, axis=0) & (nearest > ASTRAY_M**2) & t.inside
     never = ~_ever(near & t.inside) & _ever(moved & t.inside)
     return never | _lasts(astray, round(ASTRAY_S * t.hz))
 
 
 def _stuck(t: Trace, task: Task) -> Array:
-    """All positions of the hand within some 3 s lie within 1 cm of the first of them."""
+    """All positions of every hand within some 3 s lie within 1 cm of the first of them."""
     window = round(STUCK_S * t.hz)
-    hand = t.sensors[:, :, t.index["tcp_pos"]]
-    if len(hand) <= window:
+    if len(t.sensors) <= window:
         return np.zeros(len(t.steps), bool)
-    apart = np.zeros((len(hand) - window, hand.shape[1]))
-    for lag in range(5, window + 1, 5):  # every .1 s: no hand goes and comes back in between
-        step = hand[lag : lag + len(apart)] - hand[: len(apart)]
-        apart = np.maximum(apart, np.linalg.norm(step, axis=2))
+    apart = np.zeros((len(t.sensors) - window, len(t.steps)))
+    for prefix in hands(t.index):
+        hand = t.sensors[:, :, t.index[f"{prefix}tcp_pos"]]
+        for lag in range(5, window + 1, 5):  # every .1 s: no hand goes and comes back in between
+            step = hand[lag : lag + len(apart)] - hand[: len(apart)]
+            apart = np.maximum(apart, np.linalg.norm(step, axis=2))
     return _ever((apart < STUCK_M) & t.inside[window:])
 
 
@@ -248,18 +280,46 @@ RULES: Mapping[str, Callable[[Trace, Task], Array]] = {
 """What the simulator can tell, each as a function of a wave of failed trials -> (N,) bool."""
 
 
-def _contact(t: Trace, task: Task) -> tuple[Array, Array]:
-    """Return where both fingers, and where none, touch the manipulated object: (T + 1, N)."""
+def _grasped(t: Trace, task: Task) -> Mapping[str, Array]:
+    """Return where each object that a hand can take is where it belongs: (T + 1, N) by name."""
+    placed = task.placed(t.readings())
+    first = hands(t.index)[0]
+    can = [name for name in placed if f"{first}left_{name}" in t.index]
+    return {name: np.asarray(placed[name]) for name in can}
+
+
+def _touch(t: Trace, hand: str, name: str) -> tuple[Array, Array]:
+    """Return where both fingers of a hand, and where none, touch the object: (T + 1, N)."""
     r = t.readings()
-    left = np.asarray(r.scalar(f"left_{task.manipulated}")) > 0
-    right = np.asarray(r.scalar(f"right_{task.manipulated}")) > 0
+    left = np.asarray(r.scalar(f"{hand}left_{name}")) > 0
+    right = np.asarray(r.scalar(f"{hand}right_{name}")) > 0
     return left & right, ~left & ~right
 
 
-def _high(t: Trace, task: Task) -> Array:
-    """Return where the manipulated object is more than 2 cm above its start: (T + 1, N)."""
-    height = np.asarray(t.readings()[f"{task.manipulated}_pos"][2])
+def _contact(t: Trace, name: str) -> tuple[Array, Array]:
+    """Return where a hand holds the object with both fingers, and where no finger touches it."""
+    touches = [_touch(t, hand, name) for hand in hands(t.index)]
+    held, free = (np.array(flags) for flags in zip(*touches, strict=True))
+    return np.asarray(held.any(axis=0)), np.asarray(free.all(axis=0))
+
+
+def _distance2(t: Trace, name: str) -> Array:
+    """Return the squared distance of the nearest hand to the object [m^2]: (T + 1, N)."""
+    r = t.readings()
+    at = r[f"{name}_pos"]
+    each = [distance2(r[f"{hand}tcp_pos"], at) for hand in hands(t.index)]
+    return np.asarray(np.min(each, axis=0))
+
+
+def _high(t: Trace, name: str) -> Array:
+    """Return where the object is more than 2 cm above its start: (T + 1, N)."""
+    height = np.asarray(t.readings()[f"{name}_pos"][2])
     return np.asarray(height > height[0] + LIFT_M)
+
+
+def _lifted(t: Trace, name: str) -> Array:
+    """Tell for each trial whether both fingers held the object more than 2 cm up: (N,)."""
+    return _ever(_contact(t, name)[0] & _high(t, name) & t.inside)
 
 
 def _ever(flags: Array) -> Array:

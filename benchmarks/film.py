@@ -27,7 +27,7 @@ FEW = (2, 6)
 """The same for a whole run in mode ``few``."""
 
 
-def film(record: Record, actions: Array, path: Path, robot: str = "viperx") -> Path:
+def film(record: Record, actions: Array, path: Path, robot: str | None = None) -> Path:
     """Replay a trial and write what two cameras see of it as an mp4.
 
     Args:
@@ -43,7 +43,7 @@ def film(record: Record, actions: Array, path: Path, robot: str = "viperx") -> P
     return write_mp4(path, _frames(record, actions, robot, rate), rate / EVERY, CRF)
 
 
-def _frames(record: Record, actions: Array, robot: str, rate: float) -> Iterator[Array]:
+def _frames(record: Record, actions: Array, robot: str | None, rate: float) -> Iterator[Array]:
     """Draw every fourth state, then linger on the last with the outcome's border."""
     last = record["steps"]
     for step, sims in enumerate(replay(record, actions, robot)):

@@ -98,9 +98,9 @@ def _simulation(episode: Episode) -> SimBatch | None:
 def _replayed(
     episode: Episode, sims: SimBatch, hand: list[Array], views: Sequence[CameraSpec]
 ) -> Iterator[Array]:
-    """Replay the commands; note the tool centre point in ``hand``, yield pictures of ``views``."""
+    """Replay the commands; note the (left) hand's way in ``hand``, yield pictures of ``views``."""
     for t, action in enumerate(episode.actions):
-        hand.append(np.array(sims.readings["tcp_pos"][:2]))
+        hand.append(np.array(sims.readings[f"{sims.world.parts[0].prefix}tcp_pos"][:2]))
         if views and t % EVERY_DRAWN == 0:
             yield np.concatenate([sims.frame(0, view) for view in views], axis=1)
         sims.step(action[None])

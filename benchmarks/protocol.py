@@ -8,7 +8,7 @@ pair. The splits share no stream: ``train`` (demonstrations), ``dev`` (to choose
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,14 +48,22 @@ class Condition:
         return f"perturbed/{self.name}" if self.axes else NOMINAL
 
 
-def standard_conditions(combined: str = "L2") -> tuple[Condition, ...]:
-    """Return nominal, every variation at every level, and all variations together."""
+def standard_conditions(
+    combined: str = "L2", without: Container[str] = ()
+) -> tuple[Condition, ...]:
+    """Return nominal, every variation at every level, and all variations together.
+
+    Args:
+        combined: level of the variations together.
+        without: variations that do not apply to the task.
+    """
+    variations = [v for v in VARIATIONS.values() if v.name not in without]
     single = [
         Condition(f"{v.name}/{level}", ((v.name, level),), v.tracks)
-        for v in VARIATIONS.values()
+        for v in variations
         for level in LEVELS
     ]
-    everything = tuple((name, combined) for name in VARIATIONS)
+    everything = tuple((v.name, combined) for v in variations)
     return (Condition(NOMINAL), *single, Condition(f"combined/{combined}", everything))
 
 
@@ -103,6 +111,7 @@ class EvalProtocol:
             {"name": c.name, "axes": [list(a) for a in c.axes], "tracks": list(c.tracks)}
             for c in self.conditions
         ]
+        settings = asdict(task)  # of a task that has parameters
         return {
             **asdict(self),
             "conditions": conditions,
@@ -115,6 +124,7 @@ class EvalProtocol:
                 "region": asdict(task.region),
                 "horizon": task.horizon,
                 "hold_s": task.hold_s,
+                **({"settings": settings} if settings else {}),
             },
         }
 
@@ -145,7 +155,7 @@ class EvalProtocol:
             return start
         factors = chosen.split if split == TEST else f"{split}/{chosen.split}"
         rng = np.random.default_rng(self._stream(factors, ic))
-        return perturb(start, task, chosen.axes, rng)
+        return perturb(start, task, chosen.axes, rng, arm=arm)
 
     def seeds(self, ic: int, split: str = TEST, repeat: int = 0) -> dict[str, int]:
         """Return the seed of the start and of the policy's own randomness, for the record."""
@@ -258,9 +268,10 @@ def make_plan(
 
 
 PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
-PROTOCOLS.register(
-    "pick_place/v1", EvalProtocol("pick_place/v1", "pick_place", conditions=standard_conditions())
-)
+for _task in TASKS.values():
+    _id = f"{_task.name}/v1"
+    _conditions = standard_conditions(without=_task.inapplicable)
+    PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, _task.robot, _conditions))
 
 
 def state_of(manifest: Mapping[str, Any]) -> str | None:

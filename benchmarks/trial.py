@@ -16,6 +16,9 @@ from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
 from envs.arm import Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
+from envs.readings import Readings
+from envs.sensors import hands
+from envs.task import Task
 from envs.tasks import TASKS
 from envs.variation import distractors_of
 from policies.base import Policy, PolicySpec
@@ -102,10 +105,11 @@ class Runner:
         sims.reset(starts)
         probe = _Probe(self.policy)
         controller = Controller(probe, self.execution.execute, self.execution.ensemble)
-        controller.reset([sims.task.instruction] * wave.count, [s["policy"] for s in seeds])
+        told = [sims.task.instruct(start) for start in starts]
+        controller.reset(told, [s["policy"] for s in seeds])
         trace = rollout(sims, controller)
         records = describe(trace, sims)
-        latency = self._latency(probe, sims.task.instruction, seeds[0]["policy"])
+        latency = self._latency(probe, told[0], seeds[0]["policy"])
         for ic, seed, start, record in zip(ics, seeds, starts, records, strict=True):
             record["key"] = {
                 "policy": self.name,
@@ -198,7 +202,7 @@ def rollout(sims: SimBatch, controller: Controller) -> Trace:
     return Trace(
         sims.world.sensors, sensors, joints, commands, stages, np.array(sims.steps),
         np.array(sims.success), np.array(sims.success_any), np.array(sims.success_final),
-        errors, sims.spec.control_hz,
+        errors, sims.spec.control_hz, sims.spec.grippers,
     )  # fmt: skip
 
 
@@ -234,7 +238,7 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
                 "tags": tags,
                 "steps": steps,
                 "duration_s": steps / trace.hz,
-                "quality": quality(trace, i, sims.task.manipulated),
+                "quality": quality(trace, i, sims.task, sims.task.subject(sims.starts[i])),
                 "clamps": int(sims.clamps[i]),
                 "actions_sha256": actions_digest(trace.actions[:steps, i]),
                 "final_sha256": state_digest(sims, i),
@@ -244,20 +248,40 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
     return records
 
 
-def quality(trace: Trace, i: int, manipulated: str) -> dict[str, float | None]:
-    """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial."""
+def quality(trace: Trace, i: int, task: Task, subject: str) -> dict[str, float | None]:
+    """Return SPARC, path-length ratio (of a success) and the peak force on the table of a trial.
+
+    The straight path leads by ``subject``, the object to be moved. Of two hands the worse counts.
+    A task adds measures of its own.
+    """
     inside = slice(0, int(trace.steps[i]) + 1)
-    hand = trace.sensors[inside, i, trace.index["tcp_pos"]]
-    moved = trace.sensors[inside, i, trace.index[f"{manipulated}_pos"]]
-    force = trace.sensors[inside, i, trace.index["arm_table"]]
-    speed = np.linalg.norm(np.diff(hand, axis=0), axis=1) * trace.hz
-    ratio = path_ratio(hand, through=moved[[0, -1]]) if trace.success[i] else None
+    r = Readings(trace.index, list(trace.sensors[inside, i].T))
+    each = [_hand_quality(r, hand, subject, trace.hz) for hand in hands(trace.index)]
+    smooth, ratios, forces = ([v for v in of if v is not None] for of in zip(*each, strict=True))
     measures = {
-        "sparc": sparc(speed, trace.hz),
-        "path_ratio": ratio,
-        "contact_peak_n": contact_peak(np.linalg.norm(force, axis=1)),
+        "sparc": min(smooth, default=None),
+        "path_ratio": max(ratios, default=None) if trace.success[i] else None,
+        "contact_peak_n": max(forces, default=None),
+        **task.quality(r),
     }
     return {name: None if v is None else round(v, 5) for name, v in measures.items()}
+
+
+def _hand_quality(
+    r: Readings, hand: str, subject: str, hz: float
+) -> tuple[float | None, float | None, float | None]:
+    """Return SPARC, path-length ratio and peak force of one hand.
+
+    One of two is asked to pass only where it first and last touched the object.
+    """
+    path, moved = np.transpose(r[f"{hand}tcp_pos"]), np.transpose(r[f"{subject}_pos"])
+    stops = moved[[0, -1]]
+    if hand:
+        touched = np.flatnonzero(np.asarray(r.scalar(f"{hand}arm_{subject}")) > 0)
+        stops = moved[touched[[0, -1]]] if len(touched) else moved[:0]
+    speed = np.linalg.norm(np.diff(path, axis=0), axis=1) * hz
+    force = np.linalg.norm(r[f"{hand}arm_table"], axis=0)
+    return sparc(speed, hz), path_ratio(path, through=stops), contact_peak(force)
 
 
 def actions_digest(actions: Array) -> str:
@@ -272,13 +296,13 @@ def state_digest(sims: SimBatch, i: int) -> str:
     return hashlib.sha256(b"".join(data)).hexdigest()
 
 
-def replay(record: Record, actions: Array, robot: str = "viperx") -> Iterator[SimBatch]:
+def replay(record: Record, actions: Array, robot: str | None = None) -> Iterator[SimBatch]:
     """Simulate a recorded trial again, yielding the simulation at the start and after each step.
 
     Args:
         record: the trial.
         actions: its commands (steps, n) or longer.
-        robot: registered robot.
+        robot: registered robot; by default the task's.
 
     Raises:
         UsageError: the commands are not the recorded ones, or the end differs (another MuJoCo).

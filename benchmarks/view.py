@@ -1,7 +1,7 @@
 """What there is to see of one trial or one episode: a film, curves over time, the record."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,10 +99,10 @@ def show_trial(folder: Path, name: str) -> Shown:
     commands = np.vstack([actions, actions[-1:]]) if len(actions) else joints
     panels = [
         Panel("stages reached: " + ", ".join(task.stages), [("stage", stages)], len(task.stages)),
-        Panel("gripper opening", [("measured", joints[:, -1]), ("commanded", commands[:, -1])]),
+        *joint_panels(spec.joints, joints, commands, spec.grippers),
         Panel(f"{task.manipulated}: height, distance to the hand [m]",
               [("height", heights), ("distance", reach)]),
-        *joint_panels(spec.joints[:-1], joints, commands),
+        *joint_panels(spec.joints, joints, commands, spec.hinges),
     ]  # fmt: skip
     times = np.arange(len(joints)) / spec.control_hz
     video = _film_bytes(run, record, actions, robot)
@@ -113,23 +113,31 @@ def show_trial(folder: Path, name: str) -> Shown:
 
 
 def _watch(simulation: Iterator[SimBatch]) -> Iterator[tuple[Array, int, float, float]]:
-    """Yield joints (n,), stage, height of the object and its distance to the hand per step."""
+    """Yield joints (n,), stage, height of the object, distance to the nearest hand per step."""
     for sims in simulation:
         r, name = sims.readings, sims.task.manipulated
         thing = np.array(r[f"{name}_pos"])
-        distance = float(np.linalg.norm(np.array(r["tcp_pos"]) - thing))
+        hands = [np.array(r[f"{part.prefix}tcp_pos"]) for part in sims.world.parts]
+        distance = min(float(np.linalg.norm(hand - thing)) for hand in hands)
         yield np.array(sims.joints[0]), int(sims.stage[0]), float(thing[2]), distance
 
 
-def joint_panels(names: Sequence[str], measured: Array, commanded: Array) -> list[Panel]:
-    """Return a panel a joint: measured and commanded position, rad or opening."""
+def joint_panels(
+    names: Sequence[str], measured: Array, commanded: Array, columns: Iterable[int] | None = None
+) -> list[Panel]:
+    """Return a panel a joint of ``columns`` (all): measured and commanded, rad or opening."""
+    chosen = range(len(names)) if columns is None else columns
     return [
         Panel(
-            f"{name.replace('_', ' ')} [{'opening' if name.endswith('gripper') else 'rad'}]",
+            f"{_said(names[j])} [{'opening' if names[j].endswith('gripper') else 'rad'}]",
             [("measured", measured[:, j]), ("commanded", commanded[:, j])],
         )
-        for j, name in enumerate(names)
+        for j in chosen
     ]
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _film_bytes(run: Run, record: Record, actions: Array, robot: str) -> bytes:

@@ -13,7 +13,8 @@ Observation = dict[str, Array]
 
 ``qpos`` (n,) rad, gripper as opening 0 closed .. 1 open; ``qvel`` (n,) rad/s, gripper 1/s;
 ``effort`` (n,) N m, gripper N; ``objects/<name>`` (7,) position m + quaternion wxyz (state track);
-``images/<camera>`` (h, w, 3) uint8 RGB (pixel track).
+``images/<camera>`` (h, w, 3) uint8 RGB (pixel track); ``instruction`` (m,) where a task asks for
+something else in every episode, see ``Task.encode``.
 """
 
 
@@ -53,12 +54,39 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Workspace:
+    """Where on the table an arm takes things from above and puts them down.
+
+    The tasks are laid out in the default one. On an arm that reaches elsewhere the layout is
+    moved and scaled, axis by axis.
+
+    Attributes:
+        x, y: the box, from the arm's base [m].
+        hover: height above a thing at which the hand travels [m].
+    """
+
+    x: tuple[float, float] = (0.27, 0.41)
+    y: tuple[float, float] = (-0.16, 0.16)
+    hover: float = 0.10
+
+    def __post_init__(self) -> None:
+        """Refuse an empty box."""
+        if not (self.x[0] < self.x[1] and self.y[0] < self.y[1] and self.hover > 0):
+            raise ValueError(f"a workspace must not be empty, got {self}")
+
+
+REFERENCE = Workspace()
+"""The workspace in which the tasks are laid out."""
+
+
+@dataclass(frozen=True)
 class ArmSpec:
     """What drives an arm: the same object for the simulated arm, the twin and the real arm.
 
     Joints are listed with the gripper last (for a pair of arms: left joints, left gripper, right
     joints, right gripper). Limits are in rad, velocities in rad/s, efforts in N m; a gripper's
-    position is its opening 0..1, its velocity 1/s, its effort N.
+    position is its opening 0..1, its velocity 1/s, its effort N (N m where it is a hinge).
+    ``cameras`` are those that a policy may look through.
     """
 
     name: str
@@ -70,6 +98,8 @@ class ArmSpec:
     home: tuple[float, ...]
     grippers: tuple[int, ...]
     control_hz: float = 50.0
+    workspace: Workspace = REFERENCE
+    cameras: tuple[str, ...] = ("overhead", "wrist")
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +113,11 @@ class ArmSpec:
         step = np.asarray(self.velocity) / self.control_hz
         limits = Limits(np.array(self.lower), np.array(self.upper), step)
         object.__setattr__(self, "limits", limits)
+
+    @property
+    def hinges(self) -> Array:
+        """Columns (n - grippers,) of a command that are joints, not grippers."""
+        return np.delete(np.arange(self.n), self.grippers)
 
     @property
     def n(self) -> int:

@@ -39,14 +39,14 @@ class SimBatch:
     def __init__(
         self,
         task: Task,
-        robot: str = "viperx",
+        robot: str | None = None,
         size: int = 1,
         *,
         threads: int = 0,
         cameras: Sequence[CameraSpec] = (),
         distractors: int = 0,
     ) -> None:
-        """Compile the scene; ``threads`` 0 means all cores."""
+        """Compile the scene; ``robot`` None is the task's own, ``threads`` 0 means all cores."""
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
         self.task, self.size = task, size
@@ -60,7 +60,9 @@ class SimBatch:
         self.batch.set_models(self.models)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._sensors, force = self.batch.bind("sensordata"), self.batch.bind("actuator_force")
-        self._live = Snapshot(self.world, self._qpos, self._qvel, force)
+        self._mocap = self.batch.bind("mocap_pos")
+        self._moving = [self.world.zones[name] for name in task.moving]
+        self._live = Snapshot(self.world, self._qpos, self._qvel, force, self._mocap)
         self._drive = self.batch.bind("ctrl")[:, self.world.ctrl]
         shape = self._drive.shape  # arithmetic is fastest where nothing is broadcast
         self._limits = self.spec.limits.spread(shape)
@@ -123,7 +125,10 @@ class SimBatch:
             for name in self.world.zones
             if name in self.task.objects
         }
+        told = [self.task.encode(self.task.instruct(start)) for start in self.starts]
+        self._told = np.array(told, np.float32)
         self._held: Snapshot | None = None
+        self._move_zones()
         self._deliver()
 
     def step(self, actions: Array) -> None:
@@ -156,8 +161,17 @@ class SimBatch:
         elif self.size > 1:
             self.tracker.update(self.readings, ~self.done)
         self._end()
+        self._move_zones()
         if self._link.disturbed:
             self._deliver()
+
+    def _move_zones(self) -> None:
+        """Put the zones that the task moves where what happened in this period has brought them."""
+        if self._moving:
+            r = Readings(self.world.sensors, self._sensors.T)
+            for zone, pos in zip(self._moving, self.task.move(r), strict=True):
+                for axis in range(3):
+                    self._mocap[:, zone, axis] = pos[axis]
 
     @staticmethod
     def _refuse_infinite(actions: Array) -> None:
@@ -258,17 +272,22 @@ class SimBatch:
             observation[key] = pose.astype(FLOAT)
         for key, pose in self._zones.items():
             observation[key] = pose.copy()
+        for name in self.task.moving:
+            if name in self.task.objects:
+                observation[f"objects/{name}"][:, :3] = seen.zones[:, self.world.zones[name]]
+        if self._told.size:
+            observation["instruction"] = self._told.copy()
         if self.cameras:
-            observation.update(self._images(seen.qpos))
+            observation.update(self._images(seen))
         return observation
 
-    def _images(self, qpos: Array) -> Observation:
+    def _images(self, seen: Snapshot) -> Observation:
         if self._frames is None:
             self._frames = Frames(self.world)
         shapes = {c.name: (self.size, c.height, c.width, 3) for c in self.cameras}
         images = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
         for i, start in enumerate(self.starts):
-            self._frames.set(self.models[i], qpos[i], start)
+            self._frames.set(self.models[i], seen.qpos[i], seen.zones[i], start)
             for camera in self.cameras:
                 frame = self._frames.draw(camera, jpeg=int(self._link.jpeg[i]))
                 images[camera.name][i] = frame
@@ -280,7 +299,7 @@ class SimBatch:
         """Draw simulation ``i`` as it is now, (h, w, 3) uint8."""
         if self._frames is None:
             self._frames = Frames(self.world)
-        self._frames.set(self.models[i], self._qpos[i], self.starts[i])
+        self._frames.set(self.models[i], self._qpos[i], self._mocap[i], self.starts[i])
         return self._frames.draw(camera, shadows=shadows, antialias=antialias)
 
     def state(self, i: int) -> Mapping[str, Array]:

@@ -177,7 +177,7 @@ class Demonstrator:
         self.expert.reset(start, self.collection.rng(f"expert/{self.collection.operator}", index))
         meta = EpisodeMeta(
             task=self.task.name,
-            instruction=self.task.instruction,
+            instruction=self.task.instruct(start),
             robot=self.collection.robot,
             operator=self.collection.operator,
             start=start,

@@ -11,6 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from envs.ability import require
 from envs.arm import CameraSpec, InitialCondition
 from envs.atomic import write_atomic
 from envs.errors import UsageError
@@ -32,7 +33,7 @@ class Collection:
 
     Attributes:
         task: registered task.
-        robot: registered robot.
+        robot: registered robot; by default the task's own.
         operator: registered style of the scripted expert.
         variations: (variation, level) drawn anew, within the level's bound, in each episode.
         seed: another seed gives other demonstrations.
@@ -40,7 +41,7 @@ class Collection:
     """
 
     task: str
-    robot: str = "viperx"
+    robot: str = ""
     operator: str = "clean"
     variations: tuple[tuple[str, str], ...] = ()
     seed: int = 0
@@ -48,7 +49,9 @@ class Collection:
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
-        TASKS[self.task], ROBOTS[self.robot], OPERATORS[self.operator]
+        object.__setattr__(self, "robot", self.robot or TASKS[self.task].robot)
+        require(TASKS[self.task], self.robot)
+        OPERATORS[self.operator]
         for name, level in self.variations:
             VARIATIONS[name].level(level)
         if self.seed < 0:
@@ -63,8 +66,9 @@ class Collection:
         """Return the start state of episode ``index``; all operators meet the same ones."""
         task = TASKS[self.task]
         rng = self.rng(SPLIT, index)
-        start = task.sample(rng, ROBOTS[self.robot].spec())
-        return perturb(start, task, self.variations, rng, at_bound=False)
+        arm = ROBOTS[self.robot].spec()
+        start = task.sample(rng, arm)
+        return perturb(start, task, self.variations, rng, False, arm)
 
     def rng(self, purpose: str, index: int) -> np.random.Generator:
         """Return the random stream of episode ``index`` for ``purpose``."""

@@ -17,6 +17,7 @@ from envs.variation import distractors_of, perturb
 Space = spaces.Space[Observation]
 VIEW = CameraSpec("view", 480, 360)
 PIXELS = (CameraSpec("overhead"), CameraSpec("wrist"))
+"""What the pixel track of one arm sees."""
 
 
 def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -> Space:
@@ -27,6 +28,8 @@ def observation_space(arm: ArmSpec, task: Task, cameras: Sequence[CameraSpec]) -
         "qvel": spaces.Box(-1e3, 1e3, (n,), np.float32),
         "effort": spaces.Box(-1e3, 1e3, (n,), np.float32),
     }
+    if words := len(task.encode("")):
+        space["instruction"] = spaces.Box(0.0, 1.0, (words,), np.float32)
     if not cameras:
         for name in task.objects:
             space[f"objects/{name}"] = spaces.Box(-1e2, 1e2, (7,), np.float32)
@@ -42,7 +45,8 @@ class TabletopEnv(gym.Env[Observation, Array]):
     Action: absolute joint targets (n,) [rad] and gripper opening 0 closed .. 1 open; where
     ``normalized`` (the registered ids) -1..1 over each joint's range. Reward: the share of the
     task's stages reached. The episode terminates on sustained success and is truncated at the
-    task's horizon. ``info`` holds ``stage``, ``progress`` and ``is_success``.
+    task's horizon. ``info`` holds ``stage``, ``progress``, ``is_success`` and
+    the ``instruction`` in words.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (Gymnasium's form)
@@ -82,8 +86,8 @@ class TabletopEnv(gym.Env[Observation, Array]):
         start: InitialCondition | None = (options or {}).get("start")
         if start is None:
             start = self.task.sample(self.np_random, self.arm.spec)
-            start = perturb(start, self.task, self.variations, self.np_random, at_bound=False)
-        self.start = start
+            start = perturb(start, self.task, self.variations, self.np_random, False, self.arm.spec)
+        self.start, self.instruction = start, self.task.instruct(start)
         return self._visible(self.arm.home(start)), self._info()
 
     def step(self, action: Array) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -115,19 +119,24 @@ class TabletopEnv(gym.Env[Observation, Array]):
             "stage": stage,
             "progress": stage / self._stages,
             "is_success": stage == self._stages,
+            "instruction": self.instruction,
         }
 
 
 def make(
     task: str,
-    robot: str = "viperx",
+    robot: str | None = None,
     *,
     cameras: Sequence[CameraSpec] = (),
     variations: Sequence[tuple[str, str]] = (),
     render_mode: str | None = None,
     normalized: bool = False,
 ) -> TabletopEnv:
-    """Make the environment of a task by name; raise ``UsageError`` on an unknown name."""
+    """Make the environment of a task by name, on ``robot`` or the task's own.
+
+    Raises:
+        UsageError: an unknown name, or a robot that cannot do the task.
+    """
     known = TASKS[task]
     arm = SimArm(known, robot, cameras=cameras, distractors=distractors_of(variations))
     return TabletopEnv(arm, known, variations, render_mode, normalized)

@@ -5,6 +5,7 @@ Layout of a file (the public ALOHA layout; what we add is ignored by its other r
     /observations/qpos, qvel, effort   (T, n) float32        /action        (T, n) float32
     /observations/images/<camera>      (T, h, w, 3) uint8    chunked by frame
     /observations/objects/<name>       (T, 7) float32        added
+    /observations/instruction          (T, m) float32        added, where instructions differ
     /timestamps/control                (T,) float64, s       added
     attributes: sim, compress; added: those of `EpisodeMeta`
 
@@ -137,13 +138,14 @@ def _check_widths(episode: Episode) -> None:
     for name, array in episode.observations.items():
         kind = name.split("/")[0]
         shape = array.shape[1:]
-        if kind not in {*wanted, "objects", "images"}:
-            raise ValueError(
-                f"unknown observation {name!r}; known: {', '.join(wanted)}, objects/, images/"
-            )
+        if kind not in {*wanted, "instruction", "objects", "images"}:
+            known = f"{', '.join(wanted)}, instruction, objects/, images/"
+            raise ValueError(f"unknown observation {name!r}; known: {known}")
         fits = shape == wanted.get(name, (7,))
         if kind == "images":
             fits = len(shape) == 3 and shape[2] == 3
+        elif name == "instruction":
+            fits = len(shape) == 1
         if not fits:
             raise ValueError(f"{name} does not fit {n} joints, got shape {array.shape}")
     if episode.meta.joints and len(episode.meta.joints) != n:
@@ -274,10 +276,11 @@ def _find(file: h5py.File, path: Path, cameras: Sequence[str] | None) -> dict[st
         raise UsageError(f"{path}: must have the group /observations")
     group = file["observations"]
     found["qpos"] = need_dataset(group, "qpos", path)
-    found |= {k: need_dataset(group, k, path) for k in ("qvel", "effort") if k in group}
-    for name in ("qpos", "qvel", "effort"):
+    optional = ("qvel", "effort", "instruction")
+    found |= {k: need_dataset(group, k, path) for k in optional if k in group}
+    for name in ("qpos", *optional):
         if name in found:
-            check_numbers(found[name], path, (length, n))
+            check_numbers(found[name], path, (length, None if name == "instruction" else n))
     for name, dataset in _members(group, "objects", path).items():
         check_numbers(dataset, path, (length, 7))
         found[f"objects/{name}"] = dataset

@@ -1,13 +1,14 @@
 """Scripted demonstrators: waypoints of the tool centre point, followed by inverse kinematics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import mujoco
 import numpy as np
 
-from envs.arm import Array, InitialCondition
-from envs.kinematics import Kinematics, nearest_quarter, pointing_down, yaw_of
+from envs.approach import Approach, outward
+from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition
+from envs.kinematics import Kinematics, pointing_down, yaw_of
 from envs.readings import Readings
 from envs.registry import Registry
 from envs.world import World
@@ -40,6 +41,16 @@ class Operator:
         if not 0 <= self.tremor <= 0.02:
             raise ValueError(f"tremor must be 0..0.02 m, got {self.tremor}")
 
+    def on(self, arm: ArmSpec) -> "Operator":
+        """Return the same manner at the scale of ``arm``: a small one moves less fast and far."""
+        scale = arm.workspace.hover / REFERENCE.hover
+        return replace(
+            self,
+            speed=self.speed * scale,
+            acceleration=self.acceleration * scale,
+            tremor=self.tremor * scale,
+        )
+
 
 OPERATORS: Registry[Operator] = Registry("operator")
 for _operator in (
@@ -61,21 +72,29 @@ class Expert(Protocol):
         """Return the command (n,) for this control period, from what the sensors read."""
 
 
+CLOSE_ENOUGH = 0.006  # measured distance at which a waypoint counts as reached [m]
+
+
 @dataclass(frozen=True)
 class Waypoint:
-    """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s]."""
+    """A pose of the tool centre point, the gripper's opening on the way, and a wait there [s].
+
+    ``lean`` is how far the gripper, else pointing straight down, leans away from the base [rad],
+    ``near`` how close the measured point must come [m].
+    """
 
     pos: Array
     yaw: float
     opening: float
     wait: float = 0.0
+    lean: float = 0.0
+    near: float = CLOSE_ENOUGH
 
 
 TREMOR_RATE = 0.1  # share of the hand's wander that is new in each control period
 SPIN = 2.0  # largest rate of turn [rad/s]
 TRIM_GAIN = 2.5  # of the integral that removes gravity sag [1/s]
 TRIM_LIMIT = 0.03  # [m]
-CLOSE_ENOUGH = 0.006  # measured distance at which a waypoint counts as reached [m]
 PATIENCE = 1.0  # wait at most this long for the arm to come close [s]
 
 
@@ -86,26 +105,27 @@ class WaypointFollower:
     measured error removes the arm's gravity sag.
     """
 
-    def __init__(self, world: World, operator: Operator) -> None:
-        """Follow with the arm of ``world`` in the manner of ``operator``."""
-        self.world, self.operator = world, operator
-        self.kinematics = Kinematics(world)
+    def __init__(self, world: World, operator: Operator, part: int = 0) -> None:
+        """Follow with one arm of ``world``, its ``part``, in the manner of ``operator``."""
+        self.world, self.operator = world, operator.on(world.arm)
+        self.part = world.parts[part]
+        self.kinematics = Kinematics(world, part=part)
         self.dt = 1.0 / world.arm.control_hz
 
     def begin(self, qpos: Array, rng: np.random.Generator) -> None:
-        """Start from the joint targets ``qpos`` (n,)."""
+        """Start from the joint targets ``qpos`` (n,) of the whole robot."""
         self.rng = rng
-        self.q = np.array(qpos[:-1])
-        self.opening = float(qpos[-1])
+        self.q = np.array(qpos[self.part.hinges])
+        self.opening = float(qpos[self.part.gripper])
         self.point, self.quat = self.kinematics.forward(self.q)
         self.velocity = 0.0
         self.trim, self.tremor = np.zeros(3), np.zeros(3)
         self.waited, self.patience = 0.0, 0.0
 
     def follow(self, waypoint: Waypoint, tcp: Array) -> tuple[Array, bool]:
-        """Return the command (n,) towards ``waypoint`` and whether it is reached."""
+        """Return the arm's command towards ``waypoint`` and whether it is reached."""
         travelled = self._move(waypoint.pos)
-        turned = self._turn(waypoint.yaw)
+        turned = self._turn(waypoint)
         self._open(waypoint.opening)
         self.trim += TRIM_GAIN * self.dt * (self.point - tcp)
         self.trim = np.clip(self.trim, -TRIM_LIMIT, TRIM_LIMIT)
@@ -117,7 +137,7 @@ class WaypointFollower:
 
     def _settled(self, waypoint: Waypoint, tcp: Array) -> bool:
         self.patience += self.dt
-        close = np.linalg.norm(waypoint.pos - tcp) < CLOSE_ENOUGH + 2 * self.operator.tremor
+        close = np.linalg.norm(waypoint.pos - tcp) < waypoint.near + 2 * self.operator.tremor
         if not close and self.patience < PATIENCE:
             return False
         self.waited += self.dt
@@ -140,16 +160,17 @@ class WaypointFollower:
         self.point = self.point + way * (step / d)
         return False
 
-    def _turn(self, yaw: float) -> bool:
+    def _turn(self, waypoint: Waypoint) -> bool:
         way = np.zeros(3)
-        mujoco.mju_subQuat(way, pointing_down(yaw), self.quat)
+        goal = pointing_down(waypoint.yaw, waypoint.lean, outward(self.point))
+        mujoco.mju_subQuat(way, goal, self.quat)
         angle = float(np.linalg.norm(way))
         share = min(1.0, SPIN * self.dt / max(angle, 1e-9), max(0.15, 0.02 / max(angle, 1e-9)))
         mujoco.mju_quatIntegrate(self.quat, way, share)
         return angle < 0.05
 
     def _open(self, opening: float) -> None:
-        rate = self.world.arm.velocity[-1] * self.dt
+        rate = self.world.arm.velocity[self.part.gripper] * self.dt
         self.opening += float(np.clip(opening - self.opening, -rate, rate))
 
     def _wander(self) -> None:
@@ -161,7 +182,15 @@ class WaypointFollower:
         self.tremor = (1 - share) * self.tremor + np.sqrt(share * (2 - share)) * kick
 
 
-HOVER = 0.10  # height above an object before and after a grasp [m]
+def hesitant(wait: float, operator: Operator, rng: np.random.Generator) -> float:
+    """Add the operator's pauses and late grasps to a wait [s]."""
+    if rng.random() < operator.pause:
+        wait += float(rng.uniform(0.2, 0.8))
+    if 0.0 < wait < np.inf:
+        wait += float(rng.uniform(0.0, operator.late))
+    return wait
+
+
 GRASP = 0.004  # height of the tool centre point above the object's centre when grasping [m]
 SETDOWN = 0.003  # the object is let go this high above its rest [m]
 OPEN, SHUT = 0.85, 0.30  # openings on approach and in the grasp
@@ -173,26 +202,28 @@ class GraspAndPlace:
     def __init__(self, world: World, operator: Operator, thing: str, zone: str) -> None:
         """Demonstrate on ``world``: take ``thing`` to ``zone``."""
         self.follower = WaypointFollower(world, operator)
+        self.approach = Approach(world)
+        self.hover = world.arm.workspace.hover
         self.operator, self.thing, self.zone = operator, thing, zone
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
         """Plan the waypoints from the start poses."""
         thing, zone = np.array(start.objects[self.thing]), np.array(start.objects[self.zone])
         goal = np.array([zone[0], zone[1], thing[2]])
-        azimuth = float(np.arctan2(thing[1], thing[0]))
-        yaw = nearest_quarter(yaw_of(thing[3:]), 0.0)  # continuous over the training box
-        turned = yaw + float(np.arctan2(goal[1], goal[0])) - azimuth
-        up, down = np.array([0, 0, HOVER]), np.array([0, 0, GRASP])
-        place = goal + down + np.array([0, 0, SETDOWN])
+        up, down = np.array([0, 0, self.hover]), np.array([0, 0, GRASP])
+        above, at = thing[:3] + up, thing[:3] + down
+        over, place = goal + up, goal + down + np.array([0, 0, SETDOWN])
+        yaw, self.lean = self.approach.grasp(yaw_of(thing[3:]), (at, above, over, place))
+        turned = yaw + outward(goal) - outward(thing)
         self.plan = [
-            self._waypoint(thing[:3] + up, yaw, OPEN, rng),
-            self._waypoint(thing[:3] + down, yaw, OPEN, rng),
-            self._waypoint(thing[:3] + down, yaw, SHUT, rng, 0.2),
-            self._waypoint(thing[:3] + up, yaw, SHUT, rng),
-            self._waypoint(goal + up, turned, SHUT, rng),
+            self._waypoint(above, yaw, OPEN, rng),
+            self._waypoint(at, yaw, OPEN, rng),
+            self._waypoint(at, yaw, SHUT, rng, 0.2),
+            self._waypoint(above, yaw, SHUT, rng),
+            self._waypoint(over, turned, SHUT, rng),
             self._waypoint(place, turned, SHUT, rng),
             self._waypoint(place, turned, OPEN, rng, 0.2),
-            self._waypoint(goal + up, turned, OPEN, rng, np.inf),
+            self._waypoint(over, turned, OPEN, rng, np.inf),
         ]
         self.index = 0
         self.follower.begin(np.array(start.qpos), rng)
@@ -200,12 +231,7 @@ class GraspAndPlace:
     def _waypoint(
         self, pos: Array, yaw: float, opening: float, rng: np.random.Generator, wait: float = 0.0
     ) -> Waypoint:
-        """Add the operator's pauses and late grasps to a wait."""
-        if rng.random() < self.operator.pause:
-            wait += float(rng.uniform(0.2, 0.8))
-        if 0.0 < wait < np.inf:
-            wait += float(rng.uniform(0.0, self.operator.late))
-        return Waypoint(pos, yaw, opening, wait)
+        return Waypoint(pos, yaw, opening, hesitant(wait, self.operator, rng), self.lean)
 
     def act(self, r: Readings) -> Array:
         """Follow the plan one control period further."""

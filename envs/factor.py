@@ -11,9 +11,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from envs.arm import Array, InitialCondition
+from envs.arm import ArmSpec, Array, InitialCondition
 from envs.errors import UsageError
-from envs.task import Task
+from envs.robots import ROBOTS
+from envs.task import Region, Task
 from envs.world import World
 
 Bound = Mapping[str, float]
@@ -25,10 +26,28 @@ BOTH = ("state", "pixels")
 class Draw:
     """Random numbers within a bound, or at it."""
 
-    def __init__(self, rng: np.random.Generator, at_bound: bool) -> None:
-        """Draw from ``rng``; at the bound (protocols) or uniformly within it (randomisation)."""
+    def __init__(
+        self, rng: np.random.Generator, at_bound: bool, arm: ArmSpec | None = None
+    ) -> None:
+        """Draw from ``rng``; at the bound (protocols) or uniformly within it (randomisation).
+
+        ``arm`` says where the task is laid out; None is the reference workspace.
+        """
         self.rng = rng
         self.at_bound = at_bound
+        self.arm = arm
+
+    def spec(self, task: Task) -> ArmSpec:
+        """The arm that the start was drawn for; by default the task's own."""
+        return self.arm or ROBOTS[task.robot].spec()
+
+    def hinges(self, task: Task) -> Array:
+        """Columns of a command that are joints, not grippers."""
+        return self.spec(task).hinges
+
+    def region(self, task: Task) -> Region:
+        """The training box of ``task`` on the arm."""
+        return task.region if self.arm is None else task.region_on(self.arm)
 
     def magnitude(self, bound: float) -> float:
         """The bound itself, or uniform in [0, bound]."""

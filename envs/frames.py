@@ -24,11 +24,21 @@ class Frames:
         self.model = world.model
         self._renderers: dict[tuple[Any, ...], Renderer] = {}
 
-    def set(self, model: mujoco.MjModel, qpos: Array, start: InitialCondition) -> None:
-        """Take ``qpos`` (nq,), the zones of ``start``, the looks of ``model`` for the next draw."""
+    def set(
+        self, model: mujoco.MjModel, qpos: Array, zones: Array, start: InitialCondition
+    ) -> None:
+        """Take the state for the next draw.
+
+        Args:
+            model: its looks.
+            qpos: joint positions (nq,).
+            zones: where the zones are (nmocap, 3) [m].
+            start: how the zones are turned.
+        """
         self.model = model
         self.world.place(self.data, start)
         self.data.qpos[:] = qpos
+        self.data.mocap_pos[:] = zones
         mujoco.mj_kinematics(model, self.data)
         mujoco.mj_comPos(model, self.data)
         mujoco.mj_camlight(model, self.data)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
-from envs.env import PIXELS, TabletopEnv, make
+from envs.arm import CameraSpec
+from envs.env import TabletopEnv, make
+from envs.robots import ROBOTS
+from envs.tasks import TASKS
 
 
 def make_state(
     task: str,
-    robot: str = "viperx",
+    robot: str | None = None,
     variations: Sequence[tuple[str, str]] = (),
     render_mode: str | None = None,
     normalized: bool = True,
@@ -18,16 +21,17 @@ def make_state(
 
 def make_pixels(
     task: str,
-    robot: str = "viperx",
+    robot: str | None = None,
     variations: Sequence[tuple[str, str]] = (),
     render_mode: str | None = None,
     normalized: bool = True,
 ) -> TabletopEnv:
-    """Make the pixel track: joints and two 84 x 84 cameras."""
+    """Make the pixel track: joints and 84 x 84 cameras, one overhead and one on each wrist."""
+    cameras = ROBOTS[robot or TASKS[task].robot].spec().cameras
     return make(
         task,
         robot,
-        cameras=PIXELS,
+        cameras=tuple(CameraSpec(name) for name in cameras),
         variations=variations,
         render_mode=render_mode,
         normalized=normalized,

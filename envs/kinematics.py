@@ -8,6 +8,8 @@ from envs.world import World
 
 DAMPING = 0.005  # of the least squares, squared length scale [m^2]; about that of mink's default
 TURN_WEIGHT = 0.3  # metres that a radian of orientation error counts for
+# With fewer than six joints not every orientation can be had: the position comes first.
+WEAK_TURN_WEIGHT = 0.03
 MAX_STEP = 0.3  # largest joint change of one iteration [rad]
 
 
@@ -17,15 +19,16 @@ class Kinematics:
     Differential inverse kinematics: dq = J^T (J J^T + d I)^-1 e, iterated (Wampler 1986).
     """
 
-    def __init__(self, world: World, site: str = "tcp") -> None:
-        """Prepare for ``site``, by default the tool centre point."""
+    def __init__(self, world: World, site: str = "tcp", part: int = 0) -> None:
+        """Prepare for ``site``, by default the tool centre point, of one of the robot's arms."""
+        arm = world.parts[part]
         self.model = world.model
         self.data = mujoco.MjData(self.model)
-        self.site = self.model.site(site).id
-        n = world.arm.n - 1
-        self.qpos = slice(world.qpos.start, world.qpos.start + n)
-        self.qvel = slice(world.qvel.start, world.qvel.start + n)
-        self.lower, self.upper = np.array(world.arm.lower[:n]), np.array(world.arm.upper[:n])
+        self.site = self.model.site(f"{arm.prefix}{site}").id
+        self.qpos, self.qvel = arm.qpos, arm.qvel
+        self.lower = np.array(world.arm.lower[arm.hinges])
+        self.upper = np.array(world.arm.upper[arm.hinges])
+        self.turn_weight = TURN_WEIGHT if len(self.lower) >= 6 else WEAK_TURN_WEIGHT
         self._jac = np.zeros((6, self.model.nv))
         self._error = np.zeros(6)
         self._damping = DAMPING**2 * 10 * np.eye(6)
@@ -46,7 +49,7 @@ class Kinematics:
                 break
             mujoco.mj_jacSite(self.model, self.data, self._jac[:3], self._jac[3:], self.site)
             jac = self._jac[:, self.qvel].copy()
-            jac[3:] *= TURN_WEIGHT
+            jac[3:] *= self.turn_weight
             step = jac.T @ np.linalg.solve(jac @ jac.T + self._damping, error)
             q = np.clip(q + np.clip(step, -MAX_STEP, MAX_STEP), self.lower, self.upper)
         return q
@@ -63,7 +66,7 @@ class Kinematics:
         mujoco.mju_negQuat(inverse, turned)
         mujoco.mju_mulQuat(difference, quat, inverse)
         mujoco.mju_quat2Vel(self._error[3:], difference, 1.0)
-        self._error[3:] *= TURN_WEIGHT
+        self._error[3:] *= self.turn_weight
         return self._error
 
 
@@ -73,11 +76,20 @@ def yaw_of(quat: Array) -> float:
     return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
 
 
-def pointing_down(yaw: float) -> Array:
-    """Return the gripper's orientation wxyz: approach axis x down, fingers turned by ``yaw``."""
-    tilt = np.array([np.cos(np.pi / 4), 0.0, np.sin(np.pi / 4), 0.0])
+def pointing_down(yaw: float, lean: float = 0.0, outward: float = 0.0) -> Array:
+    """Return the gripper's orientation wxyz: approach axis x down, fingers turned by ``yaw``.
+
+    With ``lean`` the approach axis points away from the base by that angle, in the upright plane at
+    azimuth ``outward``; then the fingers are turned about that axis (all in rad).
+    """
+    half = (np.pi / 2 - lean) / 2
+    tilt = np.array([np.cos(half), 0.0, np.sin(half), 0.0])
+    turn = yaw if lean == 0.0 else outward
     quat = np.zeros(4)
-    mujoco.mju_mulQuat(quat, np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]), tilt)
+    mujoco.mju_mulQuat(quat, np.array([np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)]), tilt)
+    if lean != 0.0:
+        roll = (outward - yaw) / 2
+        mujoco.mju_mulQuat(quat, quat.copy(), np.array([np.cos(roll), np.sin(roll), 0.0, 0.0]))
     return quat
 
 

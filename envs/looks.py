@@ -7,13 +7,14 @@ import numpy as np
 
 from envs.arm import Array
 from envs.robot_builder import look_at
+from envs.robot_model import Table, View
 
 _WOOD = (0.79, 0.67, 0.52)
 _WOOD_SIZE = 256
 _PLANKS = 4
 
 
-def set_looks(spec: mujoco.MjSpec) -> None:
+def set_looks(spec: mujoco.MjSpec, table: Table) -> None:
     """Set light, depth range and textures; sizes and quality belong to the renderer.
 
     The lights add up to one on a surface that faces them, so that nothing saturates and pictures
@@ -26,13 +27,13 @@ def set_looks(spec: mujoco.MjSpec) -> None:
     # Coarse tessellation is enough under directional light, and twice as fast in software.
     visual.quality.numslices, visual.quality.numstacks, visual.quality.numquads = 20, 8, 1
     visual.map.znear, visual.map.zfar = 0.01, 10.0
-    visual.map.shadowclip = 0.8
+    visual.map.shadowclip = table.shadows
     spec.stat.extent = 1.0
-    spec.stat.center = [0.3, 0.0, 0.15]
+    spec.stat.center = [*table.centre, 0.15]
     spec.worldbody.add_light(
         name="key",
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=[0.9, -0.8, 1.9],
+        pos=[0.9 + (table.centre[0] - Table().centre[0]), -0.8, 1.9],  # shadows are drawn below it
         dir=[-0.35, 0.45, -1.0],
         diffuse=[0.60] * 3,
         specular=[0.12] * 3,
@@ -50,18 +51,15 @@ def set_looks(spec: mujoco.MjSpec) -> None:
     )
 
 
-def add_cameras(spec: mujoco.MjSpec) -> None:
+def add_cameras(spec: mujoco.MjSpec, overhead: View, view: View) -> None:
     """Add ``overhead``, which sees the workspace from above its far edge, and ``view``.
 
     ``overhead`` looks back at the robot, steeply down: the arm comes from the top of the image and
     hides little of what it works on. ``view`` is for people.
     """
-    for name, eye, target, fovy in (
-        ("overhead", (0.72, 0.0, 0.84), (0.31, 0.0, 0.0), 36.0),
-        ("view", (0.98, -0.68, 0.55), (0.18, 0.0, 0.17), 38.0),
-    ):
+    for name, at, fovy in (("overhead", overhead, 36.0), ("view", view, 38.0)):
         spec.worldbody.add_camera(
-            name=name, pos=list(eye), quat=list(look_at(eye, target)), fovy=fovy
+            name=name, pos=list(at.eye), quat=list(look_at(at.eye, at.target)), fovy=fovy
         )
 
 

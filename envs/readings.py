@@ -46,3 +46,18 @@ def distance2_xy(a: Sequence[Value], b: Sequence[Value]) -> Value:
     """Squared distance in the table's plane [m^2]."""
     dx, dy = a[0] - b[0], a[1] - b[1]
     return dx * dx + dy * dy
+
+
+def seen_from(
+    point: Sequence[Value], pos: Sequence[Value], quat: Sequence[Value]
+) -> tuple[Value, Value, Value]:
+    """Return a point (x, y, z) in the frame of a body at ``pos`` turned by ``quat`` wxyz [m]."""
+    x, y, z = point[0] - pos[0], point[1] - pos[1], point[2] - pos[2]
+    w, i, j, k = quat
+    # v + 2 w (u x v) + 2 u x (u x v) with u = -(i, j, k): the inverse rotation.
+    tx, ty, tz = 2 * (k * y - j * z), 2 * (i * z - k * x), 2 * (j * x - i * y)
+    return (
+        x + w * tx + k * ty - j * tz,
+        y + w * ty + i * tz - k * tx,
+        z + w * tz + j * tx - i * ty,
+    )

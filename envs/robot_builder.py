@@ -62,7 +62,8 @@ def add_arm(
         link = _add_link(spec, link, joint, prefix)
         link.gravcomp = robot.gravity_compensation
     _add_gripper(spec, link, robot.gripper, prefix)
-    link.add_site(name=f"{prefix}tcp", pos=list(robot.tcp), size=[0.004] * 3, group=4)
+    tcp = link.add_site(name=f"{prefix}tcp", pos=list(robot.tcp), size=[0.004] * 3, group=4)
+    tcp.quat = list(robot.tcp_quat)
     _add_wrist_camera(link, robot, prefix)
     _exclude_neighbours(spec, robot, prefix)
 
@@ -172,6 +173,7 @@ def _add_shape(body: mujoco.MjsBody, shape: Shape, **settings: object) -> None:
     size = list(shape.size)
     if shape.kind == "box":
         settings |= {"size": size, "pos": list(shape.at)}
+        settings["quat"] = [np.cos(shape.turn / 2), 0.0, 0.0, np.sin(shape.turn / 2)]
     else:
         settings |= {"size": [*size, 0.0, 0.0], "fromto": list(shape.at)}
     body.add_geom(type=_KINDS[shape.kind], rgba=list(shape.rgba), density=0.0, **settings)

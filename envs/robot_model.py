@@ -5,11 +5,12 @@ A new arm is a new table, registered in ``envs.robots``; no code changes.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
-from envs.arm import ArmSpec
+from envs.arm import REFERENCE, ArmSpec, Workspace
 
 Vec3 = tuple[float, float, float]
+Quat = tuple[float, float, float, float]
 Rgba = tuple[float, float, float, float]
 ZERO: Vec3 = (0.0, 0.0, 0.0)
 
@@ -25,6 +26,7 @@ class Shape:
         rgba: colour.
         use: ``both`` collides and is seen; ``seen`` is for the eye only; ``solid`` collides and is
             hidden, where finer shapes are seen in its place.
+        turn: rotation of a box about the link's z, rad.
     """
 
     kind: Literal["box", "cylinder", "capsule"]
@@ -32,6 +34,7 @@ class Shape:
     at: tuple[float, ...]
     rgba: Rgba
     use: Literal["both", "seen", "solid"] = "both"
+    turn: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse numbers that do not fit the kind."""
@@ -86,7 +89,10 @@ class Joint:
 
 @dataclass(frozen=True)
 class Finger:
-    """A moving finger; its joint is 0 where the pads meet and grows as the gripper opens."""
+    """A moving finger; its joint grows as the gripper opens and is 0 where the pads are parallel.
+
+    Pads on a rail are parallel everywhere: there 0 is where they meet.
+    """
 
     name: str
     axis: Vec3
@@ -131,6 +137,72 @@ class WristCamera:
 
 
 @dataclass(frozen=True)
+class View:
+    """Where a camera of the scene stands, and the point it looks at; the arm's base is 0."""
+
+    eye: Vec3
+    target: Vec3
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table that a robot stands on; its top is z = 0.
+
+    Attributes:
+        half: half extents [m].
+        centre: x and y of its centre [m].
+        shadows: half the width of the area in which pictures may have shadows [m].
+        aside: y of the floor beside it that no camera sees, where distractors wait [m].
+    """
+
+    half: Vec3 = (0.45, 0.6, 0.02)
+    centre: tuple[float, float] = (0.3, 0.0)
+    shadows: float = 0.8
+    aside: float = 1.2
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One arm of a robot: where its base stands, and what its names begin with."""
+
+    arm: "RobotModel"
+    prefix: str = ""
+    pos: Vec3 = ZERO
+    yaw: float = 0.0
+
+
+class Robot(Protocol):
+    """One arm or several at one table: what the scene is built for."""
+
+    @property
+    def name(self) -> str:
+        """Registered name."""
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+
+    @property
+    def overhead(self) -> View:
+        """The camera that sees the workspace from above."""
+
+    @property
+    def view(self) -> View:
+        """The camera for people."""
+
+    @property
+    def table(self) -> Table:
+        """What it stands on."""
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """The arms, in the order of their joints in a command."""
+
+    def spec(self) -> ArmSpec:
+        """Return the specification of all arms together."""
+
+
+@dataclass(frozen=True)
 class RobotModel:
     """Everything about one type of arm.
 
@@ -146,6 +218,14 @@ class RobotModel:
         home: start pose of the joints, rad.
         sleep: pose in which the arm rests without torque, rad.
         gravity_compensation: share of gravity that the links do not feel, 0..1.
+        tcp_quat: orientation wxyz of the tool in the last link: its x is the direction of
+            approach, the fingers move along its y.
+        workspace: where on the table the arm can do a task.
+        leans: angles by which a demonstrator may lean the gripper outwards from straight down,
+            rad; more than one where a grasp from above is not possible everywhere.
+        overhead: the camera that sees the workspace from above its far edge.
+        view: the camera for people.
+        table: what the arm stands on.
     """
 
     name: str
@@ -159,6 +239,12 @@ class RobotModel:
     home: tuple[float, ...]
     sleep: tuple[float, ...]
     gravity_compensation: float = 0.0
+    tcp_quat: Quat = (1.0, 0.0, 0.0, 0.0)
+    workspace: Workspace = REFERENCE
+    leans: tuple[float, ...] = (0.0,)
+    overhead: View = View((0.72, 0.0, 0.84), (0.31, 0.0, 0.0))
+    view: View = View((0.98, -0.68, 0.55), (0.18, 0.0, 0.17))
+    table: Table = Table()
     _spec: ArmSpec = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -176,6 +262,11 @@ class RobotModel:
         return self._spec
 
     @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return this arm alone, its base at the origin and its names as they are."""
+        return (Mount(self),)
+
+    @property
     def gripper_range(self) -> tuple[float, float]:
         """Return the gripper actuator's ctrl (m or rad) at opening 0 and at opening 1."""
         return self.gripper.command
@@ -191,4 +282,5 @@ class RobotModel:
             effort=(*(j.servo.torque for j in joints), grip.servo.torque),
             home=(*self.home, 1.0),
             grippers=(len(joints),),
+            workspace=self.workspace,
         )

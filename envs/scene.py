@@ -9,30 +9,27 @@ import mujoco
 
 from envs.looks import add_cameras, add_table_legs, set_looks
 from envs.robot_builder import PHYSICS_DT, add_arm
-from envs.robot_model import RobotModel
-from envs.sensors import add_arm_sensors, add_object_sensors, add_zone_sensors
+from envs.robot_model import Robot, Table
+from envs.sensors import add_arm_sensors, add_arms_sensor, add_object_sensors, add_zone_sensors
 
 Props = Callable[[mujoco.MjSpec], None]
 
-TABLE_HALF = (0.45, 0.6, 0.02)
-TABLE_CENTRE = (0.3, 0.0)
+TABLE_HALF = Table().half
 FLOOR_Z = -0.75
 RED = (0.85, 0.10, 0.10, 1.0)
 GREEN = (0.10, 0.65, 0.25, 1.0)
 
 
-def build_scene(
-    robot: RobotModel, props: Props | None = None, distractors: int = 0
-) -> mujoco.MjSpec:
-    """Return the scene with one arm.
+def build_scene(robot: Robot, props: Props | None = None, distractors: int = 0) -> mujoco.MjSpec:
+    """Return the scene with one arm, or with all arms of a robot.
 
-    Bodies come in the order arm, props, distractors, so the arm's coordinates are the first.
+    Bodies come in the order arms, props, distractors, so the arm's coordinates are the first.
     What a variation changes in place has a name: geoms ``table`` and ``floor``, materials
     ``table``, ``table_plain`` and ``table_checker``, light ``key``, cameras ``overhead``,
     ``wrist`` and ``view``.
 
     Args:
-        robot: the arm; its names have no prefix.
+        robot: the arm, whose names have no prefix, or arms, whose names have theirs.
         props: adds the task's objects with ``add_block`` and ``add_zone``; every body with a free
             joint and every mocap body gets its sensors.
         distractors: how many bodies ``distractor0``.. to add, with the sensors of an object.
@@ -40,21 +37,24 @@ def build_scene(
     spec = mujoco.MjSpec()
     spec.modelname = f"tabletop_{robot.name}"
     _set_physics(spec)
-    set_looks(spec)
-    _add_surroundings(spec)
-    add_cameras(spec)
-    add_arm(spec, robot)
-    add_arm_sensors(spec)
+    set_looks(spec, robot.table)
+    _add_surroundings(spec, robot.table)
+    add_cameras(spec, robot.overhead, robot.view)
+    for mount in robot.mounts:
+        add_arm(spec, mount.arm, mount.prefix, mount.pos, mount.yaw)
+        add_arm_sensors(spec, mount.prefix)
+    if len(robot.mounts) == 2:
+        add_arms_sensor(spec, robot.mounts[0].prefix, robot.mounts[1].prefix)
     if props is not None:
         props(spec)
     for body in spec.worldbody.bodies:
         if body.mocap:
             add_zone_sensors(spec, body.name)
         elif any(joint.type == mujoco.mjtJoint.mjJNT_FREE for joint in body.joints):
-            add_object_sensors(spec, robot, body.name)
+            add_object_sensors(spec, robot.mounts, body.name)
     for index in range(distractors):
-        _add_distractor(spec, index)
-        add_object_sensors(spec, robot, f"distractor{index}")
+        _add_distractor(spec, index, robot.table.aside)
+        add_object_sensors(spec, robot.mounts, f"distractor{index}")
     return spec
 
 
@@ -124,14 +124,14 @@ DISTRACTORS = (
 """Kind, size and colour of each distractor: no two alike."""
 
 
-def _add_distractor(spec: mujoco.MjSpec, index: int) -> None:
+def _add_distractor(spec: mujoco.MjSpec, index: int, aside: float) -> None:
     """Add ``distractor<index>``, resting on the floor beside the table, out of all cameras."""
     if index >= len(DISTRACTORS):
         raise ValueError(f"distractors must be at most {len(DISTRACTORS)}, got {index + 1}")
     kind, size, rgba = DISTRACTORS[index]
     body, geom = _add_free(spec, f"distractor{index}", kind, size)
     geom.rgba, geom.mass = list(rgba), 0.04
-    body.pos = [-0.6 - 0.15 * index, 1.2, FLOOR_Z + size[-1]]
+    body.pos = [-0.6 - 0.15 * index, aside, FLOOR_Z + size[-1]]
 
 
 def _set_physics(spec: mujoco.MjSpec) -> None:
@@ -143,7 +143,7 @@ def _set_physics(spec: mujoco.MjSpec) -> None:
     option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
 
 
-def _add_surroundings(spec: mujoco.MjSpec) -> None:
+def _add_surroundings(spec: mujoco.MjSpec, table: Table) -> None:
     """Add the table and a floor below it, so that what falls off the table comes to rest."""
     world = spec.worldbody
     world.add_geom(
@@ -156,9 +156,9 @@ def _add_surroundings(spec: mujoco.MjSpec) -> None:
     world.add_geom(
         name="table",
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=list(TABLE_HALF),
-        pos=[*TABLE_CENTRE, -TABLE_HALF[2]],
+        size=list(table.half),
+        pos=[*table.centre, -table.half[2]],
         friction=[1.0, 0.005, 0.0001],
         material="table",
     )
-    add_table_legs(spec, TABLE_HALF, TABLE_CENTRE, FLOOR_Z)
+    add_table_legs(spec, table.half, table.centre, FLOOR_Z)

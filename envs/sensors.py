@@ -5,11 +5,26 @@ Names and widths in ``sensordata`` (o is an object): ``tcp_pos`` (3) m, ``tcp_qu
 zone and object ``<o>_pos`` (3), ``<o>_quat`` (4); for each object ``<o>_vel`` (3) m/s and the
 number of contacts ``left_<o>``, ``right_<o>`` (a finger touches it), ``arm_<o>`` (any part of the
 arm touches it), each (1), 0 when it does not.
+
+Of two arms, what belongs to one has its prefix: ``left_tcp_pos``, ``right_arm_table``,
+``left_right_<o>`` (the right finger of the left arm touches it); ``arm_arm`` (3) N is the sum of
+the contact forces between the arms.
 """
+
+from collections.abc import Container, Sequence
 
 import mujoco
 
-from envs.robot_model import RobotModel
+from envs.robot_model import Mount, RobotModel
+
+PREFIXES = ("", "left_", "right_")
+"""What the names of an arm's sensors may begin with."""
+
+
+def hands(index: Container[str]) -> tuple[str, ...]:
+    """Return the prefix of every arm whose sensors are in ``index``, in order."""
+    return tuple(prefix for prefix in PREFIXES if f"{prefix}tcp_pos" in index)
+
 
 _FOUND, _FORCE = 1 << 0, 1 << 1
 """Bits of the data of a contact sensor."""
@@ -32,8 +47,14 @@ def add_zone_sensors(spec: mujoco.MjSpec, name: str) -> None:
     _add_frame(spec, name, (mujoco.mjtObj.mjOBJ_XBODY, name))
 
 
-def add_object_sensors(spec: mujoco.MjSpec, robot: RobotModel, name: str, prefix: str = "") -> None:
-    """Add pose, velocity and touch of the object ``name``."""
+def add_arms_sensor(spec: mujoco.MjSpec, first: str, second: str) -> None:
+    """Add ``arm_arm``: the contact force between the arms of these prefixes."""
+    bodies = [(mujoco.mjtObj.mjOBJ_XBODY, f"{prefix}base") for prefix in (first, second)]
+    _add_contact(spec, "arm_arm", bodies[0], bodies[1], (_FORCE, _NET_FORCE, 1))
+
+
+def add_object_sensors(spec: mujoco.MjSpec, arms: Sequence[Mount], name: str) -> None:
+    """Add pose and velocity of the object ``name``, and where each of the arms touches it."""
     body = (mujoco.mjtObj.mjOBJ_XBODY, name)
     _add_frame(spec, name, body)
     spec.add_sensor(
@@ -42,6 +63,12 @@ def add_object_sensors(spec: mujoco.MjSpec, robot: RobotModel, name: str, prefix
         objtype=body[0],
         objname=name,
     )
+    for mount in arms:
+        _add_touch(spec, mount.arm, mount.prefix, name)
+
+
+def _add_touch(spec: mujoco.MjSpec, robot: RobotModel, prefix: str, name: str) -> None:
+    body = (mujoco.mjtObj.mjOBJ_XBODY, name)
     left = (mujoco.mjtObj.mjOBJ_BODY, f"{prefix}left_finger")
     right = (mujoco.mjtObj.mjOBJ_BODY, f"{prefix}right_finger")
     if len(robot.gripper.fingers) == 1:
@@ -49,6 +76,12 @@ def add_object_sensors(spec: mujoco.MjSpec, robot: RobotModel, name: str, prefix
     arm = (mujoco.mjtObj.mjOBJ_XBODY, f"{prefix}base")
     for part, source in (("left", left), ("right", right), ("arm", arm)):
         _add_contact(spec, f"{prefix}{part}_{name}", source, body, (_FOUND, _NO_REDUCTION, 1))
+
+
+def add_force_sensor(spec: mujoco.MjSpec, name: str, body: str, geom: str) -> None:
+    """Add ``name`` (3) N: the sum of the contact forces between a body and a geom, world frame."""
+    first, second = (mujoco.mjtObj.mjOBJ_XBODY, body), (mujoco.mjtObj.mjOBJ_GEOM, geom)
+    _add_contact(spec, name, first, second, (_FORCE, _NET_FORCE, 1))
 
 
 def _add_frame(spec: mujoco.MjSpec, name: str, of: tuple[mujoco.mjtObj, str]) -> None:

@@ -14,12 +14,12 @@ class SimArm(Arm):
     def __init__(
         self,
         task: Task,
-        robot: str = "viperx",
+        robot: str | None = None,
         *,
         cameras: Sequence[CameraSpec] = (),
         distractors: int = 0,
     ) -> None:
-        """Build the scene of ``task`` with ``robot``."""
+        """Build the scene of ``task`` with ``robot``, by default the task's own."""
         self.sim = SimBatch(task, robot, 1, threads=1, cameras=cameras, distractors=distractors)
         self.spec = self.sim.spec
         self.task = task

@@ -1,14 +1,15 @@
 """What a task is: where things start, which stages lead to the goal, who can demonstrate it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
 import numpy as np
 
-from envs.arm import ArmSpec, InitialCondition
+from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition, Workspace
 from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from envs.world import World
 
 
+Range = tuple[float, float]
 Pose = tuple[float, ...]
 """Position [m] and unit quaternion wxyz, (7,)."""
+
+SCENE = "scene"
+"""Under this name a start's factors hold what the task itself has drawn, see ``Task.dress``."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,19 @@ class Region:
             float(rng.uniform(*self.yaw)),
         )
 
+    def within(self, workspace: Workspace) -> "Region":
+        """Return this region of the reference workspace moved and scaled to another one."""
+        x = _mapped(self.x, REFERENCE.x, workspace.x)
+        return Region(x, _mapped(self.y, REFERENCE.y, workspace.y), self.yaw)
+
+
+def _mapped(values: Range, old: Range, new: Range) -> Range:
+    """Map a range affinely as ``old`` is mapped to ``new``; exactly itself where they are equal."""
+    if old == new:
+        return values
+    scale = (new[1] - new[0]) / (old[1] - old[0])
+    return new[0] + (values[0] - old[0]) * scale, new[0] + (values[1] - old[0]) * scale
+
 
 @dataclass(frozen=True)
 class Task(ABC):
@@ -46,19 +64,36 @@ class Task(ABC):
         instruction: what a person would be told.
         stages: ordered names; the last one is the goal held for ``hold_s``.
         objects: observed objects and zones, in order.
+        hidden: zones that are placed and read by the task, but not observed.
         horizon: control steps until an episode is cut off.
         hold_s: how long the goal must hold [s] for sustained success.
-        region: where the manipulated object starts, the *training box* of the protocols.
+        region: where the manipulated object starts, the *training box* of the protocols, in the
+            reference workspace.
+        inapplicable: variations that mean nothing here, each with the reason.
+        arms: how many arms it takes.
+        robot: the arm, or pair of arms, that does it unless another is named.
+        impossible: arms that have as many, but cannot do it, each with the reason.
+        moving: zones that what happens in the episode moves, as ``move`` says.
     """
 
     name: ClassVar[str]
     instruction: ClassVar[str]
     stages: ClassVar[tuple[str, ...]]
     objects: ClassVar[tuple[str, ...]]
+    hidden: ClassVar[tuple[str, ...]] = ()
     manipulated: ClassVar[str]
     horizon: ClassVar[int] = 400
     hold_s: ClassVar[float] = 1.0
     region: ClassVar[Region]
+    inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    arms: ClassVar[int] = 1
+    robot: ClassVar[str] = "viperx"
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    moving: ClassVar[tuple[str, ...]] = ()
+
+    def region_on(self, arm: ArmSpec) -> Region:
+        """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""
+        return self.region.within(arm.workspace)
 
     @abstractmethod
     def build(self, spec: mujoco.MjSpec) -> None:
@@ -72,6 +107,50 @@ class Task(ABC):
     def separate(self, objects: Mapping[str, Pose]) -> dict[str, Pose]:
         """Move the zones off the objects where a variation has made them overlap."""
 
+    def arrange(self, start: InitialCondition) -> Mapping[str, Array]:
+        """Return start positions of joints that no object's pose covers, as of beads in a cup.
+
+        Returns:
+            By the name of the first joint, the positions of it and of those that follow (k,).
+        """
+        return {}
+
+    def dress(self, model: mujoco.MjModel, drawn: Mapping[str, Any]) -> None:
+        """Change the looks of ``model`` to what was ``drawn`` for a start: its ``SCENE`` factor."""
+        raise ValueError(f"{self.name} draws no looks, got {dict(drawn)}")
+
+    def instruct(self, start: InitialCondition) -> str:
+        """Return what the arm is told to do from ``start``."""
+        return self.instruction
+
+    def encode(self, instruction: str) -> tuple[float, ...]:
+        """Return an instruction as numbers, the observation ``instruction``; () for no such.
+
+        A task that asks for the same in every episode has none.
+
+        Raises:
+            UsageError: an instruction that is not of this task.
+        """
+        return ()
+
+    def subject(self, start: InitialCondition) -> str:
+        """Return the object that is to be moved from ``start``."""
+        return self.manipulated
+
+    def move(self, r: Readings) -> Sequence[Sequence[Value]]:
+        """Return where the zones of ``moving`` are after this control period.
+
+        A zone that is observed, drawn and read like any other thereby holds what the simulator's
+        state does not: marks that are wiped off, for instance.
+
+        Args:
+            r: readings at the end of the period, arrays (N,), the zones where they were before.
+
+        Returns:
+            x, y, z of each zone [m], each (N,).
+        """
+        return ()
+
     @abstractmethod
     def milestones(self, r: Readings) -> tuple[Flag, ...]:
         """Tell, for every stage but the last, whether its condition holds now."""
@@ -79,6 +158,25 @@ class Task(ABC):
     @abstractmethod
     def goal(self, r: Readings) -> Flag:
         """Tell whether the goal holds now (success is this, held for ``hold_s``)."""
+
+    def placed(self, r: Readings) -> Mapping[str, Flag]:
+        """Tell for every object that the task moves whether it is where it belongs now."""
+        return {self.manipulated: self.milestones(r)[-1]}
+
+    def failures(self, r: Readings) -> Mapping[str, Flag]:
+        """Tell in which failed trials, and when, the task saw a failure of its own.
+
+        Args:
+            r: readings of whole trials, each value an array (T + 1, N), row 0 the start.
+
+        Returns:
+            Registered failure labels, each with flags (T + 1, N) or (N,).
+        """
+        return {}
+
+    def quality(self, r: Readings) -> Mapping[str, float | None]:
+        """Measure how well a trial was done; ``r`` holds one trial, each value (T + 1,)."""
+        return {}
 
     @abstractmethod
     def expert(self, world: "World", operator: "Operator") -> "Expert":

@@ -6,10 +6,11 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from envs.arm import InitialCondition
+from envs.arm import ArmSpec, InitialCondition
+from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
-from envs.task import Task
+from envs.task import SCENE, Task
 from envs.variation_looks import LOOKS
 from envs.variation_physics import PHYSICS
 from envs.world import World
@@ -27,11 +28,21 @@ def perturb(
     axes: Sequence[tuple[str, str]],
     rng: np.random.Generator,
     at_bound: bool = True,
+    arm: ArmSpec | None = None,
 ) -> InitialCondition:
-    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same."""
-    draw = Draw(rng, at_bound)
+    """Add each (variation, level) to ``start``, in order; the same ``rng`` state gives the same.
+
+    ``arm`` is the one that ``start`` was drawn for; None stands for the reference workspace.
+
+    Raises:
+        UsageError: an unknown variation or level, or one that does not apply to the task.
+    """
+    draw = Draw(rng, at_bound, arm)
     for name, level in axes:
         variation = VARIATIONS[name]
+        if name in task.inapplicable:
+            reason = task.inapplicable[name]
+            raise UsageError(f"variation {name!r} does not apply to {task.name}: {reason}")
         start = variation.draw(draw, variation.level(level), start, task)
     return start
 
@@ -63,6 +74,9 @@ def apply(
     model.vis.headlight.ambient[:] = world.model.vis.headlight.ambient
     model.vis.headlight.diffuse[:] = world.model.vis.headlight.diffuse
     for name, values in factors.items():
+        if name == SCENE:
+            world.task.dress(model, values)
+            continue
         change = VARIATIONS[name].apply
         if change is not None:
             change(model, world, values)

@@ -20,7 +20,7 @@ def _draw_camera_pose(d: Draw, b: Bound, start: InitialCondition, task: Task) ->
             "shift": (d.direction(3) * d.magnitude(b["shift"])).tolist(),
             "turn": (d.direction(3) * d.magnitude(b["turn"])).tolist(),
         }
-        for camera in ("overhead", "wrist")
+        for camera in d.spec(task).cameras
     }
     return add_factor(start, "camera_pose", values)
 

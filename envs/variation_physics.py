@@ -17,7 +17,7 @@ from envs.world import World
 
 def _draw_object_pose(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
     """Push the manipulated object out of the training box by ``shift`` [m], turn by ``yaw``."""
-    name, region = task.manipulated, task.region
+    name, region = task.subject(start), d.region(task)
     pose = np.array(start.objects[name])
     axis = int(d.rng.integers(2))
     low, high = (region.x, region.y)[axis]
@@ -33,11 +33,12 @@ def _draw_object_pose(d: Draw, b: Bound, start: InitialCondition, task: Task) ->
 
 def _draw_home_pose(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
     """Move the arm's start by a joint-space vector of norm ``norm`` [rad]."""
-    offset = d.direction(len(start.qpos) - 1) * d.magnitude(b["norm"])
-    qpos = tuple(map(float, np.asarray(start.qpos[:-1]) + offset))
-    return add_factor(
-        replace(start, qpos=(*qpos, start.qpos[-1])), "home_pose", {"offset": offset.tolist()}
-    )
+    hinges = d.hinges(task)
+    offset = d.direction(len(hinges)) * d.magnitude(b["norm"])
+    qpos = np.array(start.qpos)
+    qpos[hinges] += offset
+    start = replace(start, qpos=tuple(map(float, qpos)))
+    return add_factor(start, "home_pose", {"offset": offset.tolist()})
 
 
 # ---- physics ----------------------------------------------------------------------------------
@@ -56,8 +57,9 @@ def _apply_friction_mass(m: mujoco.MjModel, world: World, v: Mapping[str, Any]) 
         m.body_inertia[body] *= v["mass"]
         first = int(m.body_geomadr[body])
         m.geom_friction[first : first + int(m.body_geomnum[body])] *= v["friction"]
-    for pad in ("left_pad", "right_pad"):
-        m.geom_friction[m.geom(pad).id] *= v["friction"]
+    for part in world.parts:
+        for pad in ("left_pad", "right_pad"):
+            m.geom_friction[m.geom(f"{part.prefix}{pad}").id] *= v["friction"]
 
 
 def _draw_damping_gain(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:

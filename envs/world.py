@@ -3,17 +3,46 @@
 import functools
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
+from envs.ability import require
 from envs.arm import ArmSpec, Array, InitialCondition
-from envs.robots import ROBOTS, RobotModel
+from envs.robot_model import Mount, RobotModel
+from envs.robots import ROBOTS
 from envs.scene import build_scene
 from envs.task import Task
 
 SUBSTEPS = 10  # physics steps of 2 ms in one control period of 20 ms
 SETTLE = 10  # control periods at the start pose before an episode, so that gravity sag is over
+
+
+Index = slice | Array
+"""Which columns of an array: a slice where they follow each other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One arm of the robot, and where it is.
+
+    Attributes:
+        robot: its table.
+        prefix: what its names begin with.
+        hinges: its joints in a command (a slice).
+        gripper: its gripper in a command.
+        qpos, qvel: its joints in MuJoCo's arrays (slices).
+        fingers: address of each finger in ``qpos``.
+    """
+
+    robot: RobotModel
+    prefix: str
+    hinges: slice
+    gripper: int
+    qpos: slice
+    qvel: slice
+    fingers: tuple[int, ...]
 
 
 class World:
@@ -22,19 +51,29 @@ class World:
     Attributes:
         model: the compiled model.
         arm: the robot's specification.
-        qpos, qvel, ctrl: where the actuated joints are in MuJoCo's arrays (slices of length n).
+        robot: the table of the arm; of a pair, of its left arm.
+        parts: the arms, one or two.
+        qpos, qvel, ctrl: where the actuated joints are in MuJoCo's arrays (n columns).
         scale, offset: raw = command * scale + offset, (n,); maps an opening 0..1 to metres.
         objects: start of each free object's pose in ``qpos``; zones: mocap index of each zone.
         sensors: slice of every sensor in ``sensordata``.
     """
 
-    def __init__(self, task: Task, robot: str = "viperx", distractors: int = 0) -> None:
-        """Build and compile the scene with ``distractors`` extra objects on the table."""
+    def __init__(self, task: Task, robot: str | None = None, distractors: int = 0) -> None:
+        """Build and compile the scene with ``distractors`` extra objects on the table.
+
+        Raises:
+            UsageError: an unknown robot, or one that cannot do ``task``.
+        """
+        robot = robot or task.robot
+        require(task, robot)
         self.task = task
-        self.robot: RobotModel = ROBOTS[robot]
-        self.arm: ArmSpec = self.robot.spec()
+        chosen = ROBOTS[robot]
+        self.robot: RobotModel = chosen.mounts[0].arm
+        self.arm: ArmSpec = chosen.spec()
         self.distractors = distractors
-        self.model = build_scene(self.robot, task.build, distractors).compile()
+        self.model = build_scene(chosen, task.build, distractors).compile()
+        self.parts = self._find_parts(chosen.mounts)
         self._find_arm()
         self._find_objects()
         self.sensors: Mapping[str, slice] = {
@@ -42,25 +81,46 @@ class World:
             for s in (self.model.sensor(i) for i in range(self.model.nsensor))
         }
 
+    def _find_parts(self, mounts: tuple[Mount, ...]) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        first = 0
+        for mount in mounts:
+            last = first + len(mount.arm.joints)
+            names = [f"{mount.prefix}{joint.name}" for joint in mount.arm.joints]
+            qpos = [int(self.model.joint(name).qposadr[0]) for name in names]
+            if qpos != list(range(qpos[0], qpos[0] + len(names))):
+                raise ValueError(f"joints of {self.arm.name} must be contiguous, got {qpos}")
+            qvel = int(self.model.joint(names[0]).dofadr[0])
+            fingers = [f"{mount.prefix}{finger.name}" for finger in mount.arm.gripper.fingers]
+            at = tuple(int(self.model.joint(name).qposadr[0]) for name in fingers)
+            where = slice(qpos[0], qpos[0] + len(names)), slice(qvel, qvel + len(names))
+            parts.append(
+                Part(mount.arm, mount.prefix, slice(first, last), last, where[0], where[1], at)
+            )
+            first = last + 1
+        return tuple(parts)
+
     def _find_arm(self) -> None:
-        m, n = self.model, self.arm.n
-        self.fingers = [finger.name for finger in self.robot.gripper.fingers]
-        joints = [*self.arm.joints[:-1], self.fingers[0]]
-        first = m.joint(joints[0])
-        q, v = int(first.qposadr[0]), int(first.dofadr[0])
-        if [int(m.joint(j).qposadr[0]) for j in joints] != list(range(q, q + n)):
-            raise ValueError(f"joints of {self.arm.name} must be contiguous, got {joints}")
-        self.qpos, self.qvel, self.ctrl = slice(q, q + n), slice(v, v + n), slice(0, n)
-        self.finger_qpos = [int(m.joint(f).qposadr[0]) for f in self.fingers]
-        lo, hi = self.robot.gripper_range
+        n = self.arm.n
+        q = [np.append(np.arange(p.qpos.start, p.qpos.stop), p.fingers[0]) for p in self.parts]
+        v = [p.qvel.start + np.arange(p.hinges.stop - p.hinges.start + 1) for p in self.parts]
+        self.qpos, self.qvel = _index(np.concatenate(q)), _index(np.concatenate(v))
+        self.ctrl = slice(0, n)
+        pairs = [(at, part.gripper) for part in self.parts for at in part.fingers]
+        self.finger_qpos, self.finger_command = (
+            list(column) for column in zip(*pairs, strict=True)
+        )
         self.scale, self.offset = np.ones(n), np.zeros(n)
-        self.scale[-1], self.offset[-1] = hi - lo, lo
+        for part in self.parts:
+            lo, hi = part.robot.gripper_range
+            self.scale[part.gripper], self.offset[part.gripper] = hi - lo, lo
 
     def _find_objects(self) -> None:
         m = self.model
         self.objects: dict[str, int] = {}
         self.zones: dict[str, int] = {}
-        names = [*self.task.objects, *(f"distractor{i}" for i in range(self.distractors))]
+        extra = (f"distractor{i}" for i in range(self.distractors))
+        names = [*self.task.objects, *self.task.hidden, *extra]
         for name in names:
             body = m.body(name)
             if int(body.mocapid[0]) >= 0:
@@ -72,7 +132,7 @@ class World:
         """Set the start state in ``data`` (reset before): arm, objects, zones, targets."""
         raw = np.asarray(start.qpos) * self.scale + self.offset
         data.qpos[self.qpos] = raw
-        data.qpos[self.finger_qpos] = raw[-1]
+        data.qpos[self.finger_qpos] = raw[self.finger_command]
         data.ctrl[self.ctrl] = raw
         for name, pose in start.objects.items():
             if name in self.zones:
@@ -81,6 +141,9 @@ class World:
             elif name in self.objects:
                 at = self.objects[name]
                 data.qpos[at : at + 7] = pose
+        for joint, positions in self.task.arrange(start).items():
+            at = int(self.model.joint(joint).qposadr[0])
+            data.qpos[at : at + len(positions)] = positions
 
     def command_to_raw(self, target: Array) -> Array:
         """Map commands (..., n) to actuator units."""
@@ -95,7 +158,17 @@ class World:
         return hashlib.sha256(buffer.tobytes()).hexdigest()
 
 
+def _index(columns: Array) -> Index:
+    """Return consecutive columns as a slice: of an array it gives a view, not a copy."""
+    first, n = int(columns[0]), len(columns)
+    return slice(first, first + n) if (np.diff(columns) == 1).all() else columns
+
+
 @functools.lru_cache(maxsize=16)
-def world(task: Task, robot: str = "viperx", distractors: int = 0) -> World:
-    """Return the shared world; compiled once a process."""
+def _world(task: Task, robot: str, distractors: int) -> World:
     return World(task, robot, distractors)
+
+
+def world(task: Task, robot: str | None = None, distractors: int = 0) -> World:
+    """Return the shared world on ``robot``, by default the task's; compiled once a process."""
+    return _world(task, robot or task.robot, distractors)

@@ -74,7 +74,7 @@ def _theirs(policy: Policy) -> float:
     started = time.perf_counter()
     for ic in range(THEIRS):
         observation, _ = env.reset(options={"start": protocol.start("nominal", ic)})
-        controller.reset([env.task.instruction], [protocol.seeds(ic)["policy"]])
+        controller.reset([env.instruction], [protocol.seeds(ic)["policy"]])
         over = False
         while not over:
             batch = {key: value[None] for key, value in observation.items()}

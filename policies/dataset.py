@@ -35,7 +35,8 @@ class Reading:
     """What is read of a folder of demonstrations.
 
     Attributes:
-        track: ``"state"``: qpos and objects; ``"pixels"``: qpos and images.
+        track: ``"state"``: qpos and objects; ``"pixels"``: qpos and images; both: the
+            encoded instruction, where there is one.
         blind: leave out what shows the scene (images, objects), for the blind floor.
         image_size: (height, width) images are resized to; ``None``: as recorded.
         validation: share of the episodes held out.
@@ -60,7 +61,7 @@ class Reading:
     def reads(self, key: str) -> bool:
         """Tell whether the observation ``key`` is read."""
         scene = "objects/" if self.track == "state" else "images/"
-        return key == "qpos" or (key.startswith(scene) and not self.blind)
+        return key in ("qpos", "instruction") or (key.startswith(scene) and not self.blind)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class EpisodeSet:
         headers, excluded = _usable(Path(folder))
         first = next(iter(headers.values()))
         keys = [key for key in first.shapes if reading.reads(key)]
-        if len(keys) < 2 and not reading.blind:
+        if not reading.blind and not any("/" in key for key in keys):
             missing = "objects" if reading.track == "state" else "images"
             raise UsageError(f"{folder}: its episodes have no {missing}: not for {reading.track}")
         for path, header in headers.items():

@@ -36,12 +36,13 @@ class Collect:
     """Record what the cameras see, too."""
     image_size: int = 84
     """Width and height of the pictures [px]."""
-    cameras: tuple[str, ...] = ("overhead", "wrist")
-    """Cameras that are recorded with --pixels."""
+    cameras: tuple[str, ...] = ()
+    """Cameras that are recorded with --pixels (default: overhead, and one on each wrist)."""
     operator: str = "clean"
     """Style of the expert: clean, noisy, slow or fast."""
-    robot: str = "viperx"
-    """Robot to demonstrate with."""
+    robot: str = ""
+    """Robot to demonstrate with, such as viperx, koch, openarm or viperx_pair (default: the
+    task's)."""
     randomise: tuple[str, ...] = (NONE,)
     """What varies from episode to episode, each as variation/level, such as lighting/L2; "all"
     varies everything at L1."""
@@ -77,11 +78,14 @@ class Collect:
         from envs.arm import CameraSpec
         from envs.collection import Collection
         from envs.errors import UsageError
+        from envs.robots import ROBOTS
+        from envs.tasks import TASKS
 
         size = self.image_size
         if not 8 <= size <= 1024:
             raise UsageError(f"--image-size must be 8..1024 px, got {size}")
-        cameras = tuple(CameraSpec(name, size, size) for name in self.cameras if self.pixels)
+        names = self.cameras or ROBOTS[self.robot or TASKS[self.task].robot].spec().cameras
+        cameras = tuple(CameraSpec(name, size, size) for name in names if self.pixels)
         return Collection(
             task=self.task,
             robot=self.robot,

@@ -82,8 +82,11 @@ class JointRange:
 
 def region_of(examined: Examination) -> Region | None:
     """Return where the task's objects start, None for a task that is not known."""
-    name = examined.exhibits[0].meta.task
-    return TASKS[name].region if name in TASKS else None
+    meta = examined.exhibits[0].meta
+    if meta.task not in TASKS:
+        return None
+    task = TASKS[meta.task]
+    return task.region_on(ROBOTS[meta.robot].spec()) if meta.robot in ROBOTS else task.region
 
 
 def plots(examined: Examination, states: Sequence[str]) -> list[Plot]:

@@ -3,7 +3,8 @@
 from envs.registry import Registry
 from envs.task import Task
 from envs.tasks.pick_place import PickPlace
+from envs.tasks.transfer import Transfer
 
 TASKS: Registry[Task] = Registry("task")
-for _task in (PickPlace(),):
+for _task in (PickPlace(), Transfer()):
     TASKS.register(_task.name, _task)

@@ -45,10 +45,11 @@ class PickPlace(Task):
 
     def sample(self, rng: np.random.Generator, arm: ArmSpec) -> InitialCondition:
         """Draw cube and zone in the region, ``APART`` from each other, and the arm near home."""
-        x, y, yaw = self.region.sample(rng)
+        region = self.region_on(arm)
+        x, y, yaw = region.sample(rng)
         cube = (x, y, HALF, float(np.cos(yaw / 2)), 0.0, 0.0, float(np.sin(yaw / 2)))
-        for _ in range(100):  # one draw in seven is too close; then ``separate`` decides
-            zx, zy, _ = self.region.sample(rng)
+        for _ in range(1000):  # one draw in seven is too close, on a small arm four in five
+            zx, zy, _ = region.sample(rng)
             if np.hypot(zx - x, zy - y) >= APART:
                 break
         objects = self.separate({"cube": cube, "target": (zx, zy, 0.0, 1.0, 0.0, 0.0, 0.0)})

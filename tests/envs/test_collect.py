@@ -67,6 +67,19 @@ def test_a_recorded_episode_replays_to_the_same_states(three: Path) -> None:
     assert arm.sim.success[0]
 
 
+@pytest.mark.parametrize("robot", ["koch", "openarm"])
+def test_every_arm_can_be_demonstrated_with(robot: str, tmp_path: Path) -> None:
+    report = collect(Collection("pick_place", robot), 2, tmp_path)
+    assert report.failed == ()
+    saved = read_episode(episode_files(tmp_path)[0])
+    assert saved.meta.robot == robot
+    assert (
+        saved.actions.shape[1]
+        == len(saved.meta.joints)
+        == SimArm(TASKS["pick_place"], robot).spec.n
+    )
+
+
 def test_recorded_commands_keep_the_limits_of_the_arm(three: Path) -> None:
     spec = SimArm(TASKS["pick_place"]).spec
     for path in episode_files(three):

@@ -12,7 +12,7 @@ from scripts import main as cli
     [
         ("collect --task juggle --out {new}", "unknown task 'juggle'; known: pick_place"),
         ("collect --operator drunk --out {new}", "unknown operator 'drunk'; known: clean, fast"),
-        ("collect --robot spot --out {new}", "unknown arm 'spot'; known: viperx"),
+        ("collect --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
         ("collect --workers 0 --out {new}", "workers must be at least 1, got 0"),
         ("collect --out {file}", "cannot be written"),
