@@ -3,7 +3,9 @@
 from envs.registry import Registry
 from envs.task import Task
 from envs.tasks.pick_place import PickPlace
+from envs.tasks.pour import Pour
+from envs.tasks.wipe import Wipe
 
 TASKS: Registry[Task] = Registry("task")
-for _task in (PickPlace(),):
+for _task in (PickPlace(), Pour(), Wipe()):
     TASKS.register(_task.name, _task)
