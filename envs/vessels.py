@@ -1,8 +1,9 @@
 """Cups and the beads in them.
 
 A cup is hollow: eight flat walls and a bottom hold the beads, and a round hull, which the beads
-pass through, is what the fingers and the table touch. Beads are smooth enough not to be spun:
-each has three degrees of freedom, which a simulation of dozens pays for. Units: m, kg.
+pass through, is what the fingers and the table touch. The beads are smooth: nothing rubs or spins
+them, so that each has three degrees of freedom and its contacts one row of constraints, which makes
+dozens of them affordable. Units: m, kg.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,7 @@ BOTTOM = 0.005  # thickness of the bottom [m]
 _HULL, _WALL, _BEAD = (9, 8), (0, 4), (7, 2)
 
 _SOLREF = [0.01, 1.0]  # five time steps, as of other objects
-RUB = 0.2  # sliding friction of the beads
-DRAG = 5e-4  # viscous drag on a bead [N s/m]: what is spilled comes to rest
+DRAG = 0.003  # viscous drag on a bead [N s/m]: what is spilled comes to rest
 SPACING = 1.08  # of the beads when they are put into a cup, in diameters
 
 
@@ -75,7 +75,7 @@ def add_cup(spec: mujoco.MjSpec, name: str, cup: Cup, rgba: Rgba) -> mujoco.MjsB
     bottom = 0.25 * cup.mass
     hollow = {
         "rgba": list(rgba), "contype": _WALL[0], "conaffinity": _WALL[1],
-        "condim": 3, "friction": [RUB, 0.005, 0.0001], "solref": _SOLREF,
+        "condim": 1, "solref": _SOLREF,
     }  # fmt: skip
     for angle in np.arange(SIDES) * 2 * np.pi / SIDES:
         body.add_geom(
@@ -131,8 +131,7 @@ def add_beads(
             mass=mass,
             contype=_BEAD[0],
             conaffinity=_BEAD[1],
-            condim=3,
-            friction=[RUB, 0.005, 0.0001],
+            condim=1,
             solref=_SOLREF,
         )
         spec.add_sensor(

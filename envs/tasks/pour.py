@@ -32,8 +32,8 @@ APART = 0.13  # least distance of the cups at the start [m]
 GAUGE = 0.001  # rise of the gauge for each bead [m]
 JITTER = 0.01  # of the arm's start pose [rad]
 
-GLASS = (0.62, 0.80, 0.92, 0.45)
-CLAY = (0.20, 0.42, 0.62, 0.45)
+GLASS = (0.62, 0.80, 0.92, 0.30)
+CLAY = (0.20, 0.42, 0.62, 0.40)
 MARK = (0.10, 0.65, 0.25, 1.0)
 PALETTE = ((0.90, 0.30, 0.15, 1.0), (0.95, 0.55, 0.15, 1.0), (0.80, 0.20, 0.25, 1.0))
 
