@@ -13,7 +13,8 @@ from envs.vessels import BOTTOM
 from envs.world import World
 
 LEVEL = np.pi / 2  # lean of a hand that points outwards, level [rad]
-BEHIND = 0.055  # the hand starts this far behind the cup [m]
+HALFWAY = np.pi / 4  # its lean on the way down to the cup [rad]
+BEHIND = 0.045  # the hand starts this far behind the cup [m]
 ABOVE = 0.10  # and comes from this far above, as far as the arm hovers higher [m]
 RAISED = 0.035  # the cup's underside above the other's rim on the way [m]
 DROP = 0.030  # height of the lip above the rim while pouring [m]
@@ -57,8 +58,10 @@ class TakeAndPour:
         radius = float(np.linalg.norm(grasp[:2])) - BEHIND
         ready = np.array([radius * np.cos(azimuth), radius * np.sin(azimuth), GRIP + self.hover])
         lifted = grasp + [0.0, 0.0, BOWL.tall + RAISED]
+        self.lean = HALFWAY
+        yield from self._go(ready, OPEN, hesitant(0.0, self.operator, rng))
+        self.lean = LEVEL
         for pos, opening, pause in (
-            (ready, OPEN, 0.0),
             (grasp - BEHIND * away + up / 2, OPEN, 0.0),
             (grasp - BEHIND * away, OPEN, 0.0),
             (grasp, OPEN, 0.0),
@@ -70,10 +73,10 @@ class TakeAndPour:
         while True:
             yield self._command(self.follower.point, 0.0, SHUT)[0]
 
-    def _go(self, pos: Array, opening: float, wait: float, tilt: float = 0.0) -> Iterator[Array]:
+    def _go(self, pos: Array, opening: float, wait: float) -> Iterator[Array]:
         reached = False
         while not reached:
-            command, reached = self._command(pos, tilt, opening, wait)
+            command, reached = self._command(pos, 0.0, opening, wait)
             yield command
 
     def _pour(self) -> Iterator[Array]:
@@ -104,7 +107,7 @@ class TakeAndPour:
         self, pos: Array, tilt: float, opening: float, wait: float = 0.0
     ) -> tuple[Array, bool]:
         yaw = outward(self.follower.point) - tilt
-        waypoint = Waypoint(pos, yaw, opening, wait, LEVEL)
+        waypoint = Waypoint(pos, yaw, opening, wait, self.lean)
         return self.follower.follow(waypoint, np.array(self.r["tcp_pos"]))
 
     def _poured(self) -> int:

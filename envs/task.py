@@ -71,6 +71,7 @@ class Task(ABC):
             reference workspace.
         inapplicable: variations that mean nothing here, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
+        impossible: arms that have as many, but cannot do it, each with the reason.
     """
 
     name: ClassVar[str]
@@ -84,6 +85,7 @@ class Task(ABC):
     region: ClassVar[Region]
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def region_on(self, arm: ArmSpec) -> Region:
         """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
+from envs.ability import require
 from envs.arm import ArmSpec, Array, InitialCondition
 from envs.robots import ROBOTS, RobotModel
 from envs.scene import build_scene
@@ -30,7 +31,12 @@ class World:
     """
 
     def __init__(self, task: Task, robot: str = "viperx", distractors: int = 0) -> None:
-        """Build and compile the scene with ``distractors`` extra objects on the table."""
+        """Build and compile the scene with ``distractors`` extra objects on the table.
+
+        Raises:
+            UsageError: an unknown robot, or one that cannot do the task.
+        """
+        require(task, robot)
         self.task = task
         self.robot: RobotModel = ROBOTS[robot]
         self.arm: ArmSpec = self.robot.spec()

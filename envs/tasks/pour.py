@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import mujoco
@@ -53,8 +54,14 @@ class Pour(Task):
     objects: ClassVar[tuple[str, ...]] = ("cup", "bowl", "gauge")
     manipulated: ClassVar[str] = "cup"
     horizon: ClassVar[int] = 800
-    region: ClassVar[Region] = Region((0.33, 0.40), (0.06, 0.14), (-0.44, 0.44))
-    goals: ClassVar[Region] = Region((0.33, 0.40), (-0.14, -0.06))
+    region: ClassVar[Region] = Region((0.36, 0.43), (0.06, 0.14), (-0.44, 0.44))
+    inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"object_size": "another cup would not hold as many beads"}
+    )
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"openarm": "its wrist cannot hold the hand level just above the table"}
+    )
+    goals: ClassVar[Region] = Region((0.36, 0.43), (-0.14, -0.06))
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the cups, the gauge and the beads."""
@@ -81,7 +88,7 @@ class Pour(Task):
         cup, bowl = np.array(moved["cup"][:2]), np.array(moved["bowl"][:2])
         way = bowl - cup
         gap = float(np.linalg.norm(way))
-        if gap < APART:
+        if gap < APART - 1e-9:
             bowl = cup + way * (APART / gap)
         moved["bowl"] = (*map(float, bowl), *moved["bowl"][2:])
         moved["gauge"] = (*map(float, bowl), BOTTOM, *moved["gauge"][3:])
