@@ -51,13 +51,13 @@ class TakeAndPour:
 
     def _work(self, rng: np.random.Generator) -> Iterator[Array]:
         """Yield the command of each control period."""
-        grasp = self.cup + [0.0, 0.0, GRIP]
+        grasp = self.cup + np.array([0.0, 0.0, GRIP])
         away = np.array([np.cos(outward(self.cup)), np.sin(outward(self.cup)), 0.0])
         up = np.array([0.0, 0.0, self.hover])
         azimuth = outward(self.follower.point)
         radius = float(np.linalg.norm(grasp[:2])) - BEHIND
         ready = np.array([radius * np.cos(azimuth), radius * np.sin(azimuth), GRIP + self.hover])
-        lifted = grasp + [0.0, 0.0, BOWL.tall + RAISED]
+        lifted = grasp + np.array([0.0, 0.0, BOWL.tall + RAISED])
         self.lean = HALFWAY
         yield from self._go(ready, OPEN, hesitant(0.0, self.operator, rng))
         self.lean = LEVEL
