@@ -19,6 +19,8 @@ ABOVE = 0.10  # and comes from this far above, as far as the arm hovers higher [
 RAISED = 0.035  # the cup's underside above the other's rim on the way [m]
 DROP = 0.030  # height of the lip above the rim while pouring [m]
 SHORT = 0.015  # the lip is kept this far short of the middle: beads fly on [m]
+FINGER, BLADE = 0.036, 0.012  # from the hand's middle to its finger's far side; half its width [m]
+CLEAR = 0.006  # of the lower finger above the rim [m]
 RATE, QUICK = 1.0, 1.8  # of tipping while beads flow and otherwise, by a clean operator [rad/s]
 FLOWS = np.deg2rad(50)  # no bead leaves the cup before
 FARTHEST = np.deg2rad(140)
@@ -101,6 +103,8 @@ class TakeAndPour:
         lip = self.bowl + (SHORT + early * BOWL.outer) * left
         lip = lip + np.array([0.0, 0.0, BOWL.tall + DROP + early * (CUP.tall + RAISED - DROP)])
         hand: Array = lip + lip_side * left - np.array([0.0, 0.0, lip_up])
+        finger = FINGER * np.sin(tilt) + BLADE * abs(np.cos(tilt))
+        hand[2] = max(hand[2], self.bowl[2] + BOWL.tall + CLEAR + finger)
         return hand
 
     def _command(

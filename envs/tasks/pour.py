@@ -53,7 +53,7 @@ class Pour(Task):
     moving: ClassVar[tuple[str, ...]] = ("gauge",)
     objects: ClassVar[tuple[str, ...]] = ("cup", "bowl", "gauge")
     manipulated: ClassVar[str] = "cup"
-    horizon: ClassVar[int] = 800
+    horizon: ClassVar[int] = 680
     region: ClassVar[Region] = Region((0.36, 0.43), (0.06, 0.14), (-0.44, 0.44))
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"object_size": "another cup would not hold as many beads"}

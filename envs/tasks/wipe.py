@@ -67,7 +67,7 @@ class Wipe(Task):
     hidden: ClassVar[tuple[str, ...]] = ("board", "crack")
     moving: ClassVar[tuple[str, ...]] = (*marks, "crack")
     manipulated: ClassVar[str] = "sponge"
-    horizon: ClassVar[int] = 600
+    horizon: ClassVar[int] = 540
     region: ClassVar[Region] = Region((0.28, 0.36), (0.13, 0.19), (-0.44, 0.44))
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {

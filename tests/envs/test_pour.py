@@ -59,7 +59,7 @@ def test_no_bead_leaves_the_cup_before_it_is_tipped():
 
 def test_the_koch_pours_too_and_the_openarm_is_refused():
     assert demonstration("koch").success[0]
-    with pytest.raises(UsageError, match="'openarm' cannot do pour: .*arms that can: viperx, koch"):
+    with pytest.raises(UsageError, match=r"'openarm' cannot do pour: .* viperx, koch"):
         make("pour", robot="openarm")
 
 
@@ -67,7 +67,7 @@ def test_the_gauge_shows_how_much_is_poured():
     trace = demonstration()
     seen, (poured, _) = read(trace), counts(trace)
     rise = seen["gauge_pos"][:, 2] - seen["bowl_pos"][:, 2] - BOTTOM
-    assert np.allclose(rise[1:], GAUGE * poured[:-1], atol=0.001)
+    assert np.abs(rise[1:] - GAUGE * poured[:-1]).max() < GAUGE / 2
     env().reset(seed=0)
     assert env().arm.observe()["objects/gauge"][2] == pytest.approx(BOTTOM, abs=1e-3)
 
@@ -109,7 +109,7 @@ def test_it_runs_faster_than_real_time_on_one_core():
     begun = time.process_time()
     for action in trace.actions[:100]:
         batch.step(np.repeat(action, 2, axis=0))
-    assert 2 * 100 / 50 > 1.5 * (time.process_time() - begun)
+    assert time.process_time() - begun < 2 * 100 / 50 / 1.5
 
 
 def test_many_are_judged_as_each_alone():
