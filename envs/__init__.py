@@ -9,7 +9,7 @@ from envs.gl import guard_import
 
 guard_import()
 
-_IDS = {"PickPlace": "pick_place", "Transfer": "transfer"}
+_IDS = {"PickPlace": "pick_place", "Transfer": "transfer", "Wipe": "wipe", "Pour": "pour"}
 
 
 def _register() -> None:

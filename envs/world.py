@@ -56,7 +56,8 @@ class World:
         qpos, qvel, ctrl: where the actuated joints are in MuJoCo's arrays (n columns).
         scale, offset: raw = command * scale + offset, (n,); maps an opening 0..1 to metres.
         objects: start of each free object's pose in ``qpos``; zones: mocap index of each zone.
-        sensors: slice of every sensor in ``sensordata``.
+        sensors: slice of every sensor in ``sensordata``; those called ``<group>.<k>``, k = 0, 1..,
+            one after the other, are one sensor ``<group>``.
     """
 
     def __init__(self, task: Task, robot: str | None = None, distractors: int = 0) -> None:
@@ -76,10 +77,7 @@ class World:
         self.parts = self._find_parts(chosen.mounts)
         self._find_arm()
         self._find_objects()
-        self.sensors: Mapping[str, slice] = {
-            s.name: slice(int(s.adr[0]), int(s.adr[0] + s.dim[0]))
-            for s in (self.model.sensor(i) for i in range(self.model.nsensor))
-        }
+        self.sensors: Mapping[str, slice] = self._find_sensors()
 
     def _find_parts(self, mounts: tuple[Mount, ...]) -> tuple[Part, ...]:
         parts: list[Part] = []
@@ -127,6 +125,14 @@ class World:
                 self.zones[name] = int(body.mocapid[0])
             else:
                 self.objects[name] = int(m.joint(name).qposadr[0])
+
+    def _find_sensors(self) -> dict[str, slice]:
+        found: dict[str, slice] = {}
+        for sensor in (self.model.sensor(i) for i in range(self.model.nsensor)):
+            name, first = sensor.name.split(".")[0], int(sensor.adr[0])
+            first, end = found[name].start if name in found else first, first + int(sensor.dim[0])
+            found[name] = slice(first, end)
+        return found
 
     def place(self, data: mujoco.MjData, start: InitialCondition) -> None:
         """Set the start state in ``data`` (reset before): arm, objects, zones, targets."""

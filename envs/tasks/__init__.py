@@ -3,8 +3,10 @@
 from envs.registry import Registry
 from envs.task import Task
 from envs.tasks.pick_place import PickPlace
+from envs.tasks.pour import Pour
 from envs.tasks.transfer import Transfer
+from envs.tasks.wipe import Wipe
 
 TASKS: Registry[Task] = Registry("task")
-for _task in (PickPlace(), Transfer()):
+for _task in (PickPlace(), Transfer(), Wipe(), Pour()):
     TASKS.register(_task.name, _task)
