@@ -27,6 +27,7 @@ WATCH = 0.2  # share of what is seen anew in each control period in the estimate
 DONE = 0.0015  # above its place, at which the part is let go [m]
 PRESS = 0.008  # the hand aims this far below the place, so that friction does not hold the part [m]
 TIME_TO_ALIGN, TIME_TO_FIT = 0.6, 1.5  # [s]
+LAG = 0.075  # the joints' damping over their stiffness [s]
 TRIALS = 4  # a part that has not gone home is lifted and lowered again
 
 
@@ -51,13 +52,28 @@ class Fit:
     width: float
 
 
+class PreciseFollower(WaypointFollower):
+    """Does not overshoot: knows that the arm trails the commanded point by ``LAG``."""
+
+    def begin(self, qpos: Array, rng: np.random.Generator) -> None:
+        """Start from the joint targets ``qpos`` (n,)."""
+        super().begin(qpos, rng)
+        self.trailing = self.point.copy()
+
+    def _expected(self) -> Array:
+        self.trailing += (self.point - self.trailing) * self.dt / LAG
+        return self.trailing
+
+
 class Fitter:
     """Fits parts one after another, each turned as its place is (up to quarter turns)."""
 
-    def __init__(self, world: World, operator: Operator, fits: Sequence[Fit]) -> None:
-        """Demonstrate ``fits`` in order on ``world``."""
-        self.follower = WaypointFollower(world, operator)
-        self.operator, self.fits = self.follower.operator, fits
+    def __init__(
+        self, world: World, operator: Operator, fits: Sequence[Fit], travel: float = 0.0
+    ) -> None:
+        """Demonstrate ``fits`` in order on ``world``; the hand travels at ``travel`` [m] or more."""
+        self.follower = PreciseFollower(world, operator)
+        self.operator, self.fits, self.travel = self.follower.operator, fits, travel
         self.fine = replace(
             self.operator,
             speed=min(self.operator.speed, FINE_SPEED),
@@ -96,7 +112,7 @@ class Fitter:
         self.yaw = nearest_quarter(yaw_of(quat), 0.0)
         self.shut = float(np.clip((fit.width - SQUEEZE - self.low) / (self.high - self.low), 0, 1))
         grasp = _above(part, fit.grip)
-        yield from self._go(_above(grasp, HOVER), OPEN)
+        yield from self._go(self._clear(grasp), OPEN)
         yield from self._go(grasp, OPEN)
         yield from self._go(grasp, self.shut, 0.2)
 
@@ -105,8 +121,8 @@ class Fitter:
         self.offset, self.slip = self._hang(fit)
         place, quat = self._pose(fit.place)
         over = _above(place, fit.mouth + CARRY) - self.offset
-        up = np.array(self.r["tcp_pos"])
-        up[2] = over[2] = max(over[2], up[2] + HOVER)
+        up = self._clear(np.array(self.r["tcp_pos"]))
+        up[2] = over[2] = max(over[2], up[2])
         yield from self._go(up, self.shut)
         self.yaw = nearest_quarter(yaw_of(quat), 0.0) - self.slip
         yield from self._go(over, self.shut)
@@ -136,7 +152,7 @@ class Fitter:
         self.follower.operator = self.operator
         here = np.array(self.r["tcp_pos"])
         yield from self._go(here, OPEN, 0.2)
-        yield from self._go(_above(here, HOVER), OPEN)
+        yield from self._go(self._clear(here), OPEN)
 
     # ---- seeing and moving ----------------------------------------------------------------------
 
@@ -147,6 +163,10 @@ class Fitter:
         while not reached:
             command, reached = self._command(waypoint)
             yield command
+
+    def _clear(self, pos: Array) -> Array:
+        """Return the point above ``pos`` at which the hand may travel."""
+        return np.array([pos[0], pos[1], max(pos[2] + HOVER, self.travel)])
 
     def _command(self, waypoint: Waypoint) -> tuple[Array, bool]:
         self.last = waypoint.pos

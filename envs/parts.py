@@ -102,7 +102,7 @@ def _add_shape(body: mujoco.MjsBody, shape: Box | Post) -> mujoco.MjsGeom:
     )
 
 
-def walls(hole: float, wall: float, low: float, high: float) -> list[Box]:
+def walls(hole: float, wall: float, low: float, high: float, step: float = 0.0) -> list[Box]:
     """Return four walls around a square hole.
 
     Args:
@@ -110,12 +110,14 @@ def walls(hole: float, wall: float, low: float, high: float) -> list[Box]:
         wall: thickness of the walls.
         low: height of their lower edge.
         high: height of their upper edge.
+        step: the walls across y are this much less high at both edges, so that parts lie on each
+            other with two walls each: a third of the contacts.
     """
     half, z = (high - low) / 2, (high + low) / 2
     off = hole + wall / 2
     return [
         *(Box((wall / 2, hole + wall, half), (s * off, 0.0, z)) for s in (1, -1)),
-        *(Box((hole, wall / 2, half), (0.0, s * off, z)) for s in (1, -1)),
+        *(Box((hole, wall / 2, half - step), (0.0, s * off, z)) for s in (1, -1)),
     ]
 
 
