@@ -9,7 +9,13 @@ from envs.gl import guard_import
 
 guard_import()
 
-_IDS = {"PickPlace": "pick_place"}
+_IDS = {
+    "PickPlace": "pick_place",
+    "Insertion": "insertion",
+    "Insertion2mm": "insertion_2mm",
+    "Insertion05mm": "insertion_05mm",
+    "Assembly": "assembly",
+}
 
 
 def _register() -> None:

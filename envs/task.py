@@ -1,7 +1,7 @@
 """What a task is: where things start, which stages lead to the goal, who can demonstrate it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition, Workspace
+from envs.errors import UsageError
 from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Task(ABC):
         region: where the manipulated object starts, the *training box* of the protocols, in the
             reference workspace.
         inapplicable: variations that mean nothing here, each with the reason.
+        out_of_reach: arms that cannot do it, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
     """
 
@@ -83,11 +85,21 @@ class Task(ABC):
     hold_s: ClassVar[float] = 1.0
     region: ClassVar[Region]
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    out_of_reach: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
 
     def region_on(self, arm: ArmSpec) -> Region:
         """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""
         return self.region.within(arm.workspace)
+
+    def require(self, robot: str, known: Collection[str]) -> None:
+        """Raise ``UsageError`` if ``robot``, one of the ``known``, cannot do this task."""
+        if robot in self.out_of_reach:
+            able = ", ".join(name for name in known if name not in self.out_of_reach)
+            reason = self.out_of_reach[robot]
+            raise UsageError(
+                f"arm {robot!r} cannot do {self.name}: {reason}; arms that can: {able}"
+            )
 
     @abstractmethod
     def build(self, spec: mujoco.MjSpec) -> None:

@@ -32,6 +32,7 @@ class World:
         """Build and compile the scene with ``distractors`` extra objects on the table."""
         self.task = task
         self.robot: RobotModel = ROBOTS[robot]
+        task.require(robot, ROBOTS)
         self.arm: ArmSpec = self.robot.spec()
         self.distractors = distractors
         self.model = build_scene(self.robot, task.build, distractors).compile()

@@ -1,7 +1,9 @@
-"""Build a small tower: stand into its fixture, then ring, collar and cap onto its post."""
+"""Build a small tower: a stand into its fixture, then ring, collar and cap onto its post."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import mujoco
@@ -14,6 +16,7 @@ from envs.task import Pose, Region, Task
 
 if TYPE_CHECKING:
     from envs.expert import Expert, Operator
+    from envs.expert_fitting import Fit
     from envs.world import World
 
 PLATE = (0.022, 0.022, 0.015)  # half sizes of the stand's foot [m]
@@ -72,7 +75,7 @@ class Assembly(Task):
 
     name: ClassVar[str] = "assembly"
     instruction: ClassVar[str] = (
-        "put the stand into the fixture, then the red ring, the orange collar and the green cap on it"
+        "put the stand into the fixture, then the red ring, the orange collar and the green cap on"
     )
     stages: ClassVar[tuple[str, ...]] = (
         "reach", "lift_stand", "seat_stand", "lift_ring", "fit_ring", "lift_collar", "fit_collar",
@@ -81,6 +84,9 @@ class Assembly(Task):
     objects: ClassVar[tuple[str, ...]] = (*ORDER, "fixture")
     manipulated: ClassVar[str] = "stand"
     horizon: ClassVar[int] = 1300
+    out_of_reach: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"koch": "its gripper points straight down only up to 6 cm above the table, not 10"}
+    )
     region: ClassVar[Region] = REGIONS["stand"]
 
     def build(self, spec: mujoco.MjSpec) -> None:
@@ -89,12 +95,11 @@ class Assembly(Task):
         add_part(spec, "fixture", socket(PLATE[0] + PLAY, wall, depth, lead, YELLOW), BLUE)
         post = Post(POST, -PLATE[2] + 0.001, POST_TOP)
         add_part(spec, "stand", [Box(PLATE), post], STEEL, mass=0.12)
-        for name, (width, half) in {"ring": RING, "collar": COLLAR}.items():
-            add_part(spec, name, walls(HOLE, width - HOLE, -half, half, STEP), COLOURS[name], mass=0.03)
-        width, half = CAP
-        lid = Box((HOLE, HOLE, LID), (0.0, 0.0, half - LID))
-        cap = [*walls(HOLE, width - HOLE, -half, half, STEP), lid]
-        add_part(spec, "cap", cap, COLOURS["cap"], mass=0.03)
+        for name, (width, half) in {"ring": RING, "collar": COLLAR, "cap": CAP}.items():
+            shapes = walls(HOLE, width - HOLE, -half, half, STEP)
+            if name == "cap":
+                shapes.append(Box((HOLE, HOLE, LID), (0.0, 0.0, half - LID)))
+            add_part(spec, name, shapes, COLOURS[name], mass=0.03)
 
     def sample(self, rng: np.random.Generator, arm: ArmSpec) -> InitialCondition:
         """Draw every part in its own corner of the table, and the arm near home."""
@@ -152,7 +157,7 @@ class Assembly(Task):
         """Wrong order: a part was on the post before the one below it was in place."""
         placed = self.placed(r)
         wrong: Array = np.zeros_like(r["tcp_pos"][0], bool)
-        for before, name in zip(ORDER[:-1], ORDER[1:], strict=True):
+        for before, name in pairwise(ORDER):
             below = np.maximum.accumulate(np.asarray(placed[before]), axis=0)
             wrong |= np.asarray(_threaded(r, name)) & ~below
         return {"wrong_order": wrong}
@@ -165,7 +170,7 @@ class Assembly(Task):
 
 
 def _on_axis(r: Readings, name: str) -> Flag:
-    """Tell whether a part is around the post's axis; the stand stands upright."""
+    """Tell whether a part is around the post's axis; the stand is upright."""
     return distance2_xy(r[f"{name}_pos"], r["stand_pos"]) < ON_AXIS**2
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import mujoco
@@ -51,6 +52,9 @@ class Insertion(Task):
     )  # fmt: skip
     objects: ClassVar[tuple[str, ...]] = ("peg", "socket")
     manipulated: ClassVar[str] = "peg"
+    out_of_reach: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"koch": "its gripper points straight down only up to 6 cm above the table, not 11"}
+    )
     region: ClassVar[Region] = Region((0.27, 0.40), (-0.15, 0.15), (-0.44, 0.44))
 
     clearance: float = 0.001
