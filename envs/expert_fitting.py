@@ -71,7 +71,7 @@ class Fitter:
     def __init__(
         self, world: World, operator: Operator, fits: Sequence[Fit], travel: float = 0.0
     ) -> None:
-        """Demonstrate ``fits`` in order on ``world``; the hand travels ``travel`` [m] up or more."""
+        """Demonstrate ``fits`` in order on ``world``; travel ``travel`` [m] or more high."""
         self.follower = PreciseFollower(world, operator)
         self.operator, self.fits, self.travel = self.follower.operator, fits, travel
         self.fine = replace(
