@@ -83,7 +83,7 @@ class Assembly(Task):
     )  # fmt: skip
     objects: ClassVar[tuple[str, ...]] = (*ORDER, "fixture")
     manipulated: ClassVar[str] = "stand"
-    horizon: ClassVar[int] = 1200
+    horizon: ClassVar[int] = 1500
     out_of_reach: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "its gripper points straight down only up to 6 cm above the table, not 10"}
     )
