@@ -9,7 +9,18 @@ from envs.gl import guard_import
 
 guard_import()
 
-_IDS = {"PickPlace": "pick_place", "Transfer": "transfer", "Wipe": "wipe", "Pour": "pour"}
+_IDS = {
+    "PickPlace": "pick_place",
+    "Transfer": "transfer",
+    "Insertion": "insertion",
+    "Insertion2mm": "insertion_2mm",
+    "Insertion05mm": "insertion_05mm",
+    "Assembly": "assembly",
+    "LanguagePick": "language_pick",
+    "TwoWays": "two_ways",
+    "Wipe": "wipe",
+    "Pour": "pour",
+}
 
 
 def _register() -> None:

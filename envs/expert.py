@@ -127,13 +127,17 @@ class WaypointFollower:
         travelled = self._move(waypoint.pos)
         turned = self._turn(waypoint)
         self._open(waypoint.opening)
-        self.trim += TRIM_GAIN * self.dt * (self.point - tcp)
+        self.trim += TRIM_GAIN * self.dt * (self._expected() - tcp)
         self.trim = np.clip(self.trim, -TRIM_LIMIT, TRIM_LIMIT)
         self._wander()
         goal = self.point + self.trim + self.tremor
         self.q = self.kinematics.solve(self.q, goal, self.quat)
         there = travelled and turned and self.opening == waypoint.opening
         return np.append(self.q, self.opening), there and self._settled(waypoint, tcp)
+
+    def _expected(self) -> Array:
+        """Return where the tool centre point should be seen now, (3,) m."""
+        return self.point
 
     def _settled(self, waypoint: Waypoint, tcp: Array) -> bool:
         self.patience += self.dt

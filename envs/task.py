@@ -74,7 +74,6 @@ class Task(ABC):
         robot: the arm, or pair of arms, that does it unless another is named.
         impossible: arms that have as many, but cannot do it, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
-        impossible: arms that have as many, but cannot do it, each with the reason.
     """
 
     name: ClassVar[str]
@@ -91,7 +90,6 @@ class Task(ABC):
     robot: ClassVar[str] = "viperx"
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
-    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def region_on(self, arm: ArmSpec) -> Region:
         """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import mujoco
 import numpy as np
 
 from envs.arm import ArmSpec, InitialCondition
-from envs.parts import Box, add_part, funnel, standing, walls
+from envs.parts import Box, add_part, socket, standing
 from envs.readings import Flag, Readings, distance2, distance2_xy
 from envs.task import Pose, Region, Task
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 PEG = (0.012, 0.012, 0.040)  # half sizes of the peg [m]
 DEPTH = 0.035  # of the hole, which goes through to the table [m]
-WALL = 0.014  # thickness of the socket's walls at the table [m]
-LEAD = 0.003  # of the slopes around the hole's mouth [m]
+WALL = 0.016  # thickness of the socket's walls at the table [m]
+LEAD = 0.006  # of the slopes around the hole's mouth [m]
 REACHED = 0.06  # between the tool centre point and the peg's centre [m]
 LIFTED = PEG[2] + 0.03  # height of the peg's centre [m]
 ALIGNED = 0.005  # of the peg's axis and the hole's [m]
@@ -51,6 +52,9 @@ class Insertion(Task):
     )  # fmt: skip
     objects: ClassVar[tuple[str, ...]] = ("peg", "socket")
     manipulated: ClassVar[str] = "peg"
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"koch": "its gripper points straight down only up to 6 cm above the table, not 11"}
+    )
     region: ClassVar[Region] = Region((0.27, 0.40), (-0.15, 0.15), (-0.44, 0.44))
 
     clearance: float = 0.001
@@ -63,19 +67,15 @@ class Insertion(Task):
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the socket, which does not move, and the peg."""
         hole = PEG[0] + self.clearance / 2
-        socket = [
-            *walls(hole, WALL, 0.0, DEPTH - LEAD),
-            *walls(hole + LEAD, WALL - LEAD, DEPTH - LEAD, DEPTH),
-            *funnel(hole, LEAD, DEPTH, SLOPE_COLOUR),
-        ]
-        add_part(spec, "socket", socket, SOCKET_COLOUR)
-        add_part(spec, "peg", [Box(PEG, (0.0, 0.0, 0.0))], PEG_COLOUR, mass=0.06)
+        add_part(spec, "socket", socket(hole, WALL, DEPTH, LEAD, SLOPE_COLOUR), SOCKET_COLOUR)
+        add_part(spec, "peg", [Box(PEG)], PEG_COLOUR, mass=0.06)
 
     def sample(self, rng: np.random.Generator, arm: ArmSpec) -> InitialCondition:
         """Draw peg and socket in the region, ``APART`` from each other, and the arm near home."""
-        peg = standing(*self.region.sample(rng), PEG[2])
-        for _ in range(100):  # one draw in seven is too close; then ``separate`` decides
-            socket = standing(*self.region.sample(rng), 0.0)
+        region = self.region_on(arm)
+        peg = standing(*region.sample(rng), PEG[2])
+        for _ in range(100):  # two draws in five are too close; at last ``separate`` decides
+            socket = standing(*region.sample(rng), 0.0)
             if np.hypot(socket[0] - peg[0], socket[1] - peg[1]) >= APART:
                 break
         jitter = rng.uniform(-JITTER, JITTER, arm.n - 1)

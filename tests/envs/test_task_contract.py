@@ -65,8 +65,9 @@ def test_the_expert_reaches_every_stage_in_order(task, operator):
 
 def test_the_expert_succeeds_on_nearly_every_start(task):
     env = make(task.name)
-    results = [demonstrate(env, 1000 + seed)[1]["is_success"] for seed in range(60)]
-    assert sum(results) >= 59
+    starts = 60 if task.horizon <= 600 else 20
+    results = [demonstrate(env, 1000 + seed)[1]["is_success"] for seed in range(starts)]
+    assert sum(results) >= starts - 1
 
 
 def test_success_needs_the_goal_to_be_held(task):
