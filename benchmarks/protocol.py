@@ -20,9 +20,10 @@ from envs.errors import UsageError
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS, perturb
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, named, perturb, unfit
 
 NOMINAL = "nominal"
+CONTROL = "control"
 TEST, DEV = "test", "dev"
 SPLITS = (TEST, DEV)
 TRACKS = ("state", "pixels")
@@ -33,7 +34,7 @@ class Condition:
     """One arm of a protocol: the nominal scene, one factor at a level, or all of them.
 
     Attributes:
-        name: ``nominal``, ``<axis>/<level>`` or ``combined/<level>``.
+        name: ``nominal``, ``<axis>/<level>``, ``combined/<level>`` or ``control/<name>``.
         axes: the (variation, level) in force, in order of drawing.
         tracks: where it is measured; a camera's pose does not reach the state track.
     """
@@ -51,7 +52,7 @@ class Condition:
 def standard_conditions(
     combined: str = "L2", without: Container[str] = ()
 ) -> tuple[Condition, ...]:
-    """Return nominal, every variation at every level, and all variations together.
+    """Return nominal, every variation at every level, all together, and the negative controls.
 
     Args:
         combined: level of the variations together.
@@ -64,7 +65,13 @@ def standard_conditions(
         for level in LEVELS
     ]
     everything = tuple((v.name, combined) for v in variations)
-    return (Condition(NOMINAL), *single, Condition(f"combined/{combined}", everything))
+    controls = [
+        Condition(f"{CONTROL}/{v.name}", ((v.name, LEVELS[0]),), v.tracks)
+        for v in CONTROLS.values()
+        if v.name not in without
+    ]
+    together = Condition(f"combined/{combined}", everything)
+    return (Condition(NOMINAL), *single, together, *controls)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ class EvalProtocol:
     def definition(self) -> dict[str, Any]:
         """Return everything the trials depend on, as JSON: settings, task and magnitudes."""
         task = TASKS[self.task]
-        bounds = {n: [dict(b) for b in VARIATIONS[n].levels] for n in sorted(VARIATIONS)}
+        used = {name for condition in self.conditions for name, _ in condition.axes}
+        bounds = {n: [dict(b) for b in named(n).levels] for n in sorted(used)}
         conditions = [
             {"name": c.name, "axes": [list(a) for a in c.axes], "tracks": list(c.tracks)}
             for c in self.conditions
@@ -270,7 +278,8 @@ def make_plan(
 PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
 for _task in TASKS.values():
     _id = f"{_task.name}/v1"
-    _conditions = standard_conditions(without=_task.inapplicable)
+    _without = [name for name in (*VARIATIONS, *CONTROLS) if unfit(name, _task)]
+    _conditions = standard_conditions(without=_without)
     PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, conditions=_conditions))
 
 

@@ -9,7 +9,7 @@ from envs.gl import guard_import
 
 guard_import()
 
-_IDS = {"PickPlace": "pick_place"}
+_IDS = {"PickPlace": "pick_place", "LanguagePick": "language_pick"}
 
 
 def _register() -> None:

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from envs.arm import ArmSpec, Array, InitialCondition
+from envs.errors import UsageError
 from envs.robots import ROBOTS, RobotModel
 from envs.scene import build_scene
 from envs.task import Task
@@ -29,9 +30,17 @@ class World:
     """
 
     def __init__(self, task: Task, robot: str = "viperx", distractors: int = 0) -> None:
-        """Build and compile the scene with ``distractors`` extra objects on the table."""
+        """Build and compile the scene with ``distractors`` extra objects on the table.
+
+        Raises:
+            UsageError: an unknown robot, or one that cannot do the task.
+        """
         self.task = task
         self.robot: RobotModel = ROBOTS[robot]
+        if robot in task.unsupported:
+            arms = ", ".join(name for name in ROBOTS if name not in task.unsupported)
+            reason = task.unsupported[robot]
+            raise UsageError(f"{task.name} cannot be done by {robot}: {reason}; it can by: {arms}")
         self.arm: ArmSpec = self.robot.spec()
         self.distractors = distractors
         self.model = build_scene(self.robot, task.build, distractors).compile()

@@ -44,7 +44,7 @@ class Collect:
     """Robot to demonstrate with: viperx, koch or openarm."""
     randomise: tuple[str, ...] = (NONE,)
     """What varies from episode to episode, each as variation/level, such as lighting/L2; "all"
-    varies everything at L1."""
+    varies everything but words at L1."""
     seed: int = 0
     """Another seed gives other demonstrations."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -105,7 +105,7 @@ def parse_variations(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     for word in words:
         name, _, level = word.partition("/")
         if word == ALL:
-            pairs += [(known, LEVELS[0]) for known in VARIATIONS]
+            pairs += [(known, LEVELS[0]) for known, v in VARIATIONS.items() if not v.words]
         elif word != NONE and level not in LEVELS:
             known = ", ".join(VARIATIONS)
             raise UsageError(

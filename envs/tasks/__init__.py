@@ -2,8 +2,9 @@
 
 from envs.registry import Registry
 from envs.task import Task
+from envs.tasks.language_pick import LanguagePick
 from envs.tasks.pick_place import PickPlace
 
 TASKS: Registry[Task] = Registry("task")
-for _task in (PickPlace(),):
+for _task in (PickPlace(), LanguagePick()):
     TASKS.register(_task.name, _task)

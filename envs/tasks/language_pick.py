@@ -1,7 +1,7 @@
 """Three objects, two trays, and a sentence that says which goes where."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,8 +9,9 @@ import mujoco
 import numpy as np
 
 from envs.arm import ArmSpec, Array, InitialCondition
+from envs.errors import UsageError
 from envs.expert import GraspAndPlace
-from envs.instructions import COLOURS, SHAPES, SIDES, Request, encode, say
+from envs.instructions import COLOURS, SHAPES, SIDES, Request, encode, say, understand
 from envs.readings import Flag, Readings, Value, distance2_xy
 from envs.task import SCENE, Pose, Region, Task
 
@@ -70,7 +71,7 @@ class LanguagePick(Task):
             objects[shape] = (x, y, HALF[shape], *turn)
         colours = [str(colour) for colour in rng.permutation(list(COLOURS))[: len(SHAPES)]]
         asked, side = int(rng.integers(len(SHAPES))), SIDES[int(rng.integers(len(SIDES)))]
-        objects["goal"] = (*objects[TRAYS[side]][:3], 0.0, *(float(i == asked) for i in range(3)))
+        objects["goal"] = _goal(objects, SHAPES[asked], side)
         sentence = say(Request(colours[asked], SHAPES[asked], side), rng)
         drawn = {"colours": dict(zip(SHAPES, colours, strict=True)), "instruction": sentence}
         jitter = rng.uniform(-JITTER, JITTER, arm.n - 1)
@@ -126,9 +127,36 @@ class LanguagePick(Task):
     def instruct(self, start: InitialCondition) -> str:
         """Return the sentence that the arm is told, as a variation has put it if one has."""
         told: dict[str, Any] = {}
-        for name in (SCENE, "language", "wrong_instruction"):
+        for name in (SCENE, "language", "empty_instruction", "wrong_instruction"):
             told = {**told, **start.factors.get(name, {})}
         return str(told["instruction"])
+
+    def ask(self, start: InitialCondition, instruction: str) -> InitialCondition:
+        """Return ``start`` with what ``instruction`` asks for to do, in the sentence as given."""
+        request, drawn = understand(instruction), start.factors[SCENE]
+        here = [f"{colour} {shape}" for shape, colour in drawn["colours"].items()]
+        if request is None or request.thing not in here:
+            raise UsageError(
+                f"instruction must ask for something on the table, got {instruction!r}; "
+                f"there: {', '.join(here)}"
+            )
+        goal = _goal(start.objects, request.shape, request.side)
+        told = {**start.factors, SCENE: {**drawn, "instruction": instruction}}
+        return replace(start, objects={**start.objects, "goal": goal}, factors=told)
+
+    def reword(self, start: InitialCondition, wording: int, rng: np.random.Generator) -> str:
+        """Return another sentence; a distracting clause names another object of the scene."""
+        request, colours = self.request(start), start.factors[SCENE]["colours"]
+        others = [shape for shape in SHAPES if shape != request.shape]
+        other = others[int(rng.integers(len(others)))]
+        return say(request, rng, wording, f"{colours[other]} {other}")
+
+    def mislead(self, start: InitialCondition, rng: np.random.Generator) -> str:
+        """Return a sentence for another object, another tray, or both: one of five requests."""
+        judged, colours = self.request(start), start.factors[SCENE]["colours"]
+        every = [Request(colours[shape], shape, side) for shape, side in product(SHAPES, SIDES)]
+        others = [request for request in every if request != judged]
+        return say(others[int(rng.integers(len(others)))], rng)
 
     def encode(self, instruction: str) -> tuple[float, ...]:
         """Return which object and which tray a sentence asks for, (5,): 0 or 1 each."""
@@ -217,16 +245,26 @@ class _Asked:
 
 
 class _Obey(GraspAndPlace):
-    """Takes the object asked for to the tray asked for."""
+    """Takes the object that the sentence names to the tray that it names; without one, waits."""
 
     def __init__(self, task: LanguagePick, world: "World", operator: "Operator") -> None:
         super().__init__(world, operator, SHAPES[0], TRAYS[SIDES[0]])
         self.task = task
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
-        request = self.task.request(start)
-        self.thing, self.zone = request.shape, TRAYS[request.side]
+        told = understand(self.task.instruct(start))
+        self.waits: Array | None = np.array(start.qpos) if told is None else None
+        if told is not None:
+            self.thing, self.zone = told.shape, TRAYS[told.side]
         super().reset(start, rng)
+
+    def act(self, r: Readings) -> Array:
+        return super().act(r) if self.waits is None else self.waits
+
+
+def _goal(objects: Mapping[str, Pose], shape: str, side: str) -> Pose:
+    """Return the pose of the hidden zone: where the tray is, and which object is asked for."""
+    return (*objects[TRAYS[side]][:3], 0.0, *(float(name == shape) for name in SHAPES))
 
 
 def _apart(rng: np.random.Generator, region: Region) -> list[tuple[float, float, float]]:
