@@ -9,7 +9,7 @@ from envs.gl import guard_import
 
 guard_import()
 
-_IDS = {"PickPlace": "pick_place", "LanguagePick": "language_pick"}
+_IDS = {"PickPlace": "pick_place", "LanguagePick": "language_pick", "TwoWays": "two_ways"}
 
 
 def _register() -> None:
