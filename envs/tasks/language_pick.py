@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
@@ -25,7 +26,7 @@ BEAM = (0.023, 0.009)  # half length and half width of each of the cross's two b
 MASS = 0.05  # [kg]
 TRAY = 0.05  # half the edge of a tray [m]
 RIM = (0.003, 0.004)  # half width and half height of its rim [m]
-ASIDE = 0.225  # of a tray's centre from the middle of the table [m]
+_TRAY_REGION = Region((0.30, 0.36), (0.215, 0.235))  # of the left tray's centre; or mirrored
 TOLERANCE = 0.035  # the object's centre lies this close to the tray's [m]
 REACHED = 0.05  # between the tool centre point and the object [m]
 LIFTED = 0.03  # of the object above its rest [m]
@@ -54,6 +55,9 @@ class LanguagePick(Task):
     manipulated: ClassVar[str] = SHAPES[0]
     horizon: ClassVar[int] = 425
     region: ClassVar[Region] = Region((0.26, 0.41), (-0.12, 0.12), (-0.44, 0.44))
+    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"koch": "three objects and two trays do not fit where it reaches"}
+    )
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the objects, the trays and the hidden goal."""
@@ -65,8 +69,9 @@ class LanguagePick(Task):
 
     def sample(self, rng: np.random.Generator, arm: ArmSpec) -> InitialCondition:
         """Draw objects ``APART`` from each other, their colours, the request and its sentence."""
-        objects = {TRAYS[side]: _tray_pose(side, rng) for side in SIDES}
-        for shape, (x, y, yaw) in zip(SHAPES, _apart(rng, self.region), strict=True):
+        trays = _TRAY_REGION.within(arm.workspace)
+        objects = {TRAYS[side]: _tray_pose(side, trays, rng) for side in SIDES}
+        for shape, (x, y, yaw) in zip(SHAPES, _apart(rng, self.region_on(arm)), strict=True):
             turn = (float(np.cos(yaw / 2)), 0.0, 0.0, float(np.sin(yaw / 2)))
             objects[shape] = (x, y, HALF[shape], *turn)
         colours = [str(colour) for colour in rng.permutation(list(COLOURS))[: len(SHAPES)]]
@@ -280,8 +285,8 @@ def _gap(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.hypot(a[0] - b[0], a[1] - b[1]))
 
 
-def _tray_pose(side: str, rng: np.random.Generator) -> Pose:
-    x, y = 0.33 + float(rng.uniform(-0.03, 0.03)), ASIDE + float(rng.uniform(-0.01, 0.01))
+def _tray_pose(side: str, region: Region, rng: np.random.Generator) -> Pose:
+    x, y, _ = region.sample(rng)
     return (x, y if side == SIDES[0] else -y, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 

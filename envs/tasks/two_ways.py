@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import mujoco
@@ -26,7 +27,6 @@ TOLERANCE = 0.015  # the tool centre point comes this close to the goal's centre
 LOW = 0.045  # height of the tool centre point at the goal [m]
 PAST = RADIUS + 0.02  # behind the post's centre by more than this: past it [m]
 MOVED = 0.01  # the post was knocked if its middle is farther than this from its place [m]
-SLOW = 0.03  # speed below which the hand is at rest: between readings [m/s]
 JITTER, TURN = 0.01, 0.06  # of the arm's start pose, and of its first joint [rad]
 WAYS = ("left", "right")
 
@@ -48,6 +48,13 @@ class TwoWays(Task):
     horizon: ClassVar[int] = 300
     region: ClassVar[Region] = Region((0.41, 0.45), (-0.05, 0.05))
     ways: ClassVar[tuple[str, ...]] = WAYS
+    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"koch": "it does not reach far enough to go round the post"}
+    )
+
+    def region_on(self, arm: ArmSpec) -> Region:
+        """Return the same region for all arms: before the hand at home, not in their workspaces."""
+        return self.region
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the goal, the disc under the post, and the post."""
