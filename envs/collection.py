@@ -13,8 +13,8 @@ import numpy as np
 
 from envs.arm import CameraSpec, InitialCondition
 from envs.atomic import write_atomic
+from envs.crew import crew
 from envs.errors import UsageError
-from envs.expert import OPERATORS
 from envs.gl import choose_backend
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -33,10 +33,11 @@ class Collection:
     Attributes:
         task: registered task.
         robot: registered robot.
-        operator: registered style of the scripted expert.
+        operator: registered style of the scripted expert, or a crew of several.
         variations: (variation, level) drawn anew, within the level's bound, in each episode.
         seed: another seed gives other demonstrations.
         cameras: recorded at every control step; none for state demonstrations.
+        recovery: share of the episodes that start off nominal, see `envs.recovery`.
     """
 
     task: str
@@ -45,14 +46,17 @@ class Collection:
     variations: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     cameras: tuple[CameraSpec, ...] = ()
+    recovery: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
-        TASKS[self.task], ROBOTS[self.robot], OPERATORS[self.operator]
+        TASKS[self.task], ROBOTS[self.robot], crew(self.operator)
         for name, level in self.variations:
             VARIATIONS[name].level(level)
         if self.seed < 0:
             raise UsageError(f"seed must be at least 0, got {self.seed}")
+        if not 0.0 <= self.recovery <= 1.0:
+            raise UsageError(f"recovery must be a share 0..1, got {self.recovery}")
 
     @property
     def distractors(self) -> int:
@@ -84,8 +88,11 @@ class Collection:
         for camera in self.cameras:
             if camera.name not in known:
                 raise UsageError(f"unknown camera {camera.name!r}; known: {', '.join(known)}")
+        settings = asdict(self)
+        if not self.recovery:  # not there in collections made before it was known
+            del settings["recovery"]
         return {
-            **asdict(self),
+            **settings,
             "variations": [list(v) for v in self.variations],
             "cameras": [asdict(c) for c in self.cameras],
             "renderer": choose_backend() if self.cameras else "none",

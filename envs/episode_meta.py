@@ -24,6 +24,7 @@ class EpisodeMeta:
         instruction: the task in words.
         robot: name of the arm.
         operator: who demonstrated it: a style of the scripted expert, or a person's alias.
+        mishap: what went wrong before the first step, so that it starts off nominal.
         success: did the demonstration succeed.
         failure: label of what went wrong.
         flag: why a person or a tool wants the episode left out of training.
@@ -42,6 +43,7 @@ class EpisodeMeta:
     instruction: str = ""
     robot: str = ""
     operator: str = ""
+    mishap: str = ""
     success: bool | None = None
     failure: str = ""
     flag: str = ""
@@ -58,6 +60,8 @@ class EpisodeMeta:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; ``from_json`` restores it exactly."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.mishap:  # an ordinary episode: as before mishaps were known
+            del data["mishap"]
         data["joints"] = list(self.joints)
         data["start"] = None if self.start is None else self.start.to_json()
         return data
