@@ -58,8 +58,10 @@ for _failure in (
             "compare the statistics and the specification in the checkpoint with the arm's"),
     Failure("safety_stop", "a safety rule stopped the arm", HARDWARE,
             "read the rule in the log; check limits, calibration and latency"),
-    Failure("collision", f"the arm pressed on the table with more than {COLLISION_N:.0f} N", ERROR,
-            "check the action scale; execute fewer actions of each chunk"),
+    Failure("collision", "the arm hit what it must not touch, or pressed on the table with more "
+            f"than {COLLISION_N:.0f} N", ERROR,
+            "check the action scale; execute fewer actions of each chunk; where there are several "
+            "ways, a policy that averages them goes through the middle"),
     Failure("wrong_object", "another object than the task's was lifted", SHIFT,
             "add demonstrations with distractors in view"),
     Failure("wrong_order", "a step was done before one that it depends on", AVERAGE,

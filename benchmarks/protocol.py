@@ -113,8 +113,8 @@ class EvalProtocol:
     def definition(self) -> dict[str, Any]:
         """Return everything the trials depend on, as JSON: settings, task and magnitudes."""
         task = TASKS[self.task]
-        used = {name for condition in self.conditions for name, _ in condition.axes}
-        bounds = {n: [dict(b) for b in named(n).levels] for n in sorted(used)}
+        axes = {name for c in self.conditions for name, _ in c.axes}
+        bounds = {n: [dict(b) for b in named(n).levels] for n in sorted(axes)}
         conditions = [
             {"name": c.name, "axes": [list(a) for a in c.axes], "tracks": list(c.tracks)}
             for c in self.conditions

@@ -15,6 +15,7 @@ from envs.arm import CameraSpec, InitialCondition
 from envs.atomic import write_atomic
 from envs.crew import crew
 from envs.errors import UsageError
+from envs.expert_ways import left_share
 from envs.gl import choose_backend
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -24,6 +25,7 @@ from envs.world import world
 NAME = "dataset.json"
 SCHEMA = 1
 SPLIT = "train"
+MIXED = "mixed"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Collection:
         seed: another seed gives other demonstrations.
         cameras: recorded at every control step; none for state demonstrations.
         recovery: share of the episodes that start off nominal, see `envs.recovery`.
+        strategy: which of a task's two ways: left, right, mixed, or the share of left ways.
     """
 
     task: str
@@ -47,6 +50,7 @@ class Collection:
     seed: int = 0
     cameras: tuple[CameraSpec, ...] = ()
     recovery: float = 0.0
+    strategy: str = MIXED
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
@@ -57,6 +61,9 @@ class Collection:
             raise UsageError(f"seed must be at least 0, got {self.seed}")
         if not 0.0 <= self.recovery <= 1.0:
             raise UsageError(f"recovery must be a share 0..1, got {self.recovery}")
+        left_share(self.strategy)
+        if self.strategy != MIXED and not TASKS[self.task].ways:
+            raise UsageError(f"{self.task} can be done in one way: leave out {self.strategy!r}")
 
     @property
     def distractors(self) -> int:
@@ -91,6 +98,8 @@ class Collection:
         settings = asdict(self)
         if not self.recovery:  # not there in collections made before it was known
             del settings["recovery"]
+        if not TASKS[self.task].ways:
+            del settings["strategy"]
         return {
             **settings,
             "variations": [list(v) for v in self.variations],

@@ -11,6 +11,7 @@ from envs.collection import Collection
 from envs.crew import crew
 from envs.episode import Episode, EpisodeMeta
 from envs.expert import Expert, Operator
+from envs.expert_ways import goes_left, way_of
 from envs.recovery import Mishap, Recovery
 from envs.sim import SimArm
 from envs.tasks import TASKS
@@ -49,7 +50,7 @@ class Demonstrator:
             distractors=collection.distractors,
         )
         self.operators = crew(collection.operator)
-        self._experts: dict[str, Expert] = {}
+        self._experts: dict[Operator, Expert] = {}
         self._recovery = Recovery(self.arm.sim)
 
     def begin(self, index: int) -> EpisodeMeta:
@@ -93,7 +94,8 @@ class Demonstrator:
             yield observation, action, self._now()
             observation = self.arm.command(action)
         success = bool(self.arm.sim.success[0])
-        self.meta = replace(self.meta, success=success, failure="" if success else "timeout")
+        failure = "" if success else "timeout"
+        self.meta = replace(self.meta, success=success, failure=failure, way=way_of(expert))
 
     def episode(self, index: int) -> Episode:
         """Return episode ``index`` as an array of steps, whether it succeeded or not."""
@@ -110,15 +112,16 @@ class Demonstrator:
         return int(self.arm.sim.clock) / self.arm.spec.control_hz
 
     def _operator(self, index: int) -> Operator:
-        if len(self.operators) == 1:
-            return self.operators[0]
-        draw = self.collection.rng(f"operator/{self.collection.operator}", index)
-        return self.operators[int(draw.integers(len(self.operators)))]
+        chosen = self.operators[0]
+        if len(self.operators) > 1:
+            draw = self.collection.rng(f"operator/{self.collection.operator}", index)
+            chosen = self.operators[int(draw.integers(len(self.operators)))]
+        return replace(chosen, left=float(goes_left(self.collection.strategy, index)))
 
     def _expert(self, operator: Operator) -> Expert:
-        if operator.name not in self._experts:
-            self._experts[operator.name] = self.task.expert(self.arm.sim.world, operator)
-        return self._experts[operator.name]
+        if operator not in self._experts:
+            self._experts[operator] = self.task.expert(self.arm.sim.world, operator)
+        return self._experts[operator]
 
     def _mishap(self, index: int, start: InitialCondition, expert: Expert) -> Mishap | None:
         if self.collection.recovery == 0.0:

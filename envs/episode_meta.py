@@ -25,6 +25,7 @@ class EpisodeMeta:
         robot: name of the arm.
         operator: who demonstrated it: a style of the scripted expert, or a person's alias.
         mishap: what went wrong before the first step, so that it starts off nominal.
+        way: which of a task's ways the demonstrator has chosen.
         success: did the demonstration succeed.
         failure: label of what went wrong.
         flag: why a person or a tool wants the episode left out of training.
@@ -44,6 +45,7 @@ class EpisodeMeta:
     robot: str = ""
     operator: str = ""
     mishap: str = ""
+    way: str = ""
     success: bool | None = None
     failure: str = ""
     flag: str = ""
@@ -60,8 +62,9 @@ class EpisodeMeta:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; ``from_json`` restores it exactly."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
-        if not self.mishap:  # an ordinary episode: as before mishaps were known
-            del data["mishap"]
+        for name in ("mishap", "way"):  # an ordinary episode: as before they were known
+            if not data[name]:
+                del data[name]
         data["joints"] = list(self.joints)
         data["start"] = None if self.start is None else self.start.to_json()
         return data

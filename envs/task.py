@@ -72,7 +72,7 @@ class Task(ABC):
             reference workspace.
         inapplicable: variations that mean nothing here, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
-        unsupported: arms that cannot do it, each with the reason.
+        impossible: arms that have as many, but cannot do it, each with the reason.
         ways: what a demonstrator may choose between; none where there is one way only.
     """
 
@@ -87,7 +87,7 @@ class Task(ABC):
     region: ClassVar[Region]
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
-    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     ways: ClassVar[tuple[str, ...]] = ()
 
     def region_on(self, arm: ArmSpec) -> Region:

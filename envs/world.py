@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
+from envs.ability import require
 from envs.arm import ArmSpec, Array, InitialCondition
-from envs.errors import UsageError
 from envs.robots import ROBOTS, RobotModel
 from envs.scene import build_scene
 from envs.task import Task
@@ -35,12 +35,9 @@ class World:
         Raises:
             UsageError: an unknown robot, or one that cannot do the task.
         """
+        require(task, robot)
         self.task = task
         self.robot: RobotModel = ROBOTS[robot]
-        if robot in task.unsupported:
-            arms = ", ".join(name for name in ROBOTS if name not in task.unsupported)
-            reason = task.unsupported[robot]
-            raise UsageError(f"{task.name} cannot be done by {robot}: {reason}; it can by: {arms}")
         self.arm: ArmSpec = self.robot.spec()
         self.distractors = distractors
         self.model = build_scene(self.robot, task.build, distractors).compile()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 armtrials collect --task pick_place --episodes 50 --out data/pick_place
 armtrials collect --episodes 100 --pixels --out data/pick_place_pixels
+armtrials collect --task two_ways --strategy 0.7 --out data/two_ways
 armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/varied
 """
 
@@ -40,6 +41,9 @@ class Collect:
     """Cameras that are recorded with --pixels."""
     operator: str = "clean"
     """Style of the expert: clean, noisy, slow or fast."""
+    strategy: str = "mixed"
+    """Which of two ways, where a task leaves the choice: left, right, mixed, or the share of left
+    ways, such as 0.7."""
     robot: str = "viperx"
     """Robot to demonstrate with: viperx, koch or openarm."""
     randomise: tuple[str, ...] = (NONE,)
@@ -88,6 +92,7 @@ class Collect:
             operator=self.operator,
             variations=parse_variations(self.randomise),
             seed=self.seed,
+            strategy=self.strategy,
             cameras=cameras,
         )
 

@@ -55,7 +55,7 @@ class LanguagePick(Task):
     manipulated: ClassVar[str] = SHAPES[0]
     horizon: ClassVar[int] = 425
     region: ClassVar[Region] = Region((0.26, 0.41), (-0.12, 0.12), (-0.44, 0.44))
-    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType(
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "three objects and two trays do not fit where it reaches"}
     )
 

@@ -48,7 +48,7 @@ class TwoWays(Task):
     horizon: ClassVar[int] = 300
     region: ClassVar[Region] = Region((0.41, 0.45), (-0.05, 0.05))
     ways: ClassVar[tuple[str, ...]] = WAYS
-    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType(
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "it does not reach far enough to go round the post"}
     )
 
@@ -81,7 +81,7 @@ class TwoWays(Task):
         return {**objects, **_with_post(objects["goal"], float(np.clip(off, -ASKEW, ASKEW)))}
 
     def milestones(self, r: Readings) -> tuple[Flag, ...]:
-        """Lower than the post's top, beside it, past it, at the goal; the post stands throughout."""
+        """Lower than the post's top, beside it, past it, at the goal; and the post stands."""
         standing, ahead = _standing(r), _ahead(r)
         low = standing & (r["tcp_pos"][2] < HEIGHT)
         return (low, low & (ahead > 0), low & (ahead > PAST), standing & _there(r))
