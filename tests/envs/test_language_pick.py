@@ -212,5 +212,5 @@ def test_a_task_with_one_instruction_refuses_another():
 
 @pytest.mark.parametrize("request_", [("pink", "cube", "left"), ("red", "cube", "upper")])
 def test_an_unknown_word_is_refused_with_the_known_ones(request_):
-    with pytest.raises(UsageError, match="unknown (colour|side) .*known: (red|left)"):
+    with pytest.raises(UsageError, match=r"unknown (colour|side) .*known: (red|left)"):
         Request(*request_)
