@@ -25,6 +25,7 @@ from benchmarks.board_model import Row, SeedResult, Together, Worst
 from benchmarks.board_runs import Loaded
 from benchmarks.protocol import CONTROL, PROTOCOLS
 from benchmarks.stats.clustered import MIN_SEEDS
+from benchmarks.ways import ways_of
 
 Identity = tuple[Any, ...]
 
@@ -123,6 +124,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         demonstrations=_first([r.manifest["policy"]["data"].get("episodes") for r in runs]),
         reproduce=reproduce([run.manifest for run in used or runs]),
         provenance=tuple({**provenance(run), "used": run in used} for run in (*used, *left_out)),
+        ways=ways_of(calm),
     )
 
 

@@ -20,7 +20,7 @@ from envs.errors import UsageError
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import CONTROLS, LEVELS, VARIATIONS, named, perturb, unfit
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, named, perturb
 
 NOMINAL = "nominal"
 CONTROL = "control"
@@ -50,15 +50,16 @@ class Condition:
 
 
 def standard_conditions(
-    combined: str = "L2", without: Container[str] = ()
+    combined: str = "L2", without: Container[str] = (), words: bool = False
 ) -> tuple[Condition, ...]:
     """Return nominal, every variation at every level, all together, and the negative controls.
 
     Args:
         combined: level of the variations together.
         without: variations that do not apply to the task.
+        words: the arm is told in words what to do; else there is nothing to vary in them.
     """
-    variations = [v for v in VARIATIONS.values() if v.name not in without]
+    variations = [v for v in VARIATIONS.values() if v.name not in without and v.words <= words]
     single = [
         Condition(f"{v.name}/{level}", ((v.name, level),), v.tracks)
         for v in variations
@@ -68,7 +69,7 @@ def standard_conditions(
     controls = [
         Condition(f"{CONTROL}/{v.name}", ((v.name, LEVELS[0]),), v.tracks)
         for v in CONTROLS.values()
-        if v.name not in without
+        if v.name not in without and v.words <= words
     ]
     together = Condition(f"combined/{combined}", everything)
     return (Condition(NOMINAL), *single, together, *controls)
@@ -278,8 +279,8 @@ def make_plan(
 PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
 for _task in TASKS.values():
     _id = f"{_task.name}/v1"
-    _without = [name for name in (*VARIATIONS, *CONTROLS) if unfit(name, _task)]
-    _conditions = standard_conditions(without=_without)
+    _words = bool(_task.encode(""))
+    _conditions = standard_conditions(without=_task.inapplicable, words=_words)
     PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, conditions=_conditions))
 
 

@@ -10,7 +10,7 @@ from scripts import main as cli
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("collect --task juggle --out {new}", "unknown task 'juggle'; known: pick_place"),
+        ("collect --task juggle --out {new}", "unknown task 'juggle'; known:"),
         ("collect --operator drunk --out {new}", "unknown operator 'drunk'; known: clean, fast"),
         ("collect --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
