@@ -27,7 +27,7 @@ TOLERANCE = 0.015  # the tool centre point comes this close to the goal's centre
 LOW = 0.045  # height of the tool centre point at the goal [m]
 PAST = RADIUS + 0.02  # behind the post's centre by more than this: past it [m]
 MOVED = 0.01  # the post was knocked if its middle is farther than this from its place [m]
-JITTER, TURN = 0.01, 0.06  # of the arm's start pose, and of its first joint [rad]
+JITTER, TURN = 0.01, 0.10  # of the arm's start pose, and of its first joint [rad]
 WAYS = ("left", "right")
 
 

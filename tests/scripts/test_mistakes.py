@@ -28,7 +28,7 @@ from scripts import main as cli
         ("train --algo bc --preset huge --data {empty} --out {new}", "known: cpu, paper, quick"),
         (
             "evaluate --policy {new} --protocol juggle/v1",
-            "unknown protocol 'juggle/v1'; known: pick",
+            "unknown protocol 'juggle/v1'; known:",
         ),
         ("evaluate --policy {new} --results {empty}", "not a checkpoint folder"),
         ("evaluate --policy {empty} --results {new}", "cannot be read"),
