@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.board_cells import Cell, Change, Estimate
+from benchmarks.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Row:
         demonstrations: episodes in the training data.
         reproduce: shell lines that make the row again.
         provenance: what each run was made of.
+        ways: ways taken in nominal trials, None where the task has one way only.
     """
 
     id: str
@@ -103,3 +105,4 @@ class Row:
     demonstrations: int | None
     reproduce: str
     provenance: tuple[dict[str, Any], ...]
+    ways: Ways | None = None

@@ -23,8 +23,9 @@ from benchmarks.board_cells import (
 from benchmarks.board_commands import reproduce
 from benchmarks.board_model import Row, SeedResult, Together, Worst
 from benchmarks.board_runs import Loaded
-from benchmarks.protocol import PROTOCOLS
+from benchmarks.protocol import CONTROL, PROTOCOLS
 from benchmarks.stats.clustered import MIN_SEEDS
+from benchmarks.ways import ways_of
 
 Identity = tuple[Any, ...]
 
@@ -68,11 +69,12 @@ class Grids:
     @property
     def single(self) -> dict[str, Grid]:
         """The grids with one factor changed."""
-        return {c: g for c, g in self.all.items() if c != NOMINAL and not _is_combined(c)}
+        return {c: g for c, g in self.all.items() if c != NOMINAL and not _is_special(c)}
 
 
-def _is_combined(condition: str) -> bool:
-    return condition.partition("/")[0] == COMBINED
+def _is_special(condition: str) -> bool:
+    """Tell whether a condition is everything at once, or a negative control."""
+    return condition.partition("/")[0] in (COMBINED, CONTROL)
 
 
 def make_grids(runs: Sequence[Loaded]) -> Grids:
@@ -122,6 +124,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         demonstrations=_first([r.manifest["policy"]["data"].get("episodes") for r in runs]),
         reproduce=reproduce([run.manifest for run in used or runs]),
         provenance=tuple({**provenance(run), "used": run in used} for run in (*used, *left_out)),
+        ways=ways_of(calm),
     )
 
 

@@ -43,6 +43,8 @@ class Seen:
         duration_s: simulated or real duration [s].
         place: start position of the object (x, y) [m], or None.
         video: path of its video within the run, or None.
+        has_way: the task has ways to choose between.
+        way: the one taken, 1 left or -1 right, None for neither.
     """
 
     condition: str
@@ -59,6 +61,8 @@ class Seen:
     duration_s: float
     place: tuple[float, float] | None
     video: str | None
+    has_way: bool = False
+    way: float | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,8 @@ def seen(record: Record) -> Seen:
         duration_s=_number(record["duration_s"]),
         place=_place(record["start"]),
         video=None if record["video"] is None else str(record["video"]),
+        has_way="way" in quality,
+        way=_optional(quality.get("way")),
     )
 
 

@@ -60,8 +60,10 @@ for _failure in (
             "compare the statistics and the specification in the checkpoint with the arm's"),
     Failure("safety_stop", "a safety rule stopped the arm", HARDWARE,
             "read the rule in the log; check limits, calibration and latency"),
-    Failure("collision", f"the arm pressed on the table with more than {COLLISION_N:.0f} N", ERROR,
-            "check the action scale; execute fewer actions of each chunk"),
+    Failure("collision", "the arm hit what it must not touch, or pressed on the table with more "
+            f"than {COLLISION_N:.0f} N", ERROR,
+            "check the action scale; execute fewer actions of each chunk; where there are several "
+            "ways, a policy that averages them goes through the middle"),
     Failure("excess_force", "what was worked on was pressed harder than it bears", ERROR,
             "demonstrate with a steady force; execute fewer actions of each chunk"),
     Failure("wrong_object", "another object than the task's was lifted", SHIFT,

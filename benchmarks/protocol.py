@@ -20,9 +20,10 @@ from envs.errors import UsageError
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS, perturb
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, named, perturb
 
 NOMINAL = "nominal"
+CONTROL = "control"
 TEST, DEV = "test", "dev"
 SPLITS = (TEST, DEV)
 TRACKS = ("state", "pixels")
@@ -33,7 +34,7 @@ class Condition:
     """One arm of a protocol: the nominal scene, one factor at a level, or all of them.
 
     Attributes:
-        name: ``nominal``, ``<axis>/<level>`` or ``combined/<level>``.
+        name: ``nominal``, ``<axis>/<level>``, ``combined/<level>`` or ``control/<name>``.
         axes: the (variation, level) in force, in order of drawing.
         tracks: where it is measured; a camera's pose does not reach the state track.
     """
@@ -49,22 +50,29 @@ class Condition:
 
 
 def standard_conditions(
-    combined: str = "L2", without: Container[str] = ()
+    combined: str = "L2", without: Container[str] = (), words: bool = False
 ) -> tuple[Condition, ...]:
-    """Return nominal, every variation at every level, and all variations together.
+    """Return nominal, every variation at every level, all together, and the negative controls.
 
     Args:
         combined: level of the variations together.
         without: variations that do not apply to the task.
+        words: the arm is told in words what to do; else there is nothing to vary in them.
     """
-    variations = [v for v in VARIATIONS.values() if v.name not in without]
+    variations = [v for v in VARIATIONS.values() if v.name not in without and v.words <= words]
     single = [
         Condition(f"{v.name}/{level}", ((v.name, level),), v.tracks)
         for v in variations
         for level in LEVELS
     ]
     everything = tuple((v.name, combined) for v in variations)
-    return (Condition(NOMINAL), *single, Condition(f"combined/{combined}", everything))
+    controls = [
+        Condition(f"{CONTROL}/{v.name}", ((v.name, LEVELS[0]),), v.tracks)
+        for v in CONTROLS.values()
+        if v.name not in without and v.words <= words
+    ]
+    together = Condition(f"combined/{combined}", everything)
+    return (Condition(NOMINAL), *single, together, *controls)
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,8 @@ class EvalProtocol:
     def definition(self) -> dict[str, Any]:
         """Return everything the trials depend on, as JSON: settings, task and magnitudes."""
         task = TASKS[self.task]
-        bounds = {n: [dict(b) for b in VARIATIONS[n].levels] for n in sorted(VARIATIONS)}
+        axes = {name for c in self.conditions for name, _ in c.axes}
+        bounds = {n: [dict(b) for b in named(n).levels] for n in sorted(axes)}
         conditions = [
             {"name": c.name, "axes": [list(a) for a in c.axes], "tracks": list(c.tracks)}
             for c in self.conditions
@@ -270,7 +279,8 @@ def make_plan(
 PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
 for _task in TASKS.values():
     _id = f"{_task.name}/v1"
-    _conditions = standard_conditions(without=_task.inapplicable)
+    _words = bool(_task.encode(""))
+    _conditions = standard_conditions(without=_task.inapplicable, words=_words)
     PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, _task.robot, _conditions))
 
 

@@ -13,18 +13,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from envs.collection import Collection, claim, identity, write_info
+from envs.demonstrate import Demonstrator
 from envs.disk import full_disk_told
-from envs.episode import EpisodeMeta, read_episode
+from envs.episode import read_episode
 from envs.errors import UsageError
-from envs.expert import OPERATORS
 from envs.lock import locked
 from envs.pool import Pool
 from envs.recorder import Recorder
-from envs.sim import SimArm
-from envs.tasks import TASKS
 
 FAILED = "failed"
 PARTIAL = ".partial"
@@ -92,7 +88,7 @@ def collect(
         definition = collection.definition()
         info = claim(out, definition)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
-        make = functools.partial(Demonstrator, collection, out, identity(definition))
+        make = functools.partial(Collector, collection, out, identity(definition))
         try:
             outcomes = _attempt(make, max(episodes, info.episodes), workers, progress)
         finally:
@@ -104,7 +100,7 @@ def collect(
 
 
 def _attempt(
-    make: Callable[[], "Demonstrator"],
+    make: Callable[[], "Collector"],
     wanted: int,
     workers: int,
     progress: Callable[[int], None],
@@ -134,20 +130,13 @@ def _full_disk_told(out: Path) -> AbstractContextManager[None]:
     return full_disk_told("collecting", lambda: f"the demonstrations in {out} are kept")
 
 
-class Demonstrator:
-    """Makes demonstrations one after another in one process."""
+class Collector:
+    """Makes episode files one after another in one process."""
 
     def __init__(self, collection: Collection, out: Path, protocol: str) -> None:
         """Prepare the scene of ``collection``; ``protocol`` is the hash of its definition."""
-        self.collection, self.out, self.protocol = collection, out, protocol
-        self.task = TASKS[collection.task]
-        self.arm = SimArm(
-            self.task,
-            collection.robot,
-            cameras=collection.cameras,
-            distractors=collection.distractors,
-        )
-        self.expert = self.task.expert(self.arm.sim.world, OPERATORS[collection.operator])
+        self.out, self.protocol = out, protocol
+        self.demonstrator = Demonstrator(collection, protocol)
 
     def __call__(self, index: int) -> Outcome:
         """Make episode ``index`` unless a valid one is there."""
@@ -173,28 +162,10 @@ class Demonstrator:
 
     def _record(self, index: int, path: Path) -> bool:
         """Demonstrate episode ``index`` and record it to ``path``; return whether it succeeded."""
-        start = self.collection.start(index)
-        self.expert.reset(start, self.collection.rng(f"expert/{self.collection.operator}", index))
-        meta = EpisodeMeta(
-            task=self.task.name,
-            instruction=self.task.instruct(start),
-            robot=self.collection.robot,
-            operator=self.collection.operator,
-            start=start,
-            index=index,
-            seed=self.collection.seed,
-            joints=self.arm.spec.joints,
-            control_hz=self.arm.spec.control_hz,
-            protocol_hash=self.protocol,
-        )
+        meta = self.demonstrator.begin(index)
         recorder = Recorder(path, meta, sync_s=math.inf)  # a lost episode is made anew
-        observation, action = self.arm.home(start), np.array(start.qpos)
-        while not self.arm.sim.done[0]:
-            # What the arm does, not what was wished: within its limits, float32 as recorded.
-            wished = self.expert.act(self.arm.readings)
-            action = self.arm.spec.clamp(wished, action).astype(np.float32)
-            recorder.append(observation, action, int(self.arm.sim.clock) / meta.control_hz)
-            observation = self.arm.command(action)
-        success = bool(self.arm.sim.success[0])
-        recorder.finish(replace(meta, success=success, failure="" if success else "timeout"))
-        return success
+        for observation, action, t in self.demonstrator.steps():
+            recorder.append(observation, action, t)
+        meta = self.demonstrator.meta
+        recorder.finish(meta)
+        return bool(meta.success)

@@ -14,8 +14,9 @@ import numpy as np
 from envs.ability import require
 from envs.arm import CameraSpec, InitialCondition
 from envs.atomic import write_atomic
+from envs.crew import crew
 from envs.errors import UsageError
-from envs.expert import OPERATORS
+from envs.expert_ways import left_share
 from envs.gl import choose_backend
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -25,6 +26,7 @@ from envs.world import world
 NAME = "dataset.json"
 SCHEMA = 1
 SPLIT = "train"
+MIXED = "mixed"
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class Collection:
     Attributes:
         task: registered task.
         robot: registered robot; by default the task's own.
-        operator: registered style of the scripted expert.
+        operator: registered style of the scripted expert, or a crew of several.
         variations: (variation, level) drawn anew, within the level's bound, in each episode.
         seed: another seed gives other demonstrations.
         cameras: recorded at every control step; none for state demonstrations.
+        recovery: share of the episodes that start off nominal, see `envs.recovery`.
+        strategy: which of a task's two ways: left, right, mixed, or the share of left ways.
     """
 
     task: str
@@ -46,16 +50,23 @@ class Collection:
     variations: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     cameras: tuple[CameraSpec, ...] = ()
+    recovery: float = 0.0
+    strategy: str = MIXED
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
         object.__setattr__(self, "robot", self.robot or TASKS[self.task].robot)
         require(TASKS[self.task], self.robot)
-        OPERATORS[self.operator]
+        crew(self.operator)
         for name, level in self.variations:
             VARIATIONS[name].level(level)
         if self.seed < 0:
             raise UsageError(f"seed must be at least 0, got {self.seed}")
+        if not 0.0 <= self.recovery <= 1.0:
+            raise UsageError(f"recovery must be a share 0..1, got {self.recovery}")
+        left_share(self.strategy)
+        if self.strategy != MIXED and not TASKS[self.task].ways:
+            raise UsageError(f"{self.task} can be done in one way: leave out {self.strategy!r}")
 
     @property
     def distractors(self) -> int:
@@ -87,8 +98,13 @@ class Collection:
         for camera in self.cameras:
             if camera.name not in known:
                 raise UsageError(f"unknown camera {camera.name!r}; known: {', '.join(known)}")
+        settings = asdict(self)
+        if not self.recovery:  # not there in collections made before it was known
+            del settings["recovery"]
+        if not TASKS[self.task].ways:
+            del settings["strategy"]
         return {
-            **asdict(self),
+            **settings,
             "variations": [list(v) for v in self.variations],
             "cameras": [asdict(c) for c in self.cameras],
             "renderer": choose_backend() if self.cameras else "none",

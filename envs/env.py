@@ -81,12 +81,20 @@ class TabletopEnv(gym.Env[Observation, Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode from ``options["start"]``, or from one drawn with the seed."""
+        """Begin an episode from ``options["start"]``, or from one drawn with the seed.
+
+        With ``options["instruction"]`` that is what is to be done in it.
+
+        Raises:
+            UsageError: an instruction that is not of the task, or not for the scene drawn.
+        """
         super().reset(seed=seed)
         start: InitialCondition | None = (options or {}).get("start")
         if start is None:
             start = self.task.sample(self.np_random, self.arm.spec)
             start = perturb(start, self.task, self.variations, self.np_random, False, self.arm.spec)
+        if "instruction" in (options or {}):
+            start = self.task.ask(start, (options or {})["instruction"])
         self.start, self.instruction = start, self.task.instruct(start)
         return self._visible(self.arm.home(start)), self._info()
 

@@ -24,6 +24,8 @@ class EpisodeMeta:
         instruction: the task in words.
         robot: name of the arm.
         operator: who demonstrated it: a style of the scripted expert, or a person's alias.
+        mishap: what went wrong before the first step, so that it starts off nominal.
+        way: which of a task's ways the demonstrator has chosen.
         success: did the demonstration succeed.
         failure: label of what went wrong.
         flag: why a person or a tool wants the episode left out of training.
@@ -42,6 +44,8 @@ class EpisodeMeta:
     instruction: str = ""
     robot: str = ""
     operator: str = ""
+    mishap: str = ""
+    way: str = ""
     success: bool | None = None
     failure: str = ""
     flag: str = ""
@@ -58,6 +62,9 @@ class EpisodeMeta:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; ``from_json`` restores it exactly."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("mishap", "way"):  # an ordinary episode: as before they were known
+            if not data[name]:
+                del data[name]
         data["joints"] = list(self.joints)
         data["start"] = None if self.start is None else self.start.to_json()
         return data

@@ -25,6 +25,7 @@ class Operator:
         tremor: standard deviation of the hand's wander [m].
         pause: chance of a pause of .2-.8 s before each waypoint.
         late: longest extra wait before closing or opening the gripper [s].
+        left: chance of taking the left of two ways, where a task leaves the choice.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Operator:
     tremor: float = 0.0
     pause: float = 0.0
     late: float = 0.0
+    left: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what cannot be demonstrated."""
@@ -40,6 +42,8 @@ class Operator:
             raise ValueError(f"speed must be .02..1 m/s, got {self.speed}")
         if not 0 <= self.tremor <= 0.02:
             raise ValueError(f"tremor must be 0..0.02 m, got {self.tremor}")
+        if not 0 <= self.left <= 1:
+            raise ValueError(f"left must be 0..1, got {self.left}")
 
     def on(self, arm: ArmSpec) -> "Operator":
         """Return the same manner at the scale of ``arm``: a small one moves less fast and far."""

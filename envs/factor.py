@@ -85,6 +85,7 @@ class Variation:
         tracks: where it can matter (a camera shift does not reach the state track).
         draw: puts numbers into an initial condition.
         apply: puts those numbers into a model; None where the start state or the link carries them.
+        words: it changes what the arm is told.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Variation:
     tracks: tuple[str, ...]
     draw: DrawFn
     apply: ApplyFn | None = None
+    words: bool = False
 
     def level(self, name: str) -> Bound:
         """Return the bound of level ``name``; raise ``UsageError`` on an unknown one."""

@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from envs.arm import REFERENCE, ArmSpec, Array, InitialCondition, Workspace
+from envs.errors import UsageError
 from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Task(ABC):
         robot: the arm, or pair of arms, that does it unless another is named.
         impossible: arms that have as many, but cannot do it, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
+        impossible: arms that have as many, but cannot do it, each with the reason.
+        ways: what a demonstrator may choose between; none where there is one way only.
     """
 
     name: ClassVar[str]
@@ -90,6 +93,8 @@ class Task(ABC):
     robot: ClassVar[str] = "viperx"
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    ways: ClassVar[tuple[str, ...]] = ()
 
     def region_on(self, arm: ArmSpec) -> Region:
         """Return where the manipulated object starts on ``arm``: ``region`` in its workspace."""
@@ -122,6 +127,26 @@ class Task(ABC):
     def instruct(self, start: InitialCondition) -> str:
         """Return what the arm is told to do from ``start``."""
         return self.instruction
+
+    def ask(self, start: InitialCondition, instruction: str) -> InitialCondition:
+        """Return ``start`` with something else to do: what ``instruction`` says.
+
+        Raises:
+            UsageError: not an instruction of this task, or not one for this scene.
+        """
+        if instruction != self.instruction:
+            raise UsageError(
+                f"unknown instruction {instruction!r} of {self.name}; known: {self.instruction!r}"
+            )
+        return start
+
+    def reword(self, start: InitialCondition, wording: int, rng: np.random.Generator) -> str:
+        """Return what is asked in other words; ``wording`` 0 is as in demonstrations."""
+        return self.instruct(start)
+
+    def mislead(self, start: InitialCondition, rng: np.random.Generator) -> str:
+        """Return an instruction that could be given in this scene, but is not what is judged."""
+        raise ValueError(f"{self.name} asks for the same in every episode")
 
     def encode(self, instruction: str) -> tuple[float, ...]:
         """Return an instruction as numbers, the observation ``instruction``; () for no such.

@@ -11,15 +11,36 @@ from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
 from envs.task import SCENE, Task
+from envs.variation_language import LANGUAGE, NEGATIVE
 from envs.variation_looks import LOOKS
 from envs.variation_physics import PHYSICS
 from envs.world import World
 
-__all__ = ["LEVELS", "VARIATIONS", "apply", "distractors_of", "perturb"]
+__all__ = [
+    "CONTROLS", "LEVELS", "VARIATIONS", "apply", "distractors_of", "named", "perturb", "unfit",
+]  # fmt: skip
 
 VARIATIONS: Registry[Variation] = Registry("variation")
-for _variation in (*PHYSICS, *LOOKS):
+for _variation in (*PHYSICS, *LOOKS, LANGUAGE):
     VARIATIONS.register(_variation.name, _variation)
+
+CONTROLS: Registry[Variation] = Registry("negative control")
+"""Changes under which no policy that does what it is told can succeed: who does, does not listen.
+No perturbations: they have one strength and are never drawn for training."""
+for _variation in NEGATIVE:
+    CONTROLS.register(_variation.name, _variation)
+
+
+def named(name: str) -> Variation:
+    """Return the variation or negative control of this name; raise ``UsageError`` on no such."""
+    return CONTROLS[name] if name in CONTROLS else VARIATIONS[name]
+
+
+def unfit(name: str, task: Task) -> str | None:
+    """Return why a variation means nothing in ``task``, None where it applies."""
+    if named(name).words and not task.encode(""):
+        return "every episode asks for the same"
+    return task.inapplicable.get(name)
 
 
 def perturb(
@@ -39,9 +60,8 @@ def perturb(
     """
     draw = Draw(rng, at_bound, arm)
     for name, level in axes:
-        variation = VARIATIONS[name]
-        if name in task.inapplicable:
-            reason = task.inapplicable[name]
+        variation, reason = named(name), unfit(name, task)
+        if reason is not None:
             raise UsageError(f"variation {name!r} does not apply to {task.name}: {reason}")
         start = variation.draw(draw, variation.level(level), start, task)
     return start
@@ -49,7 +69,7 @@ def perturb(
 
 def distractors_of(axes: Sequence[tuple[str, str]]) -> int:
     """Count the distractor objects that the scene must hold for these (variation, level)."""
-    bounds = [VARIATIONS[name].level(level) for name, level in axes]
+    bounds = [named(name).level(level) for name, level in axes]
     counts = [bound.get("count", 0) for bound in bounds]
     return int(max(counts, default=0))
 
@@ -77,7 +97,7 @@ def apply(
         if name == SCENE:
             world.task.dress(model, values)
             continue
-        change = VARIATIONS[name].apply
+        change = named(name).apply
         if change is not None:
             change(model, world, values)
     mujoco.mj_setConst(model, data)

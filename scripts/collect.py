@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 armtrials collect --task pick_place --episodes 50 --out data/pick_place
 armtrials collect --episodes 100 --pixels --out data/pick_place_pixels
+armtrials collect --task two_ways --strategy 0.7 --out data/two_ways
 armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/varied
 """
 
@@ -40,12 +41,15 @@ class Collect:
     """Cameras that are recorded with --pixels (default: overhead, and one on each wrist)."""
     operator: str = "clean"
     """Style of the expert: clean, noisy, slow or fast."""
+    strategy: str = "mixed"
+    """Which of two ways, where a task leaves the choice: left, right, mixed, or the share of left
+    ways, such as 0.7."""
     robot: str = ""
     """Robot to demonstrate with, such as viperx, koch, openarm or viperx_pair (default: the
     task's)."""
     randomise: tuple[str, ...] = (NONE,)
     """What varies from episode to episode, each as variation/level, such as lighting/L2; "all"
-    varies everything at L1."""
+    varies everything but words at L1."""
     seed: int = 0
     """Another seed gives other demonstrations."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -92,6 +96,7 @@ class Collect:
             operator=self.operator,
             variations=parse_variations(self.randomise),
             seed=self.seed,
+            strategy=self.strategy,
             cameras=cameras,
         )
 
@@ -109,7 +114,7 @@ def parse_variations(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     for word in words:
         name, _, level = word.partition("/")
         if word == ALL:
-            pairs += [(known, LEVELS[0]) for known in VARIATIONS]
+            pairs += [(known, LEVELS[0]) for known, v in VARIATIONS.items() if not v.words]
         elif word != NONE and level not in LEVELS:
             known = ", ".join(VARIATIONS)
             raise UsageError(

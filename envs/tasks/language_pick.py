@@ -1,16 +1,18 @@
 """Three objects, two trays, and a sentence that says which goes where."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
 import numpy as np
 
 from envs.arm import ArmSpec, Array, InitialCondition
+from envs.errors import UsageError
 from envs.expert import GraspAndPlace
-from envs.instructions import COLOURS, SHAPES, SIDES, Request, encode, say
+from envs.instructions import COLOURS, SHAPES, SIDES, Request, encode, say, understand
 from envs.readings import Flag, Readings, Value, distance2_xy
 from envs.task import SCENE, Pose, Region, Task
 
@@ -24,7 +26,7 @@ BEAM = (0.023, 0.009)  # half length and half width of each of the cross's two b
 MASS = 0.05  # [kg]
 TRAY = 0.05  # half the edge of a tray [m]
 RIM = (0.003, 0.004)  # half width and half height of its rim [m]
-ASIDE = 0.225  # of a tray's centre from the middle of the table [m]
+_TRAY_REGION = Region((0.30, 0.36), (0.215, 0.235))  # of the left tray's centre; or mirrored
 TOLERANCE = 0.035  # the object's centre lies this close to the tray's [m]
 REACHED = 0.05  # between the tool centre point and the object [m]
 LIFTED = 0.03  # of the object above its rest [m]
@@ -53,6 +55,9 @@ class LanguagePick(Task):
     manipulated: ClassVar[str] = SHAPES[0]
     horizon: ClassVar[int] = 425
     region: ClassVar[Region] = Region((0.26, 0.41), (-0.12, 0.12), (-0.44, 0.44))
+    impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"koch": "three objects and two trays do not fit where it reaches"}
+    )
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the objects, the trays and the hidden goal."""
@@ -64,13 +69,14 @@ class LanguagePick(Task):
 
     def sample(self, rng: np.random.Generator, arm: ArmSpec) -> InitialCondition:
         """Draw objects ``APART`` from each other, their colours, the request and its sentence."""
-        objects = {TRAYS[side]: _tray_pose(side, rng) for side in SIDES}
-        for shape, (x, y, yaw) in zip(SHAPES, _apart(rng, self.region), strict=True):
+        trays = _TRAY_REGION.within(arm.workspace)
+        objects = {TRAYS[side]: _tray_pose(side, trays, rng) for side in SIDES}
+        for shape, (x, y, yaw) in zip(SHAPES, _apart(rng, self.region_on(arm)), strict=True):
             turn = (float(np.cos(yaw / 2)), 0.0, 0.0, float(np.sin(yaw / 2)))
             objects[shape] = (x, y, HALF[shape], *turn)
         colours = [str(colour) for colour in rng.permutation(list(COLOURS))[: len(SHAPES)]]
         asked, side = int(rng.integers(len(SHAPES))), SIDES[int(rng.integers(len(SIDES)))]
-        objects["goal"] = (*objects[TRAYS[side]][:3], 0.0, *(float(i == asked) for i in range(3)))
+        objects["goal"] = _goal(objects, SHAPES[asked], side)
         sentence = say(Request(colours[asked], SHAPES[asked], side), rng)
         drawn = {"colours": dict(zip(SHAPES, colours, strict=True)), "instruction": sentence}
         jitter = rng.uniform(-JITTER, JITTER, arm.n - 1)
@@ -126,9 +132,36 @@ class LanguagePick(Task):
     def instruct(self, start: InitialCondition) -> str:
         """Return the sentence that the arm is told, as a variation has put it if one has."""
         told: dict[str, Any] = {}
-        for name in (SCENE, "language", "wrong_instruction"):
+        for name in (SCENE, "language", "empty_instruction", "wrong_instruction"):
             told = {**told, **start.factors.get(name, {})}
         return str(told["instruction"])
+
+    def ask(self, start: InitialCondition, instruction: str) -> InitialCondition:
+        """Return ``start`` with what ``instruction`` asks for to do, in the sentence as given."""
+        request, drawn = understand(instruction), start.factors[SCENE]
+        here = [f"{colour} {shape}" for shape, colour in drawn["colours"].items()]
+        if request is None or request.thing not in here:
+            raise UsageError(
+                f"instruction must ask for something on the table, got {instruction!r}; "
+                f"there: {', '.join(here)}"
+            )
+        goal = _goal(start.objects, request.shape, request.side)
+        told = {**start.factors, SCENE: {**drawn, "instruction": instruction}}
+        return replace(start, objects={**start.objects, "goal": goal}, factors=told)
+
+    def reword(self, start: InitialCondition, wording: int, rng: np.random.Generator) -> str:
+        """Return another sentence; a distracting clause names another object of the scene."""
+        request, colours = self.request(start), start.factors[SCENE]["colours"]
+        others = [shape for shape in SHAPES if shape != request.shape]
+        other = others[int(rng.integers(len(others)))]
+        return say(request, rng, wording, f"{colours[other]} {other}")
+
+    def mislead(self, start: InitialCondition, rng: np.random.Generator) -> str:
+        """Return a sentence for another object, another tray, or both: one of five requests."""
+        judged, colours = self.request(start), start.factors[SCENE]["colours"]
+        every = [Request(colours[shape], shape, side) for shape, side in product(SHAPES, SIDES)]
+        others = [request for request in every if request != judged]
+        return say(others[int(rng.integers(len(others)))], rng)
 
     def encode(self, instruction: str) -> tuple[float, ...]:
         """Return which object and which tray a sentence asks for, (5,): 0 or 1 each."""
@@ -217,16 +250,26 @@ class _Asked:
 
 
 class _Obey(GraspAndPlace):
-    """Takes the object asked for to the tray asked for."""
+    """Takes the object that the sentence names to the tray that it names; without one, waits."""
 
     def __init__(self, task: LanguagePick, world: "World", operator: "Operator") -> None:
         super().__init__(world, operator, SHAPES[0], TRAYS[SIDES[0]])
         self.task = task
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
-        request = self.task.request(start)
-        self.thing, self.zone = request.shape, TRAYS[request.side]
+        told = understand(self.task.instruct(start))
+        self.waits: Array | None = np.array(start.qpos) if told is None else None
+        if told is not None:
+            self.thing, self.zone = told.shape, TRAYS[told.side]
         super().reset(start, rng)
+
+    def act(self, r: Readings) -> Array:
+        return super().act(r) if self.waits is None else self.waits
+
+
+def _goal(objects: Mapping[str, Pose], shape: str, side: str) -> Pose:
+    """Return the pose of the hidden zone: where the tray is, and which object is asked for."""
+    return (*objects[TRAYS[side]][:3], 0.0, *(float(name == shape) for name in SHAPES))
 
 
 def _apart(rng: np.random.Generator, region: Region) -> list[tuple[float, float, float]]:
@@ -242,8 +285,8 @@ def _gap(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.hypot(a[0] - b[0], a[1] - b[1]))
 
 
-def _tray_pose(side: str, rng: np.random.Generator) -> Pose:
-    x, y = 0.33 + float(rng.uniform(-0.03, 0.03)), ASIDE + float(rng.uniform(-0.01, 0.01))
+def _tray_pose(side: str, region: Region, rng: np.random.Generator) -> Pose:
+    x, y, _ = region.sample(rng)
     return (x, y if side == SIDES[0] else -y, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 

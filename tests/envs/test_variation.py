@@ -29,7 +29,11 @@ def reset(name, level, seed=0):
     return batch, start.factors[name]
 
 
-@given(SEEDS, st.sampled_from(list(VARIATIONS)), st.sampled_from(LEVELS))
+@given(
+    SEEDS,
+    st.sampled_from([name for name, v in VARIATIONS.items() if not v.words]),
+    st.sampled_from(LEVELS),
+)
 def test_the_same_seed_draws_the_same(seed, name, level):
     assert drawn(name, level, seed) == drawn(name, level, seed)
 

@@ -10,7 +10,7 @@ from scripts import main as cli
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("collect --task juggle --out {new}", "unknown task 'juggle'; known: pick_place"),
+        ("collect --task juggle --out {new}", "unknown task 'juggle'; known:"),
         ("collect --operator drunk --out {new}", "unknown operator 'drunk'; known: clean, fast"),
         ("collect --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
@@ -28,7 +28,7 @@ from scripts import main as cli
         ("train --algo bc --preset huge --data {empty} --out {new}", "known: cpu, paper, quick"),
         (
             "evaluate --policy {new} --protocol juggle/v1",
-            "unknown protocol 'juggle/v1'; known: pick",
+            "unknown protocol 'juggle/v1'; known:",
         ),
         ("evaluate --policy {new} --results {empty}", "not a checkpoint folder"),
         ("evaluate --policy {empty} --results {new}", "cannot be read"),
