@@ -36,7 +36,7 @@ class Reading:
 
     Attributes:
         track: ``"state"``: qpos and objects; ``"pixels"``: qpos and images; both: the
-            encoded instruction, where there is one.
+            encoded instruction and a foreign environment's ``state``, where there is one.
         blind: leave out what shows the scene (images, objects), for the blind floor.
         image_size: (height, width) images are resized to; ``None``: as recorded.
         validation: share of the episodes held out.
@@ -61,7 +61,8 @@ class Reading:
     def reads(self, key: str) -> bool:
         """Tell whether the observation ``key`` is read."""
         scene = "objects/" if self.track == "state" else "images/"
-        return key in ("qpos", "instruction") or (key.startswith(scene) and not self.blind)
+        shown = key == "state" or key.startswith(scene)
+        return key in ("qpos", "instruction") or (shown and not self.blind)
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _check_alike(path: Path, header: EpisodeHeader, first: EpisodeHeader, keys: 
 
 def check_scene(keys: Sequence[str], reading: Reading, where: str) -> None:
     """Refuse demonstrations ``where`` nothing among ``keys`` shows the scene."""
-    if not reading.blind and not any("/" in key for key in keys):
+    if not reading.blind and not any("/" in key or key == "state" for key in keys):
         missing = "objects" if reading.track == "state" else "images"
         raise UsageError(f"{where}: its episodes have no {missing}: not for {reading.track}")
 
