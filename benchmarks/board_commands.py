@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.protocol import PROTOCOLS, Plan, make_plan
+from benchmarks.protocol import FOREIGN, PROTOCOLS, Plan, make_plan
 
 Manifest = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ def reproduce(manifests: Sequence[Manifest]) -> str:
     lines = [f"git checkout {word(commit)}"] if (commit := first["code"].get("commit")) else []
     data = "data/" + word(first["task"]) + ("_pixels" if first["track"] == "pixels" else "")
     episodes = first["policy"]["data"].get("episodes")
-    if episodes:
+    if episodes and not _foreign(first):
         pixels = " --pixels" if first["track"] == "pixels" else ""
         task = word(first["task"])
         lines.append(f"armtrials collect --task {task} --episodes {episodes}{pixels} --out {data}")
@@ -50,11 +50,21 @@ def _options(manifest: Manifest) -> str:
     """Return the options of an evaluation that differ from their defaults."""
     execution, protocol = manifest["execution"], manifest["protocol"]["id"]
     text = f" --protocol {word(protocol)}{_plan_options(manifest)}"
+    if _foreign(manifest):
+        definition = manifest["protocol"]["definition"]
+        text = f" --env {word(definition['env'])} --success {word(definition['success'])}"
+        text += f" --horizon {word(definition['horizon'])}"
+        text += f" --trials {sum(count for _, count in Plan.from_json(manifest['plan']).cells)}"
     if execution.get("execute") is not None:
         text += f" --execute {word(execution['execute'])}"
     if execution.get("ensemble") is not None:
         text += f" --ensemble {word(execution['ensemble'])}"
     return text
+
+
+def _foreign(manifest: Manifest) -> bool:
+    """Tell whether a run was made in somebody else's environment."""
+    return str(manifest["protocol"]["id"]).startswith(FOREIGN)
 
 
 def _plan_options(manifest: Manifest) -> str:

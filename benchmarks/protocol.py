@@ -284,13 +284,18 @@ for _task in TASKS.values():
     PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, _task.robot, _conditions))
 
 
+FOREIGN = ("gym:", "dm:")
+"""How the ids of protocols begin that somebody else's environment brings with it."""
+
+
 def state_of(manifest: Mapping[str, Any]) -> str | None:
     """Say why a run's protocol does not count as known, or return None where it does."""
     stated = manifest["protocol"]
-    if stated["id"] not in PROTOCOLS:
+    foreign = stated["id"].startswith(FOREIGN) and stated["definition"].get("id") == stated["id"]
+    if stated["id"] not in PROTOCOLS and not foreign:
         return f"its protocol {stated['id']} is unknown"
     if digest(canonical(stated["definition"])) != stated["hash"]:
         return "its protocol's definition does not have the hash it states"
-    if PROTOCOLS[stated["id"]].hash != stated["hash"]:
+    if not foreign and PROTOCOLS[stated["id"]].hash != stated["hash"]:
         return f"protocol {stated['id']} was edited after this run (another hash)"
     return None

@@ -24,7 +24,7 @@ from benchmarks.writer import RunWriter, refuse_disk_errors
 from envs.errors import UsageError
 from envs.pool import Pool
 from envs.robots import ROBOTS
-from policies.base import Policy
+from policies.base import Policy, PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.floors import FLOOR
 
@@ -166,17 +166,23 @@ def prepare(config: EvaluateConfig) -> Job:
     protocol = PROTOCOLS[config.protocol]
     policy = load(config)
     plan = make_plan(protocol, policy.spec.track, config.conditions, config.trials, config.split)
-    usual = policy.spec.execute if config.ensemble is None else 1
-    execute = usual if config.execute is None else config.execute
-    execution = Execution(execute, config.ensemble, config.batch)
-    if execution.execute > policy.spec.chunk:
-        raise UsageError(f"execute must be 1..{policy.spec.chunk}, got {execution.execute}")
+    execution = execution_of(config, policy.spec)
     entry = policy_entry(config.policy, policy, config.name)
     manifest = make_manifest(policy, entry, protocol, plan, execution)
     kind = "runs" if config.split == TEST else config.split
     parent = Path(config.results) / kind / protocol.id.replace("/", "_")
     _refuse_edited(parent, protocol)
     return Job(config, plan, execution, manifest, parent / run_name(manifest))
+
+
+def execution_of(config: EvaluateConfig, spec: PolicySpec) -> Execution:
+    """Return how chunks are carried out; refuse to execute more than is predicted."""
+    usual = spec.execute if config.ensemble is None else 1
+    execute = usual if config.execute is None else config.execute
+    execution = Execution(execute, config.ensemble, config.batch)
+    if execution.execute > spec.chunk:
+        raise UsageError(f"execute must be 1..{spec.chunk}, got {execution.execute}")
+    return execution
 
 
 def load(config: EvaluateConfig) -> Policy:

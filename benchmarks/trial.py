@@ -103,7 +103,7 @@ class Runner:
         seeds = [self.protocol.seeds(ic, self.split) for ic in ics]
         sims = self._batch(wave.count, distractors_of(condition.axes))
         sims.reset(starts)
-        probe = _Probe(self.policy)
+        probe = Probe(self.policy)
         controller = Controller(probe, self.execution.execute, self.execution.ensemble)
         told = [sims.task.instruct(start) for start in starts]
         controller.reset(told, [s["policy"] for s in seeds])
@@ -138,7 +138,7 @@ class Runner:
             )
         return self._sims[key]
 
-    def _latency(self, probe: "_Probe", instruction: str, seed: int) -> dict[str, float]:
+    def _latency(self, probe: "Probe", instruction: str, seed: int) -> dict[str, float]:
         """Time the wave's first predictions again, one observation at a time, as an arm would."""
         times: list[float] = []
         with contextlib.suppress(Exception):  # a policy that fails has failed its trials already
@@ -153,18 +153,21 @@ class Runner:
         return {"p50_ms": p50, "p99_ms": p99, "missed": sum(t > budget_ms for t in times)}
 
 
-class _Probe:
+class Probe:
     """Passes a policy through; keeps what its first row saw, and how long the first call took."""
 
     def __init__(self, policy: Policy) -> None:
+        """Pass ``policy`` through."""
         self.policy, self.name, self.spec = policy, policy.name, policy.spec
         self.samples: list[dict[str, Array]] = []
         self.first_ms = 0.0
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin new trials."""
         self.policy.reset(instructions, seeds)
 
     def act(self, obs: Mapping[str, Array]) -> Array:
+        """Return the policy's actions."""
         begin = time.perf_counter()
         try:
             chunk = self.policy.act(obs)

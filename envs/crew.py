@@ -19,6 +19,6 @@ def crew(name: str) -> tuple[Operator, ...]:
     if name in CREWS:
         return tuple(OPERATORS[member] for member in CREWS[name])
     if name not in OPERATORS:
-        known = ", ".join([*OPERATORS, *CREWS])
+        known = ", ".join(sorted([*OPERATORS, *CREWS]))
         raise UsageError(f"unknown operator {name!r}; known: {known}")
     return (OPERATORS[name],)

@@ -26,7 +26,7 @@ class _Begun(NamedTuple):
     start: InitialCondition
     expert: Expert
     purpose: str
-    index: int
+    episode: int
     mishap: Mishap | None
 
 

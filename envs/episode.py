@@ -49,6 +49,10 @@ __all__ = [
 ]
 
 
+FREE = ("instruction", "state")
+"""Vectors of any width; ``state`` is what somebody else's environment observes."""
+
+
 @dataclass(frozen=True)
 class Episode:
     """One demonstration, read-only and validated.
@@ -138,13 +142,13 @@ def _check_widths(episode: Episode) -> None:
     for name, array in episode.observations.items():
         kind = name.split("/")[0]
         shape = array.shape[1:]
-        if kind not in {*wanted, "instruction", "objects", "images"}:
-            known = f"{', '.join(wanted)}, instruction, objects/, images/"
+        if kind not in {*wanted, *FREE, "objects", "images"}:
+            known = f"{', '.join((*wanted, *FREE))}, objects/, images/"
             raise ValueError(f"unknown observation {name!r}; known: {known}")
         fits = shape == wanted.get(name, (7,))
         if kind == "images":
             fits = len(shape) == 3 and shape[2] == 3
-        elif name == "instruction":
+        elif name in FREE:
             fits = len(shape) == 1
         if not fits:
             raise ValueError(f"{name} does not fit {n} joints, got shape {array.shape}")
@@ -276,11 +280,11 @@ def _find(file: h5py.File, path: Path, cameras: Sequence[str] | None) -> dict[st
         raise UsageError(f"{path}: must have the group /observations")
     group = file["observations"]
     found["qpos"] = need_dataset(group, "qpos", path)
-    optional = ("qvel", "effort", "instruction")
+    optional = ("qvel", "effort", *FREE)
     found |= {k: need_dataset(group, k, path) for k in optional if k in group}
     for name in ("qpos", *optional):
         if name in found:
-            check_numbers(found[name], path, (length, None if name == "instruction" else n))
+            check_numbers(found[name], path, (length, None if name in FREE else n))
     for name, dataset in _members(group, "objects", path).items():
         check_numbers(dataset, path, (length, 7))
         found[f"objects/{name}"] = dataset

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Reading:
 
     Attributes:
         track: ``"state"``: qpos and objects; ``"pixels"``: qpos and images; both: the
-            encoded instruction, where there is one.
+            encoded instruction and a foreign environment's ``state``, where there is one.
         blind: leave out what shows the scene (images, objects), for the blind floor.
         image_size: (height, width) images are resized to; ``None``: as recorded.
         validation: share of the episodes held out.
@@ -61,7 +61,8 @@ class Reading:
     def reads(self, key: str) -> bool:
         """Tell whether the observation ``key`` is read."""
         scene = "objects/" if self.track == "state" else "images/"
-        return key in ("qpos", "instruction") or (key.startswith(scene) and not self.blind)
+        shown = key == "state" or key.startswith(scene)
+        return key in ("qpos", "instruction") or (shown and not self.blind)
 
 
 @dataclass(frozen=True)
@@ -107,19 +108,18 @@ class EpisodeSet:
         headers, excluded = _usable(Path(folder))
         first = next(iter(headers.values()))
         keys = [key for key in first.shapes if reading.reads(key)]
-        if not reading.blind and not any("/" in key for key in keys):
-            missing = "objects" if reading.track == "state" else "images"
-            raise UsageError(f"{folder}: its episodes have no {missing}: not for {reading.track}")
+        check_scene(keys, reading, str(folder))
         for path, header in headers.items():
             _check_alike(path, header, first, keys)
-        shapes = {key: _shape(key, first, reading) for key in (*keys, "action")}
+        shapes = {key: shape_of(key, first.shapes[key], reading) for key in (*keys, "action")}
         lengths = np.array([header.length for header in headers.values()])
-        arrays = _allocate(shapes, int(lengths.sum()), reading.memory_limit)
+        arrays = allocate(shapes, int(lengths.sum()), reading.memory_limit)
         starts = np.cumsum(lengths) - lengths
-        marks = [
-            _fill(arrays, _read(read_episode, path), int(start))  # whole: for the fingerprint
-            for path, start in zip(headers, starts, strict=True)
-        ]
+        marks = []
+        for path, start in zip(headers, starts, strict=True):
+            episode = _read(read_episode, path)  # whole: for the fingerprint
+            fill(arrays, episode, int(start))
+            marks.append(fingerprint(episode))
         train, validation = split(len(lengths), reading.validation, reading.split_seed)
         return cls(
             observations={key: arrays[key] for key in keys},
@@ -151,6 +151,16 @@ class EpisodeSet:
         vectors = {k: v for k, v in self.observations.items() if not k.startswith("images/")}
         columns = {**vectors, "action": self.actions}
         return Stats({key: KeyStats.of(array[rows]) for key, array in columns.items()})
+
+    def provenance(self) -> dict[str, Any]:
+        """Describe what is learned from, as JSON."""
+        return {
+            "fingerprint": self.fingerprint,
+            "episodes": len(self),
+            "train": [self.names[i] for i in self.train],
+            "validation": [self.names[i] for i in self.validation],
+            "excluded": dict(self.excluded),
+        }
 
 
 class Sampler:
@@ -243,13 +253,21 @@ def _check_alike(path: Path, header: EpisodeHeader, first: EpisodeHeader, keys: 
             raise UsageError(f"{path}: {key} must have shape {expected} a step, got {found}")
 
 
-def _shape(key: str, header: EpisodeHeader, reading: Reading) -> tuple[int, ...]:
+def check_scene(keys: Sequence[str], reading: Reading, where: str) -> None:
+    """Refuse demonstrations ``where`` nothing among ``keys`` shows the scene."""
+    if not reading.blind and not any("/" in key or key == "state" for key in keys):
+        missing = "objects" if reading.track == "state" else "images"
+        raise UsageError(f"{where}: its episodes have no {missing}: not for {reading.track}")
+
+
+def shape_of(key: str, recorded: tuple[int, ...], reading: Reading) -> tuple[int, ...]:
+    """Return the shape of one observation as it is learned from."""
     if key.startswith("images/") and reading.image_size is not None:
         return (*reading.image_size, 3)
-    return header.shapes[key]
+    return recorded
 
 
-def _allocate(shapes: Mapping[str, tuple[int, ...]], steps: int, limit: int) -> dict[str, Array]:
+def allocate(shapes: Mapping[str, tuple[int, ...]], steps: int, limit: int) -> dict[str, Array]:
     """Return empty arrays by key, in memory or mapped from files that end with the process."""
     kinds = {key: np.dtype("u1" if key.startswith("images/") else "f4") for key in shapes}
     sizes = [steps * int(np.prod(shape)) * kinds[key].itemsize for key, shape in shapes.items()]
@@ -275,12 +293,11 @@ def _reserve(handle: int, size: int) -> None:
         ) from error
 
 
-def _fill(arrays: Mapping[str, Array], episode: Episode, start: int) -> str:
-    """Copy an episode to its place and return its fingerprint."""
+def fill(arrays: Mapping[str, Array], episode: Episode, start: int) -> None:
+    """Copy an episode to its place, images resized."""
     rows = slice(start, start + len(episode))
     for key, array in arrays.items():
         values = episode.actions if key == "action" else episode.observations[key]
         if key.startswith("images/") and values.shape[1:] != array.shape[1:]:
             values = resize(values, (array.shape[1], array.shape[2]))
         array[rows] = values
-    return fingerprint(episode)

@@ -22,6 +22,7 @@ from policies.dataset import EpisodeSet, Reading, Sampler
 from policies.normalize import Normalizer
 from policies.optim import Ema, learning_rate, make_optimizer
 from policies.preprocess import resize
+from policies.stream import Stream
 from policies.torch_build import torch_build
 from policies.train_config import TrainConfig
 from policies.train_log import TrainLog, overfits
@@ -29,6 +30,9 @@ from policies.train_session import Clock, device_name, device_of, stop_requests,
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
 from policies.vision import augment
+
+Source = EpisodeSet | Stream
+"""Where demonstrations come from: a folder, read once, or a stream, made as training goes on."""
 
 LOG = logging.getLogger(__name__)
 
@@ -60,11 +64,10 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state was saved.
     """
     plan = config.resolve()
-    reading = Reading(config.track, config.blind, config.image_size, config.validation)
-    data = EpisodeSet.load(config.data, reading)
+    source = _source(config)
     torch.set_num_threads(config.threads)
     with torch.random.fork_rng():
-        trainer = Trainer(config, plan, data, say)
+        trainer = Trainer(config, plan, source, say)
         with locked(config.out, BUSY), full_disk_told("training", trainer.kept):
             if trainer.finished():
                 say(f"{config.out}: trained already")
@@ -73,14 +76,22 @@ def train(
             return trainer.run(advance)
 
 
+def _source(config: TrainConfig) -> Source:
+    reading = Reading(config.track, config.blind, config.image_size, config.validation)
+    if config.stream is not None:
+        return Stream(config.stream, reading)
+    return EpisodeSet.load(Path(config.data or ""), reading)
+
+
 class Trainer:
     """One training run."""
 
     def __init__(
-        self, config: TrainConfig, plan: Preset, data: EpisodeSet, say: Callable[[str], None]
+        self, config: TrainConfig, plan: Preset, source: Source, say: Callable[[str], None]
     ) -> None:
         """Build network, optimiser and samplers from the config's seed."""
-        self.config, self.plan, self.data, self.say = config, plan, data, say
+        self.config, self.plan, self.source, self.say = config, plan, source, say
+        self.data = data = source.data if isinstance(source, Stream) else source
         self.device = device_of(config.device)
         self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
         self.normalizer = Normalizer(data.stats(), plan.training.normalization)
@@ -151,6 +162,8 @@ class Trainer:
     def _step(self, log: TrainLog, clock: Clock) -> None:
         """Do one optimiser step, and what is due after it: validation, log."""
         state, training = self.state, self.plan.training
+        if isinstance(self.source, Stream) and self.source.advance(state.step):
+            self.sampler = Sampler(self.data, self.data.train, self.spec.n_obs, self.spec.chunk)
         rate = learning_rate(training, state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
@@ -282,7 +295,7 @@ class Trainer:
                 )
 
     def _provenance(self) -> dict[str, Any]:
-        config, data, state = self.config, self.data, self.state
+        config, source, state = self.config, self.source, self.state
         return {
             "schema": 1,
             "algorithm": config.algo,
@@ -290,13 +303,9 @@ class Trainer:
             "seed": config.seed,
             "track": config.track,
             "blind": config.blind,
-            "data": {
-                "fingerprint": data.fingerprint,
-                "episodes": len(data),
-                "train": [data.names[i] for i in data.train],
-                "validation": [data.names[i] for i in data.validation],
-                "excluded": dict(data.excluded),
-            },
+            "data": source.provenance(state.step)
+            if isinstance(source, Stream)
+            else source.provenance(),
             "training": {
                 "steps": state.step,
                 "wall_s": round(state.seconds[0], 2),

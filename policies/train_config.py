@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envs.errors import UsageError
 from policies.base import Preset, preset
+from policies.stream import StreamConfig
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class TrainConfig:
 
     Attributes:
         algo: registered algorithm.
-        data: folder of demonstrations.
+        data: folder of demonstrations; None with ``stream``.
         out: checkpoint folder.
         track: ``"state"`` or ``"pixels"``.
         preset: named settings of the algorithm.
@@ -29,10 +30,11 @@ class TrainConfig:
         threads: of torch; one lets several trainings run side by side.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: continue an interrupted run; ``False`` starts over.
+        stream: demonstrations that are made while training, instead of ``data``.
     """
 
     algo: str
-    data: Path
+    data: Path | None
     out: Path
     track: str = "state"
     preset: str = "cpu"
@@ -47,9 +49,12 @@ class TrainConfig:
     threads: int = 1
     device: str = "auto"
     resume: bool = True
+    stream: StreamConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, naming the choices."""
+        if (self.data is None) == (self.stream is None):
+            raise UsageError("training needs one of --data FOLDER and --stream TASK")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
         if self.threads < 1:

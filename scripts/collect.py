@@ -1,6 +1,7 @@
 """Record demonstrations of a task with the scripted expert."""
 
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,9 @@ EXAMPLES = """
 armtrials collect --task pick_place --episodes 50 --out data/pick_place
 armtrials collect --episodes 100 --pixels --out data/pick_place_pixels
 armtrials collect --task two_ways --strategy 0.7 --out data/two_ways
-armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/varied
+armtrials collect --operator mixed --randomise full --recovery 0.2 --out data/varied
+armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/two
 """
-
-ALL = "all"
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,18 @@ class Collect:
     cameras: tuple[str, ...] = ()
     """Cameras that are recorded with --pixels (default: overhead, and one on each wrist)."""
     operator: str = "clean"
-    """Style of the expert: clean, noisy, slow or fast."""
+    """Style of the expert: clean, noisy, slow or fast; mixed: one of them in each episode."""
     strategy: str = "mixed"
     """Which of two ways, where a task leaves the choice: left, right, mixed, or the share of left
     ways, such as 0.7."""
     robot: str = ""
     """Robot to demonstrate with, such as viperx, koch, openarm or viperx_pair (default: the
     task's)."""
-    randomise: tuple[str, ...] = (NONE,)
-    """What varies from episode to episode, each as variation/level, such as lighting/L2; "all"
-    varies everything but words at L1."""
+    recovery: float = 0.0
+    """Share of the demonstrations that start off nominal: after a push, a nudge, a missed grasp."""
+    randomise: tuple[str, ...] = ("none",)
+    """What varies from episode to episode: none, visual, physical or full, all (everything but
+    words at L1), and factors by name as variation/level, such as object_pose/L2."""
     seed: int = 0
     """Another seed gives other demonstrations."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -62,13 +63,17 @@ class Collect:
         from envs.collect import collect
         from scripts.progress import progress
 
+        begin = time.monotonic()
         with progress(f"collect {self.task}", self.episodes) as advance:
             report = collect(self.collection(), self.episodes, self.out, self.workers, advance)
+        seconds = time.monotonic() - begin
         kept = f", {report.kept} were there already" if report.kept else ""
         noun = "demonstration" if report.episodes == 1 else "demonstrations"
         text = f"{self.out}: {report.episodes} {noun}{kept}"
         if report.failed:
             text += f"; {len(report.failed)} of {report.attempts} attempts failed, see failed/"
+        if made := report.attempts - report.kept:
+            text += f"; {60 * made / seconds:.0f} episodes a minute"
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"{text}.\nLook at them: armtrials inspect {self.out}", markup=False)
         return 0
@@ -82,6 +87,7 @@ class Collect:
         from envs.arm import CameraSpec
         from envs.collection import Collection
         from envs.errors import UsageError
+        from envs.recipes import randomisation
         from envs.robots import ROBOTS
         from envs.tasks import TASKS
 
@@ -94,32 +100,9 @@ class Collect:
             task=self.task,
             robot=self.robot,
             operator=self.operator,
-            variations=parse_variations(self.randomise),
+            variations=randomisation(self.randomise, self.task),
             seed=self.seed,
             strategy=self.strategy,
             cameras=cameras,
+            recovery=self.recovery,
         )
-
-
-def parse_variations(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the (variation, level) pairs that the words of --randomise name.
-
-    Raises:
-        UsageError: a word that is not variation/level.
-    """
-    from envs.errors import UsageError
-    from envs.variation import LEVELS, VARIATIONS
-
-    pairs: list[tuple[str, str]] = []
-    for word in words:
-        name, _, level = word.partition("/")
-        if word == ALL:
-            pairs += [(known, LEVELS[0]) for known, v in VARIATIONS.items() if not v.words]
-        elif word != NONE and level not in LEVELS:
-            known = ", ".join(VARIATIONS)
-            raise UsageError(
-                f"--randomise must be none, all, or variation/L1..L3, got {word!r}; known: {known}"
-            )
-        elif word != NONE:
-            pairs.append((name, level))
-    return tuple(pairs)

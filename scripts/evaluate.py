@@ -1,7 +1,7 @@
 """Run policies on a protocol and seal the records."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,12 +10,13 @@ from scripts.progress import progress
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmarks.run import EvaluateConfig, Evaluated
+    from benchmarks.run import EvaluateConfig, Evaluated, Job, Workers
 
 EXAMPLES = """
 armtrials evaluate --policy runs/act
 armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions object_pose/L2
 armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
+armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return>-200"
 """
 
 
@@ -53,12 +54,18 @@ class Evaluate:
     """Track of the floors; a checkpoint has its own."""
     results: Path = Path("results")
     """Folder that takes the runs."""
+    env: str | None = None
+    """Somebody else's environment instead of a protocol: gym:ID or dm:DOMAIN/TASK; no videos."""
+    success: str | None = None
+    """With --env, what counts as success: a key of info, return>NUMBER or return>=NUMBER."""
+    horizon: int | None = None
+    """With --env: steps after which an episode is cut off, if its own limit is not reached."""
 
     def run(self) -> int:
         """Evaluate one policy after the other; return 0."""
         from rich.console import Console
 
-        from benchmarks.run import evaluate, prepare, workers_of
+        from benchmarks.run import evaluate
         from envs.errors import UsageError
 
         if not self.policy:
@@ -66,14 +73,39 @@ class Evaluate:
         if self.name is not None and len(self.policy) != 1:
             raise UsageError(f"--name takes one policy, got {len(self.policy)}")
         console = Console(highlight=False, soft_wrap=True)
-        with workers_of(self.workers) as pool:
+        with self._pool() as pool:
             for config in self.configs():
-                job = prepare(config)
+                job = self._prepare(config)
                 title = f"{job.manifest['run']} on {job.protocol.id}"
                 with progress(title, job.plan.trials) as bar:
                     done = evaluate(config, bar, job, pool, console.print)
                 self._say(console, done)
         return 0
+
+    def _pool(self) -> "Workers":
+        from benchmarks.foreign import foreign_workers
+        from benchmarks.run import workers_of
+
+        return workers_of(self.workers) if self.env is None else foreign_workers(self.workers)
+
+    def _prepare(self, config: "EvaluateConfig") -> "Job":
+        """Plan the run, under a protocol or in somebody else's environment."""
+        from benchmarks.foreign import ForeignConfig, prepare_foreign
+        from benchmarks.run import prepare
+        from envs.errors import UsageError
+
+        if self.env is None:
+            if self.success is not None or self.horizon is not None:
+                raise UsageError("--success and --horizon belong to --env: a protocol has its own")
+            return prepare(config)
+        if self.success is None:
+            raise UsageError(
+                "--env needs --success: a key of info, return>NUMBER or return>=NUMBER"
+            )
+        settings = {f.name: getattr(config, f.name) for f in fields(config)}
+        return prepare_foreign(
+            ForeignConfig(**settings, env=self.env, success=self.success, horizon=self.horizon)
+        )
 
     @staticmethod
     def _say(console: "Console", done: "Evaluated") -> None:

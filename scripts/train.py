@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
 from scripts.progress import duration, progress
 
+if TYPE_CHECKING:
+    from policies.stream import StreamConfig
+
 EXAMPLES = """
 armtrials train --algo act --data data/pick_place --out runs/act
 armtrials train --algo diffusion --data data/pick_place --out runs/diffusion --seed 1
+armtrials train --algo act --stream pick_place --randomise full --operator mixed --out runs/act
 armtrials train --algo bc --data data/pixels --track pixels --out runs/bc --preset quick
 """
 
@@ -24,10 +28,12 @@ class Train:
 
     algo: str
     """Algorithm: bc, act, diffusion."""
-    data: Path
-    """Folder of demonstrations, as armtrials collect makes it."""
     out: Path
     """Checkpoint folder."""
+    data: Path | None = None
+    """Folder of demonstrations, as armtrials collect makes it."""
+    stream: str | None = None
+    """Task whose demonstrations are made while training, instead of --data: none is kept."""
     preset: str = "cpu"
     """Settings of the algorithm: quick, cpu, paper."""
     track: Literal["state", "pixels"] = "state"
@@ -54,6 +60,20 @@ class Train:
     """Where to train."""
     resume: bool = True
     """Continue an interrupted training; --no-resume starts over."""
+    robot: str = "viperx"
+    """With --stream: robot that demonstrates."""
+    operator: str = "clean"
+    """With --stream: style of the expert, as of armtrials collect."""
+    recovery: float = 0.0
+    """With --stream: share of the demonstrations that start off nominal."""
+    randomise: tuple[str, ...] = ("none",)
+    """With --stream: none, visual, physical or full, all, or factors as variation/level."""
+    stream_seed: int = 0
+    """With --stream: another seed gives other demonstrations."""
+    window: int = 100
+    """With --stream: episodes in memory at a time."""
+    refresh: int = 10
+    """With --stream: gradient steps after which the oldest episode is replaced by a new one."""
 
     def run(self) -> int:
         """Train and say where the checkpoint is; return 0."""
@@ -61,7 +81,9 @@ class Train:
         from policies.checkpoint import load_checkpoint
         from policies.train_config import TrainConfig
 
-        config = TrainConfig(**{f.name: getattr(self, f.name) for f in fields(self)})
+        own = {f.name for f in fields(TrainConfig)} - {"stream"}
+        settings = {name: getattr(self, name) for name in own}
+        config = TrainConfig(**settings, stream=self._stream())
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
             out = training.train(config, advance, console.print)
@@ -71,3 +93,25 @@ class Train:
             f"{made['parameters'] / 1e6:.1f} M parameters, {made['device']}, {made['precision']}"
         )
         return 0
+
+    def _stream(self) -> "StreamConfig | None":
+        """Return the demonstrations to be made, None where they are read from a folder."""
+        if self.stream is None:
+            return None
+        from envs.arm import CameraSpec
+        from envs.collection import Collection
+        from envs.recipes import randomisation
+        from policies.stream import StreamConfig
+
+        height, width = self.image_size or (84, 84)
+        names = ("overhead", "wrist") if self.track == "pixels" else ()
+        collection = Collection(
+            task=self.stream,
+            robot=self.robot,
+            operator=self.operator,
+            variations=randomisation(self.randomise, self.stream),
+            seed=self.stream_seed,
+            cameras=tuple(CameraSpec(name, width, height) for name in names),
+            recovery=self.recovery,
+        )
+        return StreamConfig(collection, self.window, self.refresh)

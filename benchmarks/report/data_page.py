@@ -149,7 +149,8 @@ def _episode_facts(exhibit: Exhibit) -> list[tuple[str, str]]:
     for name, (x, y, yaw) in quality.places.items():
         turn = f", {signed(np.degrees(yaw), 0)}°" if abs(yaw) > 1e-3 else ""
         facts.append((f"{name.capitalize()} at", f"{x:.3f}, {signed(y, 3)} m{turn}"))
-    facts += [("Operator", meta.operator), ("Failure", meta.failure), ("Flag", meta.flag)]
+    facts += [("Operator", meta.operator), ("Began after", meta.mishap)]
+    facts += [("Failure", meta.failure), ("Flag", meta.flag)]
     facts.append(
         ("Smoothness", "" if quality.sparc is None else f"SPARC {signed(quality.sparc, 2)}")
     )

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ def test_collect_makes_a_folder_and_says_so(
     out = tmp_path / "data"
     words = ["collect", "--episodes", "1", "--workers", "1", "--out", str(out)]
     assert main([*words, "--randomise", "object_pose/L1"]) == 0
-    assert "data: 1 demonstration." in capsys.readouterr().out
+    assert re.search(r"data: 1 demonstration; \d+ episodes a minute\.", capsys.readouterr().out)
     info = read_info(out)
     assert info is not None
     assert info.definition["variations"] == [["object_pose", "L1"]]
@@ -26,8 +27,11 @@ def test_collect_makes_a_folder_and_says_so(
         (["--task", "juggle"], "unknown task 'juggle'; known:"),
         (["--operator", "drunk"], "unknown operator 'drunk'; known: clean"),
         (["--episodes", "0"], "episodes must be at least 1, got 0"),
-        (["--randomise", "lighting"], "--randomise must be none, all, or variation/L1..L3"),
+        (["--randomise", "lighting"], "unknown randomisation 'lighting'; known: none, visual"),
         (["--randomise", "gravity/L1"], "unknown variation 'gravity'; known:"),
+        (["--randomise", "lighting/L9"], "unknown level 'L9'; known: L1, L2, L3"),
+        (["--randomise", "full", "lighting/L1"], "lighting must have one level, got L2 and L1"),
+        (["--recovery", "1.5"], "recovery must be a share 0..1, got 1.5"),
         (["--pixels", "--image-size", "0"], "--image-size must be 8..1024 px, got 0"),
         (["--pixels", "--cameras", "ceiling"], "unknown camera 'ceiling'; known:"),
         (["--workers", "0"], "workers must be at least 1, got 0"),

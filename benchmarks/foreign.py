@@ -1,0 +1,153 @@
+"""Trials in somebody else's environment: the records of any other run, a protocol of their own.
+
+The protocol is nominal: the environment as it comes, each trial from a seed that follows from the
+protocol and the number of the trial, the same for every policy. Its definition says how success is
+read, so runs that judge differently are never in one table.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.foreign_protocol import ForeignProtocol
+from benchmarks.foreign_trial import ForeignRunner
+from benchmarks.manifest import code_state, cpu_name, package_version, policy_entry, run_name
+from benchmarks.manifest import versions as common_versions
+from benchmarks.protocol import TEST, Plan, Wave, make_plan
+from benchmarks.records import SCHEMA
+from benchmarks.run import EvaluateConfig, Job, Piece, Workers, execution_of
+from benchmarks.trial import Execution, WaveResult
+from envs.adapters import Foreign, adapt
+from envs.errors import UsageError
+from envs.pool import Pool
+from envs.success import Success
+from policies.base import Policy
+from policies.checkpoint import Deployment, check_compatible, load_policy
+from policies.floors import FLOOR
+
+
+@dataclass(frozen=True)
+class ForeignConfig(EvaluateConfig):
+    """What to evaluate in which environment; ``protocol`` and ``videos`` do not apply.
+
+    Attributes:
+        env: ``gym:<id>`` or ``dm:<domain>/<task>``.
+        success: an ``info`` key, ``return>NUMBER`` or ``return>=NUMBER``.
+        horizon: steps until an episode is cut off, where the environment's own limit is longer.
+    """
+
+    env: str = ""
+    success: str = ""
+    horizon: int | None = None
+
+
+@dataclass(frozen=True)
+class ForeignJob(Job):
+    """A run in a foreign environment."""
+
+    own: ForeignProtocol
+    foreign: ForeignConfig
+
+    @property
+    def protocol(self) -> ForeignProtocol:
+        """The protocol that is run."""
+        return self.own
+
+
+def prepare_foreign(config: ForeignConfig) -> ForeignJob:
+    """Make the environment, load the policy and name the run, without writing anything.
+
+    Raises:
+        UsageError: an unknown environment, a success that cannot be read, or a policy that was
+            made for something else.
+    """
+    env = adapt(config.env, config.horizon)
+    protocol = ForeignProtocol.of(env, Success(config.success))
+    policy = load_for(config, env)
+    plan = make_plan(protocol, policy.spec.track, config.conditions, config.trials, config.split)
+    execution = execution_of(config, policy.spec)
+    manifest = _manifest(config, env, policy, (protocol, plan, execution))
+    kind = "runs" if config.split == TEST else config.split
+    place = re.sub(r"[^A-Za-z0-9.-]+", "_", protocol.id)
+    parent = Path(config.results) / kind / f"{place}-{protocol.hash[:8]}"
+    env.close()
+    config = replace(config, videos="none")
+    return ForeignJob(
+        config, plan, execution, manifest, parent / run_name(manifest), protocol, config
+    )
+
+
+def load_for(config: ForeignConfig, env: Foreign) -> Policy:
+    """Load the policy to act in ``env``; refuse one that reads or sends something else."""
+    if config.policy.startswith(FLOOR):
+        return load_policy(config.policy, Deployment(env.spec, env.name, config.track))
+    policy = load_policy(config.policy)
+    check_compatible(policy.spec, Deployment(env.spec, env.name, policy.spec.track))
+    for key, shape in policy.spec.observations.items():
+        if env.shapes.get(key) != shape:
+            known = ", ".join(f"{k} {v}" for k, v in env.shapes.items())
+            raise UsageError(f"the policy reads {key} {shape}, {env.name} gives {known}")
+    return policy
+
+
+def foreign_workers(count: int) -> Workers:
+    """Return ``count`` processes that do the waves of foreign runs; use it in a ``with``."""
+    return Pool(_ready, count)
+
+
+def _ready() -> Callable[[Piece], WaveResult]:
+    return _work
+
+
+def _work(piece: Piece) -> WaveResult:
+    """Run a wave, in a worker process; there are no films."""
+    if isinstance(piece.job, ForeignJob) and isinstance(piece.what, Wave):
+        return _runner(piece.job).run(piece.what)
+    raise ValueError(f"not a wave of a foreign run: {piece}")
+
+
+@functools.lru_cache(maxsize=1)
+def _runner(job: ForeignJob) -> ForeignRunner:
+    config = job.foreign
+    make = functools.partial(adapt, config.env, config.horizon)
+    policy = load_for(config, make())
+    return ForeignRunner(
+        policy,
+        job.manifest["policy"]["name"],
+        job.own,
+        job.execution,
+        config.split,
+        make,
+    )
+
+
+def _manifest(
+    config: ForeignConfig,
+    env: Foreign,
+    policy: Policy,
+    what: tuple[ForeignProtocol, Plan, Execution],
+) -> dict[str, Any]:
+    protocol, plan, execution = what
+    package = type(env.env.unwrapped).__module__.partition(".")[0]
+    makers = {"gymnasium", "dm_control" if package == "envs" else package} - {"envs"}
+    packages = {name: package_version(name) for name in sorted(makers)}
+    manifest: dict[str, Any] = {
+        "schema": SCHEMA,
+        "world": "sim",
+        "protocol": {"id": protocol.id, "hash": protocol.hash, "definition": protocol.definition()},
+        "plan": plan.to_json(),
+        "task": protocol.task,
+        "track": policy.spec.track,
+        "robot": protocol.robot,
+        "policy": policy_entry(config.policy, policy, config.name),
+        "execution": {"chunk": policy.spec.chunk, **asdict(execution)},
+        "versions": {**common_versions(policy.spec.track == "pixels"), **packages},
+        "model_hash": None,
+        "code": code_state(),
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count() or 1},
+    }
+    return {**manifest, "run": run_name(manifest)}
