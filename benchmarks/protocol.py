@@ -17,10 +17,11 @@ import numpy as np
 from benchmarks.records import canonical, digest
 from envs.arm import InitialCondition
 from envs.errors import UsageError
+from envs.feasible import perturb_feasibly
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS, perturb
+from envs.variation import LEVELS, VARIATIONS
 
 NOMINAL = "nominal"
 TEST, DEV = "test", "dev"
@@ -48,16 +49,25 @@ class Condition:
         return f"perturbed/{self.name}" if self.axes else NOMINAL
 
 
+FIRST_AXES = (
+    *("object_pose", "home_pose", "friction_mass", "damping_gain", "action_delay", "observation"),
+    *("camera_pose", "lighting", "texture", "distractors"),
+)
+"""The axes of ``pick_place/v1``, which was frozen before there were others."""
+
+
 def standard_conditions(
-    combined: str = "L2", without: Container[str] = ()
+    combined: str = "L2", without: Container[str] = (), among: Sequence[str] | None = None
 ) -> tuple[Condition, ...]:
     """Return nominal, every variation at every level, and all variations together.
 
     Args:
         combined: level of the variations together.
         without: variations that do not apply to the task.
+        among: the variations to choose from; by default all that there are.
     """
-    variations = [v for v in VARIATIONS.values() if v.name not in without]
+    names = VARIATIONS if among is None else among
+    variations = [VARIATIONS[name] for name in names if name not in without]
     single = [
         Condition(f"{v.name}/{level}", ((v.name, level),), v.tracks)
         for v in variations
@@ -106,7 +116,8 @@ class EvalProtocol:
     def definition(self) -> dict[str, Any]:
         """Return everything the trials depend on, as JSON: settings, task and magnitudes."""
         task = TASKS[self.task]
-        bounds = {n: [dict(b) for b in VARIATIONS[n].levels] for n in sorted(VARIATIONS)}
+        axes = {name for c in self.conditions for name, _ in c.axes}
+        bounds = {n: [dict(b) for b in VARIATIONS[n].levels] for n in sorted(axes)}
         conditions = [
             {"name": c.name, "axes": [list(a) for a in c.axes], "tracks": list(c.tracks)}
             for c in self.conditions
@@ -155,7 +166,7 @@ class EvalProtocol:
             return start
         factors = chosen.split if split == TEST else f"{split}/{chosen.split}"
         rng = np.random.default_rng(self._stream(factors, ic))
-        return perturb(start, task, chosen.axes, rng, arm=arm)
+        return perturb_feasibly(start, task, chosen.axes, rng, arm=arm)
 
     def seeds(self, ic: int, split: str = TEST, repeat: int = 0) -> dict[str, int]:
         """Return the seed of the start and of the policy's own randomness, for the record."""
@@ -268,10 +279,13 @@ def make_plan(
 
 
 PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
-for _task in TASKS.values():
-    _id = f"{_task.name}/v1"
-    _conditions = standard_conditions(without=_task.inapplicable)
-    PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, conditions=_conditions))
+for _id, _name, _among in (
+    ("pick_place/v1", "pick_place", FIRST_AXES),
+    ("pick_place/v2", "pick_place", None),
+    *((f"{name}/v1", name, None) for name in TASKS if name != "pick_place"),
+):
+    _conditions = standard_conditions(without=TASKS[_name].inapplicable, among=_among)
+    PROTOCOLS.register(_id, EvalProtocol(_id, _name, conditions=_conditions))
 
 
 def state_of(manifest: Mapping[str, Any]) -> str | None:

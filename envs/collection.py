@@ -15,10 +15,11 @@ from envs.arm import CameraSpec, InitialCondition
 from envs.atomic import write_atomic
 from envs.errors import UsageError
 from envs.expert import OPERATORS
+from envs.feasible import perturb_feasibly
 from envs.gl import choose_backend
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import VARIATIONS, distractors_of, perturb
+from envs.variation import VARIATIONS, distractors_of
 from envs.world import world
 
 NAME = "dataset.json"
@@ -65,7 +66,7 @@ class Collection:
         rng = self.rng(SPLIT, index)
         arm = ROBOTS[self.robot].spec()
         start = task.sample(rng, arm)
-        return perturb(start, task, self.variations, rng, False, arm)
+        return perturb_feasibly(start, task, self.variations, rng, False, arm)
 
     def rng(self, purpose: str, index: int) -> np.random.Generator:
         """Return the random stream of episode ``index`` for ``purpose``."""

@@ -76,6 +76,7 @@ class Variation:
         tracks: where it can matter (a camera shift does not reach the state track).
         draw: puts numbers into an initial condition.
         apply: puts those numbers into a model; None where the start state or the link carries them.
+        moves: whether things are elsewhere or larger at the start, which may then be impossible.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Variation:
     tracks: tuple[str, ...]
     draw: DrawFn
     apply: ApplyFn | None = None
+    moves: bool = False
 
     def level(self, name: str) -> Bound:
         """Return the bound of level ``name``; raise ``UsageError`` on an unknown one."""

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from envs.env import make
+from envs.errors import UsageError
 from envs.expert import OPERATORS
 from envs.factor import LEVELS
+from envs.feasible import perturb_feasibly
 from envs.tasks import TASKS
 from envs.variation import VARIATIONS, distractors_of, perturb
 from envs.world import world
@@ -92,7 +94,11 @@ def test_every_variation_applies_at_every_level(task, name, level):
     axes = [(name, level)]
     env = make(task.name, variations=axes)
     rng = np.random.default_rng(0)
-    start = perturb(task.sample(rng, env.arm.spec), task, axes, rng)
+    if name in task.inapplicable:
+        with pytest.raises(UsageError, match="does not apply"):
+            perturb(task.sample(rng, env.arm.spec), task, axes, rng)
+        return
+    start = perturb_feasibly(task.sample(rng, env.arm.spec), task, axes, rng)
     assert name in start.factors
     env.reset(options={"start": start})
     for _ in range(5):
@@ -103,6 +109,8 @@ def test_every_variation_applies_at_every_level(task, name, level):
 
 @pytest.mark.parametrize("name", list(VARIATIONS))
 def test_a_variation_leaves_nothing_behind(task, name):
+    if name in task.inapplicable:
+        return
     axes = [(name, "L3")]
     env = make(task.name, variations=axes)
     rng = np.random.default_rng(3)
