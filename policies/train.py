@@ -296,6 +296,7 @@ class Trainer:
                 "train": [data.names[i] for i in data.train],
                 "validation": [data.names[i] for i in data.validation],
                 "excluded": dict(data.excluded),
+                "starts": data.start_table(),
             },
             "training": {
                 "steps": state.step,
