@@ -30,7 +30,7 @@ def _suite(world: str, track: str, tables: Sequence[Board]) -> dict[str, Any]:
     algorithms = sorted(set(found), key=lambda name: (-found.count(name), name))
     lines = []
     for table in tables:
-        chosen = {name: _standing_for(name, table["rows"]) for name in algorithms}
+        chosen = {name: standing_for(name, table["rows"]) for name in algorithms}
         best = max(
             (row for row in table["floors"] if row["nominal"] and row["status"] == "valid"),
             key=lambda row: row["nominal"]["value"],
@@ -42,7 +42,8 @@ def _suite(world: str, track: str, tables: Sequence[Board]) -> dict[str, Any]:
     return {"world": world, "track": track, "algorithms": algorithms, "lines": lines}
 
 
-def _standing_for(algorithm: str, rows: Sequence[Board]) -> Board | None:
+def standing_for(algorithm: str, rows: Sequence[Board]) -> Board | None:
+    """Return the row that stands for an algorithm: most demonstrations, then first by name."""
     own = [row for row in rows if row["algorithm"] == algorithm and row["nominal"]]
     valid = [row for row in own if row["status"] == "valid"] or own
     return min(valid, key=lambda r: (-(r["demonstrations"] or 0), r["label"]), default=None)
@@ -53,7 +54,8 @@ def demands(table: Board) -> dict[str, Any] | None:
 
     Returns:
         ``lines``: rows with a number of demonstrations, by algorithm and number; ``references``;
-        ``several``: whether an algorithm was trained on more than one number.
+        ``several``: whether an algorithm was trained on more than one number; ``algorithms`` and
+        ``grid``: by number of demonstrations, for each algorithm its ``rows`` and what is ``told``.
     """
     lines = [row for row in table["rows"] if row["nominal"] and row["demonstrations"]]
     lines.sort(key=lambda row: (row["algorithm"], row["demonstrations"], row["label"]))
@@ -64,4 +66,27 @@ def demands(table: Board) -> dict[str, Any] | None:
     told: list[Reference] = [r for r in references(table["task"]) if r.algorithm in counts]
     if not several and not told:
         return None
-    return {"lines": lines, "references": told, "several": several}
+    numbers = sorted({*(n for found in counts.values() for n in found),
+                      *(r.demonstrations for r in told)})  # fmt: skip
+    grid = [
+        {
+            "count": n,
+            "cells": [
+                {
+                    "rows": [
+                        r for r in lines if (r["algorithm"], r["demonstrations"]) == (name, n)
+                    ],
+                    "told": [r for r in told if (r.algorithm, r.demonstrations) == (name, n)],
+                }
+                for name in counts
+            ],
+        }
+        for n in numbers
+    ]
+    return {
+        "lines": lines,
+        "references": told,
+        "several": several,
+        "algorithms": list(counts),
+        "grid": grid,
+    }

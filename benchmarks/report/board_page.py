@@ -53,7 +53,7 @@ def view(
         "demand": demand,
         "demand_chart": demand_chart(demand) if demand else None,
         "covers": covered,
-        "cover_chart": cover_chart(covered, colours),
+        "cover_chart": cover_chart(table, covered, colours),
         "table": table,
         "ranking": ranking(table),
         "axes": axes(table),

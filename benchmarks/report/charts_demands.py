@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.board_cover import Covered
+from benchmarks.board_demands import standing_for
 from benchmarks.report.charts import FLOOR, SERIES, Spec, axis_share, scale
 
 Board = Mapping[str, Any]
@@ -56,17 +57,20 @@ def demand_chart(demand: Board) -> Spec | None:
     return {
         "width": "container",
         "height": 260,
-        "layer": [*([band] if told else []), *_lines(values, x, scale(colour, names))],
+        "layer": [
+            *([band] if told else []),
+            *_lines(values, x, scale(colour, names), "demonstrations"),
+        ],
     }
 
 
-def _lines(values: Sequence[Spec], x: Spec, colours: Spec) -> list[Spec]:
-    """Return intervals, lines and points of the measured figures."""
+def _lines(values: Sequence[Spec], x: Spec, colours: Spec, at: str) -> list[Spec]:
+    """Return intervals, lines and points of the measured figures; ``at`` is the field of x."""
     legend = {"title": None, "symbolOpacity": 1, "symbolType": "circle"}
     colour = {"field": "row", "type": "nominal", "scale": colours, "legend": legend}
     data = {"values": list(values)}
     tips = [
-        *({"field": n, "type": "nominal"} for n in ("label", "demonstrations", "trials")),
+        *({"field": n, "type": "nominal"} for n in ("label", at, "trials")),
         *(
             {"field": f, "type": "quantitative", "format": ".1%", "title": t}
             for f, t in (("success", "success"), ("low", "from"), ("high", "to"))
@@ -92,12 +96,17 @@ def _lines(values: Sequence[Spec], x: Spec, colours: Spec) -> list[Spec]:
     ]
 
 
-def cover_chart(covers: Sequence[Covered], found: Mapping[str, str]) -> Spec | None:
-    """Success against the distance of the start from the nearest demonstration, in radii."""
+def cover_chart(table: Board, covers: Sequence[Covered], found: Mapping[str, str]) -> Spec | None:
+    """Success against the distance of the start from the nearest demonstration, in radii.
+
+    One line an algorithm: the row that stands for it.
+    """
+    names = {row["algorithm"] for row in table["rows"]}
+    standing = {(standing_for(name, table["rows"]) or {}).get("label") for name in names}
+    covers = [cover for cover in covers if cover.label in standing]
     values = [
         {
             "row": cover.label,
-            "demonstrations": f"{(b.near + b.far) / 2 / cover.radius:.2f} radii away",
             "label": cover.label,
             "distance": round((b.near + b.far) / 2 / cover.radius, 4),
             "success": b.successes / b.trials,
@@ -116,7 +125,7 @@ def cover_chart(covers: Sequence[Covered], found: Mapping[str, str]) -> Spec | N
         "scale": {"zero": True},
         "axis": {"title": "distance to the nearest demonstration [radii]", "grid": False},
     }
-    lines = _lines(values, x, scale(found, [cover.label for cover in covers]))
+    lines = _lines(values, x, scale(found, [cover.label for cover in covers]), "distance")
     edge = {
         "data": {"values": [{"distance": 1}]},
         "mark": {"type": "rule", "strokeDash": [4, 3], "color": FLOOR},

@@ -39,9 +39,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_with_other_demonstrations_are_named_by_their_number(several: Path) -> None:
     (table,) = board_of(several)["tables"]
     labels = {row["label"] for row in table["rows"]}
-    assert labels == {
-        f"{name} ({n} demonstrations)" for name in ("act", "diffusion") for n in (10, 50, 200)
-    }
+    assert labels == {f"{name} ({n} demos)" for name in ("act", "diffusion") for n in (10, 50, 200)}
 
 
 def test_success_against_demonstrations_stands_beside_what_others_say(several: Path) -> None:
@@ -56,6 +54,10 @@ def test_success_against_demonstrations_stands_beside_what_others_say(several: P
         ("act", 50),
         ("diffusion", 100),
     }
+    assert [line["count"] for line in found["grid"]] == [10, 50, 100, 200]
+    fifty = found["grid"][1]["cells"]
+    assert [len(cell["rows"]) for cell in fifty] == [1, 1]
+    assert [len(cell["told"]) for cell in fifty] == [1, 0]
     chart = demand_chart(found)
     assert chart is not None
     drawn = chart["layer"][1]["data"]["values"]
@@ -83,11 +85,11 @@ def test_trials_far_from_all_demonstrations_are_told_apart(several: Path) -> Non
     (table,) = board_of(several)["tables"]
     found = {c.label: c for c in covers(table, {run.name: run for run in runs})}
     assert len(found) == 6
-    many = found["act (200 demonstrations)"]
+    many = found["act (200 demos)"]
     assert many.shares["nominal"] > 0.9
     assert many.shares["object_pose/L3"] == 0
     assert many.near.trials + many.far.trials == 120
-    assert many.radius < found["act (10 demonstrations)"].radius
+    assert many.radius < found["act (10 demos)"].radius
 
 
 def test_without_starts_in_the_records_nothing_is_said_of_them() -> None:
