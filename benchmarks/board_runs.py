@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.protocol import TEST, Plan, state_of
 from benchmarks.records import (
     MANIFEST,
@@ -18,6 +20,7 @@ from benchmarks.records import (
     trial_bytes,
     verify_run,
 )
+from envs.start_features import spots
 
 MAX_INVALID = 0.10  # share of invalid trials above which a run is preliminary
 REPEAT = 1_000_000  # initial condition and repeat share one number: repeat * REPEAT + ic
@@ -42,6 +45,7 @@ class Seen:
         p99_ms: 99th percentile of that latency [ms], None where not timed.
         duration_s: simulated or real duration [s].
         place: start position of the object (x, y) [m], or None.
+        spots: where every object starts, see ``envs.start_features``.
         video: path of its video within the run, or None.
         has_way: the task has ways to choose between.
         way: the one taken, 1 left or -1 right, None for neither.
@@ -60,6 +64,7 @@ class Seen:
     p99_ms: float | None
     duration_s: float
     place: tuple[float, float] | None
+    spots: Mapping[str, float]
     video: str | None
     has_way: bool = False
     way: float | None = None
@@ -214,6 +219,7 @@ def seen(record: Record) -> Seen:
         p99_ms=_optional(latency["p99_ms"]),
         duration_s=_number(record["duration_s"]),
         place=_place(record["start"]),
+        spots=_spots(record["start"]),
         video=None if record["video"] is None else str(record["video"]),
         has_way="way" in quality,
         way=_optional(quality.get("way")),
@@ -237,6 +243,12 @@ def _place(start: Mapping[str, Any]) -> tuple[float, float] | None:
         return None
     pose = start["objects"][names[0]]
     return _number(pose[0]), _number(pose[1])
+
+
+def _spots(start: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a start; of an object whose pose is no pose, none."""
+    poses = start.get("objects", {})
+    return spots({n: p for n, p in poses.items() if len(p) == 7 and np.isfinite(p).all()})
 
 
 def _unique(trials: list[Seen]) -> tuple[Seen, ...]:

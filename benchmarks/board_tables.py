@@ -1,7 +1,7 @@
 """Tables of the leaderboard: rows that may be compared, compared with each other."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -174,10 +174,13 @@ def row_groups(runs: Sequence[Loaded]) -> list[tuple[str, list[Loaded], list[str
     for run in runs:
         groups.setdefault(identity(run), []).append(run)
     found = []
+    counts = {
+        key: same[0].manifest["policy"]["data"].get("episodes") for key, same in groups.items()
+    }
     for key in sorted(groups, key=lambda k: tuple(str(part) for part in k)):
         group = sorted(groups[key], key=lambda r: (int(r.manifest["policy"]["seed"] or 0), r.name))
         kept, notes = _one_run_a_checkpoint(group)
-        found.append((_label(key, list(groups)), kept, notes))
+        found.append((_label(key, counts), kept, notes))
     return found
 
 
@@ -195,9 +198,16 @@ def _one_run_a_checkpoint(runs: Sequence[Loaded]) -> tuple[list[Loaded], list[st
     return kept, notes
 
 
-def _label(key: Identity, others: Sequence[Identity]) -> str:
-    """Name a row by its policy, with what tells it from other rows of the same name."""
-    same = [other for other in others if other[0] == key[0] and other != key]
+def _label(key: Identity, counts: Mapping[Identity, int | None]) -> str:
+    """Name a row by its policy, with what tells it from other rows of the same name.
+
+    Args:
+        key: of the row.
+        counts: demonstrations of every row by its key.
+    """
+    same = [other for other in counts if other[0] == key[0] and other != key]
+    if same and all(counts[key] not in (None, counts[other]) for other in same):
+        return f"{key[0]} ({counts[key]} demos)"
     names = ("", "algorithm", "preset", "", "data", "config", "chunk", "execute", "ensemble")
     apart = [
         f"{name} {str(value)[:6] if name in ('data', 'config') else value}"

@@ -17,10 +17,11 @@ import numpy as np
 from benchmarks.records import canonical, digest
 from envs.arm import InitialCondition
 from envs.errors import UsageError
+from envs.feasible import perturb_feasibly
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import CONTROLS, LEVELS, VARIATIONS, named, perturb
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, named
 
 NOMINAL = "nominal"
 CONTROL = "control"
@@ -49,17 +50,30 @@ class Condition:
         return f"perturbed/{self.name}" if self.axes else NOMINAL
 
 
+FIRST_AXES = (
+    *("object_pose", "home_pose", "friction_mass", "damping_gain", "action_delay", "observation"),
+    *("camera_pose", "lighting", "texture", "distractors"),
+)
+"""The axes of ``pick_place/v1``, which was frozen before there were others."""
+
+
 def standard_conditions(
-    combined: str = "L2", without: Container[str] = (), words: bool = False
+    combined: str = "L2",
+    without: Container[str] = (),
+    among: Sequence[str] | None = None,
+    words: bool = False,
 ) -> tuple[Condition, ...]:
     """Return nominal, every variation at every level, all together, and the negative controls.
 
     Args:
         combined: level of the variations together.
         without: variations that do not apply to the task.
+        among: the variations to choose from; by default all that there are.
         words: the arm is told in words what to do; else there is nothing to vary in them.
     """
-    variations = [v for v in VARIATIONS.values() if v.name not in without and v.words <= words]
+    names = VARIATIONS if among is None else among
+    chosen = [VARIATIONS[name] for name in names if name not in without]
+    variations = [v for v in chosen if v.words <= words]
     single = [
         Condition(f"{v.name}/{level}", ((v.name, level),), v.tracks)
         for v in variations
@@ -164,7 +178,7 @@ class EvalProtocol:
             return start
         factors = chosen.split if split == TEST else f"{split}/{chosen.split}"
         rng = np.random.default_rng(self._stream(factors, ic))
-        return perturb(start, task, chosen.axes, rng, arm=arm)
+        return perturb_feasibly(start, task, chosen.axes, rng, arm=arm)
 
     def seeds(self, ic: int, split: str = TEST, repeat: int = 0) -> dict[str, int]:
         """Return the seed of the start and of the policy's own randomness, for the record."""
@@ -277,11 +291,15 @@ def make_plan(
 
 
 PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
-for _task in TASKS.values():
-    _id = f"{_task.name}/v1"
+for _id, _name, _among in (
+    ("pick_place/v1", "pick_place", FIRST_AXES),
+    ("pick_place/v2", "pick_place", None),
+    *((f"{name}/v1", name, None) for name in TASKS if name != "pick_place"),
+):
+    _task = TASKS[_name]
     _words = bool(_task.encode(""))
-    _conditions = standard_conditions(without=_task.inapplicable, words=_words)
-    PROTOCOLS.register(_id, EvalProtocol(_id, _task.name, _task.robot, _conditions))
+    _conditions = standard_conditions(without=_task.inapplicable, among=_among, words=_words)
+    PROTOCOLS.register(_id, EvalProtocol(_id, _name, _task.robot, _conditions))
 
 
 FOREIGN = ("gym:", "dm:")

@@ -289,7 +289,7 @@ class SimBatch:
         for i, start in enumerate(self.starts):
             self._frames.set(self.models[i], seen.qpos[i], seen.zones[i], start)
             for camera in self.cameras:
-                frame = self._frames.draw(camera, jpeg=int(self._link.jpeg[i]))
+                frame = self._frames.draw(camera, lens=self._link.lenses[i])
                 images[camera.name][i] = frame
         return {f"images/{name}": frames for name, frames in images.items()}
 

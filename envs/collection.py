@@ -17,10 +17,11 @@ from envs.atomic import write_atomic
 from envs.crew import crew
 from envs.errors import UsageError
 from envs.expert_ways import left_share
+from envs.feasible import perturb_feasibly
 from envs.gl import choose_backend
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import VARIATIONS, distractors_of, perturb
+from envs.variation import VARIATIONS, distractors_of
 from envs.world import world
 
 NAME = "dataset.json"
@@ -79,7 +80,7 @@ class Collection:
         rng = self.rng(SPLIT, index)
         arm = ROBOTS[self.robot].spec()
         start = task.sample(rng, arm)
-        return perturb(start, task, self.variations, rng, False, arm)
+        return perturb_feasibly(start, task, self.variations, rng, False, arm)
 
     def rng(self, purpose: str, index: int) -> np.random.Generator:
         """Return the random stream of episode ``index`` for ``purpose``."""

@@ -9,10 +9,11 @@ from gymnasium import spaces
 
 from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition, Observation
 from envs.errors import UsageError
+from envs.feasible import perturb_feasibly
 from envs.sim import SimArm
 from envs.task import Task
 from envs.tasks import TASKS
-from envs.variation import distractors_of, perturb
+from envs.variation import distractors_of
 
 Space = spaces.Space[Observation]
 VIEW = CameraSpec("view", 480, 360)
@@ -92,7 +93,9 @@ class TabletopEnv(gym.Env[Observation, Array]):
         start: InitialCondition | None = (options or {}).get("start")
         if start is None:
             start = self.task.sample(self.np_random, self.arm.spec)
-            start = perturb(start, self.task, self.variations, self.np_random, False, self.arm.spec)
+            start = perturb_feasibly(
+                start, self.task, self.variations, self.np_random, False, self.arm.spec
+            )
         if "instruction" in (options or {}):
             start = self.task.ask(start, (options or {})["instruction"])
         self.start, self.instruction = start, self.task.instruct(start)

@@ -86,6 +86,7 @@ class Variation:
         draw: puts numbers into an initial condition.
         apply: puts those numbers into a model; None where the start state or the link carries them.
         words: it changes what the arm is told.
+        moves: whether things are elsewhere or larger at the start, which may then be impossible.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Variation:
     draw: DrawFn
     apply: ApplyFn | None = None
     words: bool = False
+    moves: bool = False
 
     def level(self, name: str) -> Bound:
         """Return the bound of level ``name``; raise ``UsageError`` on an unknown one."""

@@ -1,13 +1,11 @@
 """Pictures of a simulation: sets a state in scratch data and draws it."""
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import mujoco
-import numpy as np
-from PIL import Image
 
 from envs.arm import Array, CameraSpec, InitialCondition
+from envs.optics import Lens
 from envs.world import World
 
 if TYPE_CHECKING:
@@ -44,9 +42,14 @@ class Frames:
         mujoco.mj_camlight(model, self.data)
 
     def draw(
-        self, camera: CameraSpec, *, shadows: bool = False, antialias: int = 0, jpeg: int = 100
+        self,
+        camera: CameraSpec,
+        *,
+        shadows: bool = False,
+        antialias: int = 0,
+        lens: Lens | None = None,
     ) -> Array:
-        """Return the frame (h, w, 3) uint8, through a JPEG of quality ``jpeg`` if below 100."""
+        """Return the frame (h, w, 3) uint8, as it comes through ``lens``."""
         from envs.render import Renderer
 
         key = (camera.width, camera.height, shadows, antialias)
@@ -55,10 +58,4 @@ class Frames:
                 self.world.model, camera.width, camera.height, shadows=shadows, antialias=antialias
             )
         frame = self._renderers[key].render(self.model, self.data, camera.name)
-        return frame if jpeg >= 100 else _through_jpeg(frame, jpeg)
-
-
-def _through_jpeg(frame: Array, quality: int) -> Array:
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
+        return frame if lens is None else lens.take(frame)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from envs.arm import Array, InitialCondition
+from envs.optics import Lens
 
 SLOTS = 8  # commands kept, so the longest delay is 7 control periods (140 ms)
 
@@ -15,7 +16,7 @@ class Link:
     Attributes:
         delayed: whether any command is; if not, ``send`` need not be called.
         disturbed: whether any observation is stale or noisy; if not, the frames are as they are.
-        jpeg: quality of images as they arrive (100: untouched), (N,).
+        lenses: what becomes of the images of each, N.
     """
 
     def __init__(self, starts: Sequence[InitialCondition], first: Array, horizon: int) -> None:
@@ -25,7 +26,7 @@ class Link:
         observed = [s.factors.get("observation", {}) for s in starts]
         self.delay = np.array(delays)
         self.sigma = np.array([o.get("joint_noise", 0.0) for o in observed])
-        self.jpeg = np.array([o.get("jpeg", 100) for o in observed])
+        self.lenses = [Lens.of(s.factors) for s in starts]
         self.delayed = bool(self.delay.any())
         self.disturbed = any(observed)
         self.commands = np.repeat(first[None], SLOTS, axis=0)

@@ -10,6 +10,7 @@ from envs.arm import Array
 
 VISIBLE = np.array([1, 1, 1, 0, 0, 0], np.uint8)
 """Groups of geoms that are drawn (MuJoCo's default)."""
+GROWTH = 1.3  # of a body at most, when a variation makes it larger
 
 
 def widen_bounds(model: mujoco.MjModel) -> mujoco.MjModel:
@@ -27,7 +28,7 @@ def widen_bounds(model: mujoco.MjModel) -> mujoco.MjModel:
         radius[body] = max(radius[body], np.linalg.norm(reach, axis=1).max())
     tested = model.body_bvhadr >= 0
     wide.bvh_aabb[model.body_bvhadr[tested]] = 0.0
-    wide.bvh_aabb[model.body_bvhadr[tested], 3] = radius[tested] + 1e-6
+    wide.bvh_aabb[model.body_bvhadr[tested], 3] = GROWTH * radius[tested] + 1e-6
     return wide
 
 

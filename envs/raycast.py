@@ -69,7 +69,8 @@ class RayCaster:
 
     def draw(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Array:
         """Return the image (h, w, 3) uint8; see ``envs.render.Renderer.render``."""
-        self._wide.geom_size[:], self._wide.geom_aabb[:] = model.geom_size, model.geom_aabb
+        for name in ("geom_type", "geom_size", "geom_aabb"):
+            getattr(self._wide, name)[:] = getattr(model, name)
         total = self._draw_once(model, data, camera, self._passes[0])
         for sample in self._passes[1:]:
             total += self._draw_once(model, data, camera, sample)

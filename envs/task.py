@@ -25,6 +25,9 @@ Pose = tuple[float, ...]
 SCENE = "scene"
 """Under this name a start's factors hold what the task itself has drawn, see ``Task.dress``."""
 
+REDRAWN = "redrawn"
+"""Under this name they count the draws that were refused before it, see ``envs/feasible.py``."""
+
 
 @dataclass(frozen=True)
 class Region:

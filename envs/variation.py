@@ -10,10 +10,11 @@ from envs.arm import ArmSpec, InitialCondition
 from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
 from envs.registry import Registry
-from envs.task import SCENE, Task
+from envs.task import REDRAWN, SCENE, Task
 from envs.variation_language import LANGUAGE, NEGATIVE
 from envs.variation_looks import LOOKS
 from envs.variation_physics import PHYSICS
+from envs.variation_size import SIZE
 from envs.world import World
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 VARIATIONS: Registry[Variation] = Registry("variation")
-for _variation in (*PHYSICS, *LOOKS, LANGUAGE):
+for _variation in (*PHYSICS, *LOOKS, SIZE, LANGUAGE):
     VARIATIONS.register(_variation.name, _variation)
 
 CONTROLS: Registry[Variation] = Registry("negative control")
@@ -78,7 +79,8 @@ def distractors_of(axes: Sequence[tuple[str, str]]) -> int:
 FIELDS = (
     "geom_friction", "body_mass", "body_inertia", "dof_damping", "actuator_gainprm",
     "actuator_biasprm", "cam_pos", "cam_quat", "light_dir", "light_diffuse", "light_ambient",
-    "geom_rgba", "mat_rgba", "geom_matid",
+    "geom_rgba", "mat_rgba", "geom_matid", "geom_type", "geom_size", "geom_pos", "geom_aabb",
+    "geom_rbound", "body_ipos", "bvh_aabb",
 )  # fmt: skip
 
 
@@ -96,6 +98,7 @@ def apply(
     for name, values in factors.items():
         if name == SCENE:
             world.task.dress(model, values)
+        if name in (SCENE, REDRAWN):
             continue
         change = named(name).apply
         if change is not None:

@@ -59,6 +59,11 @@ def _apply_lighting(m: mujoco.MjModel, world: World, v: Mapping[str, Any]) -> No
     m.light_dir[i] /= np.linalg.norm(m.light_dir[i])
 
 
+def _draw_image_quality(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
+    values = {"blur": d.magnitude(b["blur"]), "gain": d.ratio(b["gain"])}
+    return add_factor(start, "image_quality", values)
+
+
 def _draw_texture(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
     """Tint the table's own texture, or replace its colour, or its texture."""
     kind = int(b["kind"])
@@ -121,6 +126,11 @@ LOOKS = (
     ),
     Variation(
         "distractors", "other objects on the table",
-        ({"count": 1}, {"count": 3}, {"count": 5}), BOTH, _draw_distractors,
+        ({"count": 1}, {"count": 3}, {"count": 5}), BOTH, _draw_distractors, moves=True,
+    ),
+    Variation(
+        "image_quality", "cameras out of focus, exposed too short or too long",
+        ({"blur": 0.5, "gain": 1.15}, {"blur": 1.0, "gain": 1.4}, {"blur": 2.0, "gain": 2.0}),
+        PIXELS, _draw_image_quality,
     ),
 )  # fmt: skip

@@ -96,11 +96,11 @@ PHYSICS = (
         "object_pose", "object starts outside the training box",
         ({"shift": 0.01, "yaw": np.deg2rad(10)}, {"shift": 0.03, "yaw": np.deg2rad(25)},
          {"shift": 0.05, "yaw": np.deg2rad(45)}),
-        BOTH, _draw_object_pose,
+        BOTH, _draw_object_pose, moves=True,
     ),
     Variation(
         "home_pose", "arm starts away from home",
-        ({"norm": 0.05}, {"norm": 0.15}, {"norm": 0.30}), BOTH, _draw_home_pose,
+        ({"norm": 0.05}, {"norm": 0.15}, {"norm": 0.30}), BOTH, _draw_home_pose, moves=True,
     ),
     Variation(
         "friction_mass", "friction of fingers and objects, mass of objects",

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from envs.arm import Array
+from envs.arm import Array, InitialCondition
 from envs.episode import (
     Episode,
     EpisodeHeader,
@@ -20,6 +20,7 @@ from envs.episode import (
     read_episode,
 )
 from envs.errors import UsageError
+from envs.start_features import start_table
 from policies.base import TRACKS
 from policies.normalize import KeyStats, Stats
 from policies.preprocess import filter_episodes, resize
@@ -82,6 +83,7 @@ class EpisodeSet:
         meta: of the first episode: task, robot, joints, rate.
         reading: how the folder was read.
         recorded: shape of one observation by key, before images were resized.
+        begins: start state of each episode, None where its file does not say.
     """
 
     observations: Mapping[str, Array]
@@ -96,6 +98,7 @@ class EpisodeSet:
     meta: EpisodeMeta
     reading: Reading
     recorded: Mapping[str, tuple[int, ...]]
+    begins: tuple[InitialCondition | None, ...] = ()
 
     @classmethod
     def load(cls, folder: Path, reading: Reading | None = None) -> "EpisodeSet":
@@ -134,7 +137,12 @@ class EpisodeSet:
             meta=first.meta,
             reading=reading,
             recorded={key: first.shapes[key] for key in keys},
+            begins=tuple(header.meta.start for header in headers.values()),
         )
+
+    def start_table(self) -> dict[str, Any] | None:
+        """Return where the training episodes start, see ``envs.start_features``."""
+        return start_table([self.begins[i] for i in self.train]) if self.begins else None
 
     def __len__(self) -> int:
         """Count the episodes."""
@@ -160,6 +168,7 @@ class EpisodeSet:
             "train": [self.names[i] for i in self.train],
             "validation": [self.names[i] for i in self.validation],
             "excluded": dict(self.excluded),
+            "starts": self.start_table(),
         }
 
 

@@ -12,24 +12,37 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.errors import UsageError
-from scripts.chain import Chain, Stage, Track
-from scripts.presets import PRESETS
+from envs.tasks import TASKS
+from scripts.chain import Chain, Stage, Track, join
+from scripts.presets import MAIN, PRESETS, SUITES
 from scripts.progress import duration
 
 EXAMPLES = """
 armtrials bench
 armtrials bench --preset cpu --out runs/cpu --results results
 armtrials bench --preset cpu --track pixels --out runs/cpu --results results
+armtrials bench --suite core --preset quick
+armtrials bench --task pick_place --demonstrations 10 25 100 200
 """
+
+LEAST = 2
+"""Demonstrations: one to learn from, one to validate with."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Demonstrations, training, evaluation and the leaderboard, one after the other.
+    """Demonstrations, training, evaluation and the leaderboard, one task after the other.
 
     Every stage keeps what it completed: after Ctrl-C the same command continues.
     """
 
+    task: tuple[str, ...] = ()
+    """Tasks, one after the other (default: pick_place)."""
+    suite: str | None = None
+    """Several tasks by one name: core (all there are)."""
+    demonstrations: tuple[int, ...] = ()
+    """Besides the preset's number of demonstrations, train and try on these numbers, too, to see
+    how many a task needs; nominal trials only."""
     preset: str = "quick"
     """How much: quick (minutes), cpu (hours), paper (the reference settings, days)."""
     out: Path = Path("bench")
@@ -47,7 +60,12 @@ class Bench:
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
         results = self.results or self.out
-        stages = Chain(preset, self.out, results, self.track, self.workers).stages()
+        chains = [
+            Chain(preset, self.out, results, self.track, self.workers, task, count)
+            for task in self.tasks()
+            for count in (None, *self.demonstrations)
+        ]
+        stages = join(chains)
         console = Console(highlight=False, soft_wrap=True)
         _plan(stages, console)
         started = time.monotonic()
@@ -57,6 +75,19 @@ class Bench:
         console.rule(f"done in {duration(time.monotonic() - started)}", align="left")
         _summary(results / "leaderboard", console)
         return 0
+
+    def tasks(self) -> tuple[str, ...]:
+        """Return the tasks asked for, each once.
+
+        Raises:
+            UsageError: an unknown task or suite, or too few demonstrations.
+        """
+        for count in self.demonstrations:
+            if count < LEAST:
+                raise UsageError(f"demonstrations must be at least {LEAST}, got {count}")
+        suite = () if self.suite is None else SUITES[self.suite]
+        names = dict.fromkeys((*self.task, *suite) or (MAIN,))
+        return tuple(TASKS[name].name for name in names)
 
 
 def _plan(stages: Sequence[Stage], console: Console) -> None:

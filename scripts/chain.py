@@ -2,22 +2,22 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.protocol import NOMINAL, PROTOCOLS
 from scripts.collect import Collect
 from scripts.evaluate import Evaluate
 from scripts.inspect import Inspect
 from scripts.jobs import Job, run_jobs
 from scripts.leaderboard import Leaderboard
-from scripts.presets import FLOORS, Preset
+from scripts.presets import FLOORS, MAIN, Preset
 from scripts.progress import progress
 
 Track = Literal["state", "pixels"]
 TRACKS = ("state", "pixels")
-TASK, PROTOCOL = "pick_place", "pick_place/v1"
 FILMS = 8
 """Demonstrations to watch on the page about them."""
 CHECKPOINT = "provenance.json"
@@ -43,14 +43,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Chain:
-    """The stages of one preset.
+    """The stages of one preset on one task.
 
     Attributes:
-        preset: how much of everything.
+        preset: how much of everything on the main task.
         out: folder of demonstrations and checkpoints.
         results: folder of the runs and the leaderboard.
         track: what the policies see.
         workers: processes at a time.
+        task: registered task.
+        count: demonstrations; None: as many as the preset says.
     """
 
     preset: Preset
@@ -58,37 +60,57 @@ class Chain:
     results: Path
     track: Track
     workers: int
+    task: str = MAIN
+    count: int | None = None
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the trials."""
+        return f"{self.task}/v1"
+
+    @property
+    def extent(self) -> Preset:
+        """How much of everything on this task."""
+        return self.preset.on(self.task, TRACKS.index(self.track), self.count)
 
     @property
     def data(self) -> Path:
         """Folder of the demonstrations."""
-        return self.out / "data" / f"{TASK}-{self.track}"
+        few = "" if self.count is None else f"-{self.count}"
+        return self.out / "data" / f"{self.task}-{self.track}{few}"
 
     @property
     def episodes(self) -> int:
         """Number of demonstrations."""
-        return self.preset.episodes[TRACKS.index(self.track)]
+        return self.extent.episodes[0]
 
     @property
     def checkpoints(self) -> dict[Path, tuple[str, int]]:
         """Checkpoint folder -> its algorithm and training seed, in order of training."""
         folder = self.out / "policies"
+        own = "" if self.task == MAIN else f"{self.task}-"
+        few = "" if self.count is None else f"-{self.count}"
+        kind = f"{self.preset.training}-{self.track}{few}"
         return {
-            folder / f"{algorithm}-{self.preset.training}-{self.track}-{seed}": (algorithm, seed)
-            for seed in self.preset.seeds[TRACKS.index(self.track)]
+            folder / f"{own}{algorithm}-{kind}-{seed}": (algorithm, seed)
+            for seed in self.extent.seeds[0]
             for algorithm in self.preset.algorithms
         }
 
     def stages(self) -> list[Stage]:
-        """Return the chain in order."""
-        collect, train, evaluate = self.preset.minutes[TRACKS.index(self.track)]
+        """Return the chain in order, the leaderboard last."""
+        return [*self.links(), Stage("leaderboard", 0.2, lambda: False, self.rank)]
+
+    def links(self, name: str = "") -> list[Stage]:
+        """Return the chain up to the trials; ``name`` stands before each title."""
+        collect, train, evaluate = self.extent.minutes[0]
         count = len(self.checkpoints)
+        trials = "paired trials of all and of floors" if self.count is None else "paired trials"
         return [
-            Stage(f"{self.episodes} demonstrations", collect, self.collected, self.collect),
-            Stage("a page about them", 0.2, self.page.is_file, self.inspect),
-            Stage(f"training of {count} policies", train, self.trained, self.train),
-            Stage("paired trials of all and of floors", evaluate, self.evaluated, self.evaluate),
-            Stage("leaderboard", 0.2, lambda: False, self.rank),
+            Stage(f"{name}{self.episodes} demonstrations", collect, self.collected, self.collect),
+            Stage(f"{name}a page about them", 0.2, self.page.is_file, self.inspect),
+            Stage(f"{name}training of {count} policies", train, self.trained, self.train),
+            Stage(f"{name}{trials}", evaluate, self.evaluated, self.evaluate),
         ]
 
     def collected(self) -> bool:
@@ -98,7 +120,7 @@ class Chain:
     def collect(self) -> None:
         """Record the demonstrations that are missing."""
         Collect(
-            task=TASK,
+            task=self.task,
             episodes=self.episodes,
             out=self.data,
             pixels=self.track == "pixels",
@@ -108,7 +130,7 @@ class Chain:
     @property
     def page(self) -> Path:
         """The page about the demonstrations."""
-        return self.out / "data" / f"{TASK}-{self.track}.html"
+        return self.data.with_name(f"{self.data.name}.html")
 
     def inspect(self) -> None:
         """Check the demonstrations and write the page about them."""
@@ -157,25 +179,33 @@ class Chain:
 
     def evaluations(self) -> "list[Evaluate]":
         """Return the evaluation of the policies of the first seed, which are filmed, and others."""
-        first = self.preset.seeds[TRACKS.index(self.track)][0]
+        first = self.extent.seeds[0][0]
         filmed = [str(folder) for folder, (_, seed) in self.checkpoints.items() if seed == first]
         others = [str(folder) for folder in self.checkpoints if str(folder) not in filmed]
-        floors = [name.format(data=self.data) for name in FLOORS]
-        return [
-            self._evaluation(filmed, self.preset.videos),
-            self._evaluation([*others, *floors], "none"),
-        ]
+        floors = [name.format(data=self.data) for name in FLOORS if self.count is None]
+        made = [self._evaluation(filmed, self.preset.videos)]
+        unfilmed = [*others, *floors]
+        return [*made, self._evaluation(unfilmed, "none")] if unfilmed else made
 
     def _evaluation(self, policies: list[str], videos: Literal["some", "few", "none"]) -> Evaluate:
         return Evaluate(
             policy=tuple(policies),
-            protocol=PROTOCOL,
+            protocol=self.protocol,
             trials=self.preset.trials,
-            conditions=self.preset.conditions,
+            conditions=self._conditions(),
             workers=self.workers,
             videos=videos,
             track=self.track,
             results=self.results,
+        )
+
+    def _conditions(self) -> tuple[str, ...]:
+        """Return the conditions of the preset that the track has; few demonstrations: nominal."""
+        if self.count is not None:
+            return (NOMINAL,)
+        wanted = self.extent.conditions
+        return tuple(
+            name for name in wanted if self.track in PROTOCOLS[self.protocol].condition(name).tracks
         )
 
     def evaluated(self) -> bool:
@@ -196,6 +226,15 @@ class Chain:
     def rank(self) -> None:
         """Make the leaderboard of all sealed runs."""
         Leaderboard(results=self.results).run()
+
+
+def join(chains: Sequence[Chain]) -> list[Stage]:
+    """Return the stages of several chains, one after the other, with one leaderboard at the end."""
+    if len(chains) == 1:
+        return chains[0].stages()
+    named = [(f"{chain.task.replace('_', ' ')}: ", chain) for chain in chains]
+    stages = [stage for name, chain in named for stage in chain.links(name)]
+    return [*stages, chains[0].stages()[-1]]
 
 
 def steps_done(folder: Path) -> int:

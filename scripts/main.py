@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "Run policies on a protocol and seal the records.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "view": "Show one episode or one trial as a page.",
+    "show": "Show where a protocol's trials start and what each of its axes changes.",
     "plan": "Tell how many trials a comparison needs.",
     "bench": "Run the main job: demonstrations, training, evaluation, leaderboard.",
     "doctor": "Check what this machine offers and what is missing.",

@@ -1,15 +1,25 @@
 """The sizes of the main job, as named values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from envs.registry import Registry
+from envs.tasks import TASKS
+from envs.variation import LEVELS, VARIATIONS
 
 FLOORS = ("floor:hold", "floor:random", "floor:replay:{data}")
 """What any policy must beat; ``{data}`` is the folder of the demonstrations."""
 
 
 Minutes = tuple[float, float, float]
+
+MAIN = "pick_place"
+"""The task whose minutes the presets state, and on which they measure most."""
+
+SUITES: Registry[tuple[str, ...]] = Registry("suite")
+SUITES.register("core", tuple(TASKS))
+SUITES.register("quick", (MAIN,))
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,9 @@ class Preset:
         videos: of the trials of the first training seed; the others are not filmed.
         algorithms: in order of training, the longest first: the cores are busy to the end.
         steps: gradient steps of each training; None: as the algorithms' preset says.
+        other_seeds: training seeds of tasks other than the main one; None: the same.
+        other_level: the one level that is measured there; None: as ``conditions`` says.
+        needed: demonstrations of a task that needs others, by task.
     """
 
     name: str
@@ -39,6 +52,49 @@ class Preset:
     videos: Literal["some", "few"] = "few"
     algorithms: tuple[str, ...] = ("diffusion", "act", "bc")
     steps: int | None = None
+    other_seeds: tuple[int, ...] | None = None
+    other_level: str | None = None
+    needed: Mapping[str, int] = field(default_factory=dict)
+
+    def on(self, task: str, track: int, episodes: int | None = None) -> "Preset":
+        """Return what is done of ``task``, and how long it may take.
+
+        Args:
+            task: registered task.
+            track: 0 state, 1 pixels.
+            episodes: demonstrations; None: as many as the preset says for the task.
+        """
+        seeds, levels = self.seeds[track], self.conditions
+        if task != MAIN:
+            seeds = seeds if self.other_seeds is None else self.other_seeds
+            levels = self._levels(task)
+        count = episodes or self.needed.get(task, self.episodes[track])
+        collect, train, evaluate = self.minutes[track]
+        length = TASKS[task].horizon / TASKS[MAIN].horizon
+        policies = len(seeds) / len(self.seeds[track])
+        every = 1 + len(LEVELS) * len(VARIATIONS)
+        share = (2 + len(levels)) / (2 + every) if levels and not self.conditions else 1.0
+        minutes = (
+            round(collect * length * count / self.episodes[track], 1),
+            round(train * policies, 1),
+            round(evaluate * policies * length * share, 1),
+        )
+        return replace(
+            self,
+            episodes=(count, count),
+            seeds=(seeds, seeds),
+            conditions=levels,
+            minutes=(minutes, minutes),
+        )
+
+    def _levels(self, task: str) -> tuple[str, ...]:
+        """Return the conditions that are measured on another task than the main one."""
+        unfit = TASKS[task].inapplicable
+        if self.other_level is None:
+            fit = [c for c in self.conditions if c.partition("/")[0] not in unfit]
+            return tuple(fit) or (("nominal",) if self.conditions else ())
+        axes = [name for name in VARIATIONS if name not in unfit]
+        return tuple(f"{name}/{self.other_level}" for name in axes)
 
 
 PRESETS: Registry[Preset] = Registry("preset")
@@ -61,6 +117,9 @@ for _preset in (
         trials=None,
         conditions=(),
         minutes=((0.3, 40, 40), (2, 120, 120)),
+        other_seeds=(0,),
+        other_level="L2",
+        needed={"transfer": 100, "insertion": 200, "assembly": 500, "language_pick": 500},
     ),
     Preset(
         name="paper",

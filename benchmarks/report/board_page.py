@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.board_cover import covers
+from benchmarks.board_demands import demands, suites
 from benchmarks.board_runs import Loaded
 from benchmarks.board_text import ranking
 from benchmarks.failures import FAILURES, Failure
 from benchmarks.protocol import PROTOCOLS
 from benchmarks.report import charts
+from benchmarks.report.charts_demands import cover_chart, demand_chart
 from benchmarks.report.charts_failures import failure_mix, starts
 from benchmarks.report.clips import choose, places
 from benchmarks.report.page import environment, render, vega_script
@@ -32,6 +35,7 @@ def board_page(board: Board, runs: Sequence[Loaded]) -> str:
         board=board,
         worlds=WORLDS,
         colours=colours,
+        suites=suites(board),
         views=[view(table, by_name, colours, clips[table["id"]]) for table in board["tables"]],
         vega=vega_script() if board["tables"] else "",
     )
@@ -44,7 +48,12 @@ def view(
     clips: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return a table with everything that is drawn from it."""
+    demand, covered = demands(table), covers(table, runs)
     return {
+        "demand": demand,
+        "demand_chart": demand_chart(demand) if demand else None,
+        "covers": covered,
+        "cover_chart": cover_chart(table, covered, colours),
         "table": table,
         "ranking": ranking(table),
         "axes": axes(table),

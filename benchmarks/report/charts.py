@@ -84,15 +84,15 @@ def curves(table: Board, found: Mapping[str, str]) -> Spec | None:
             "layer": [
                 {
                     "mark": {"type": "rule", "strokeWidth": 1.6, "opacity": 0.55},
-                    "encoding": {"y": _share("low"), "y2": {"field": "high"}},
+                    "encoding": {"y": axis_share("low"), "y2": {"field": "high"}},
                 },
                 {
                     "mark": {"type": "line", "strokeWidth": 1.8},
-                    "encoding": {"y": _share("success")},
+                    "encoding": {"y": axis_share("success")},
                 },
                 {
                     "mark": {"type": "circle", "size": 42, "opacity": 1},
-                    "encoding": {"y": _share("success"), "tooltip": _tips("axis", "condition")},
+                    "encoding": {"y": axis_share("success"), "tooltip": _tips("axis", "condition")},
                 },
             ],
         },
@@ -113,7 +113,7 @@ def _point(row: Board, cell: Board, level: int, dodge: float) -> Spec:
     }
 
 
-def _share(field: str, title: str | None = None) -> Spec:
+def axis_share(field: str, title: str | None = None) -> Spec:
     """Return a y channel from 0 to 100 %."""
     axis = {"format": ".0%", "values": [0, 0.25, 0.5, 0.75, 1], "title": title}
     return {"field": field, "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": axis}
@@ -165,19 +165,19 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
     layers = [
         {
             "mark": {"type": "rule", "strokeWidth": 1.8, "opacity": 0.6},
-            "encoding": {"y": _share("low"), "y2": {"field": "high"}},
+            "encoding": {"y": axis_share("low"), "y2": {"field": "high"}},
         },
         {
             "mark": {"type": "rule", "strokeWidth": 1.8, "opacity": 0.6},
             "encoding": {
-                "y": _share("success"),
+                "y": axis_share("success"),
                 "x": {**channel, "field": "usual"},
                 "x2": {"field": "cost"},
             },
         },
         {
             "mark": {"type": "circle", "size": 90, "opacity": 1},
-            "encoding": {"y": _share("success", "nominal success"), "tooltip": [*_tips(), tip]},
+            "encoding": {"y": axis_share("success", "nominal success"), "tooltip": [*_tips(), tip]},
         },
         {
             "mark": {
@@ -188,7 +188,7 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
                 "fontSize": 12,
                 "fontWeight": 600,
             },
-            "encoding": {"y": _share("success"), "text": {"field": "row"}},
+            "encoding": {"y": axis_share("success"), "text": {"field": "row"}},
         },
     ]
     colour = {

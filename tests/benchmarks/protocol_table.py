@@ -2,12 +2,14 @@
 
 import math
 import sys
+from collections.abc import Sequence
 
-from benchmarks.protocol import PROTOCOLS, EvalProtocol
+from benchmarks.protocol import FIRST_AXES, PROTOCOLS, EvalProtocol
 from envs.variation import LEVELS, VARIATIONS
 
 DEGREES = 180 / math.pi
 TABLES = ("tint", "unseen colour", "unseen checker")
+SHAPES = ("", ", cylinder for box")
 SHOWN = {
     "object_pose": "{shift_mm:g} mm, {yaw_deg:g}°",
     "home_pose": "{norm:g} rad",
@@ -19,6 +21,8 @@ SHOWN = {
     "lighting": "brightness {low:g} or {high:g}, warmth ± {warmth_pc:g} %, tilt {tilt:g}",
     "texture": "{table}",
     "distractors": "{count:g}",
+    "image_quality": "blur {blur:g} px (of 84), exposure {gain:g} or 1/{gain:g}",
+    "object_size": "size ± {size_pc:g} %{shape_name}",
 }
 """How the magnitudes of each axis are written."""
 
@@ -32,11 +36,13 @@ def magnitudes(axis: str, level: str) -> str:
         values |= {f"{name}_deg": round(DEGREES * value, 6), f"{name}_pc": round(100 * value, 6)}
     if axis == "texture":
         values["table"] = TABLES[int(bound["kind"])]
+    if axis == "object_size":
+        values["shape_name"] = SHAPES[int(bound["shape"])]
     return SHOWN[axis].format(**values)
 
 
-def axes_table(protocol: EvalProtocol) -> str:
-    """Return a row an axis: what it changes, its levels, its tracks."""
+def axes_table(protocol: EvalProtocol, without: Sequence[str] = ()) -> str:
+    """Return a row an axis that is not ``without``: what it changes, its levels, its tracks."""
     rows = ["| axis | what changes | L1 | L2 | L3 | tracks |", "|---|---|---|---|---|---|"]
     levels: dict[str, dict[str, tuple[str, ...]]] = {}
     for condition in protocol.conditions:
@@ -44,6 +50,8 @@ def axes_table(protocol: EvalProtocol) -> str:
             ((axis, level),) = condition.axes
             levels.setdefault(axis, {})[level] = condition.tracks
     for axis, tracks in levels.items():
+        if axis in without:
+            continue
         cells = [magnitudes(axis, level) if level in tracks else "-" for level in LEVELS]
         names = ", ".join(next(iter(tracks.values())))
         rows.append(f"| `{axis}` | {VARIATIONS[axis].about} | {' | '.join(cells)} | {names} |")
@@ -76,7 +84,8 @@ def facts_table(protocol: EvalProtocol) -> str:
 def main() -> None:
     """Print the tables as Markdown."""
     protocol = PROTOCOLS["pick_place/v1"]
-    sys.stdout.write(f"{facts_table(protocol)}\n\n{axes_table(protocol)}\n")
+    later = axes_table(PROTOCOLS["pick_place/v2"], without=FIRST_AXES)
+    sys.stdout.write(f"{facts_table(protocol)}\n\n{axes_table(protocol)}\n\n{later}\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from protocol_table import axes_table, facts_table
 from benchmarks import protocol as module
 from benchmarks.protocol import (
     DEV,
+    FIRST_AXES,
     PROTOCOLS,
     Condition,
     EvalProtocol,
@@ -27,6 +28,7 @@ from benchmarks.records import canonical
 from envs.arm import InitialCondition
 from envs.collection import Collection
 from envs.errors import UsageError
+from envs.tasks import TASKS
 from envs.variation import LEVELS, VARIATIONS
 
 PROTOCOL = PROTOCOLS["pick_place/v1"]
@@ -35,11 +37,22 @@ PERTURBED = [c for c in PROTOCOL.conditions if c.axes]
 
 def test_the_standard_protocol_has_every_axis_at_every_level_and_all_together() -> None:
     names = [c.name for c in PROTOCOL.conditions]
-    axes = [axis for axis, variation in VARIATIONS.items() if not variation.words]
-    singles = [f"{axis}/{level}" for axis in axes for level in LEVELS]
+    singles = [f"{axis}/{level}" for axis in FIRST_AXES for level in LEVELS]
     assert names == ["nominal", *singles, "combined/L2"]
     assert PROTOCOL.trials == 200
     assert PROTOCOL.perturbed_trials == 100
+
+
+def test_the_first_protocol_stays_what_its_sealed_results_were_made_with() -> None:
+    assert PROTOCOL.hash.startswith("d47011a8cdaa924f")
+
+
+@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p != PROTOCOL.id])
+def test_every_other_protocol_has_every_axis_that_applies(protocol: str) -> None:
+    found = PROTOCOLS[protocol]
+    without = TASKS[found.task].inapplicable
+    singles = {f"{axis}/{level}" for axis in VARIATIONS if axis not in without for level in LEVELS}
+    assert {c.name for c in found.conditions} == {"nominal", *singles, "combined/L2"}
 
 
 @pytest.mark.parametrize("condition", [c.name for c in PERTURBED])
@@ -115,7 +128,9 @@ def test_streams_of_different_names_or_numbers_differ(names: list[tuple[str, int
 def test_a_protocol_is_its_definition() -> None:
     assert (
         PROTOCOL.hash
-        == EvalProtocol("pick_place/v1", "pick_place", conditions=standard_conditions()).hash
+        == EvalProtocol(
+            "pick_place/v1", "pick_place", conditions=standard_conditions(among=FIRST_AXES)
+        ).hash
     )
     assert canonical(json.loads(canonical(PROTOCOL.definition())))
     for change in ({"trials": 300}, {"alpha": 0.1}, {"id": "pick_place/v2"}, {"n_max": 300}):
@@ -192,7 +207,8 @@ def test_a_run_of_an_edited_or_unknown_protocol_is_told_apart() -> None:
 
 def test_the_page_about_the_protocol_shows_what_it_is() -> None:
     page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text("utf-8")
-    for table in (facts_table(PROTOCOL), axes_table(PROTOCOL)):
+    later = axes_table(PROTOCOLS["pick_place/v2"], without=FIRST_AXES)
+    for table in (facts_table(PROTOCOL), axes_table(PROTOCOL), later):
         assert table in page, "copy it from: python tests/benchmarks/protocol_table.py"
 
 

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envs.arm import CameraSpec
 from envs.batch import SimBatch
 from envs.env import PIXELS
 from envs.factor import LEVELS, Draw
+from envs.frames import Frames
+from envs.optics import Lens
+from envs.render import Renderer
 from envs.tasks import TASKS
 from envs.variation import VARIATIONS, distractors_of, perturb
 from envs.world import world
@@ -118,3 +122,57 @@ def test_images_pass_through_a_jpeg_only_when_asked():
     batch.reset([nominal, start])
     images = batch.observe()["images/overhead"].astype(float)
     assert 0.1 < np.abs(images[0] - images[1]).mean() < 10
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_camera_out_of_focus_or_badly_exposed_changes_only_its_pictures(level):
+    _, start = drawn("image_quality", level, 1)
+    nominal, _ = drawn("image_quality", level, 1)
+    batch = SimBatch(TASK, size=2, cameras=PIXELS)
+    batch.reset([nominal, start])
+    seen = batch.observe()
+    brighter = seen["images/overhead"][1].mean() / seen["images/overhead"][0].mean()
+    assert (brighter > 1) == (start.factors["image_quality"]["gain"] > 1)
+    assert np.array_equal(seen["qpos"][0], seen["qpos"][1])
+
+
+def test_a_blur_takes_the_detail_and_keeps_the_brightness():
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 255, (84, 84, 3), np.uint8)
+    soft = Lens(sigma=1.0).take(frame)
+    assert soft.std() < 0.5 * frame.std()
+    assert abs(soft.mean() - frame.mean()) < 2
+    assert Lens().take(frame) is frame
+    large = np.kron(frame, np.ones((4, 4, 1), np.uint8))
+    assert abs(Lens(sigma=1.0).take(large).std() - soft.std()) < 0.15 * soft.std()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_object_of_another_size_rests_on_the_table_and_weighs_accordingly(level):
+    batch, factors = reset("object_size", level, seed=4)
+    model, nominal = batch.models[0], batch.world.model
+    cube, scale = model.body("cube").id, factors["scale"]
+    assert abs(scale - 1) == pytest.approx(VARIATIONS["object_size"].level(level)["size"])
+    solid = np.pi / 4 if factors["new_shape"] else 1.0
+    assert np.isclose(model.body_mass[cube], nominal.body_mass[cube] * scale**3 * solid)
+    for _ in range(25):
+        batch.step(np.array([batch.starts[0].qpos]))
+    assert batch.readings["cube_pos"][2] == pytest.approx(0.02 * scale, abs=5e-4)
+    assert factors["new_shape"] == (level == "L3")
+
+
+@pytest.mark.parametrize("backend", ["ray", None])
+def test_the_new_size_is_drawn(backend):
+    _, start = drawn("object_size", "L3", 1)
+    nominal, _ = drawn("object_size", "L3", 1)
+    batch = SimBatch(TASK, size=2, cameras=[CameraSpec("overhead", 160, 160)])
+    batch.reset([nominal, start])
+    if backend:
+        scene = batch._frames = Frames(batch.world)
+        caster = Renderer(batch.world.model, 160, 160, backend=backend)
+        scene._renderers[(160, 160, False, 0)] = caster
+    red = batch.observe()["images/overhead"].astype(int) @ (1, -1, -1) > 40
+    areas = red.sum(axis=(1, 2))
+    larger = start.factors["object_size"]["scale"] > 1
+    assert (areas[1] > 1.15 * areas[0]) == larger
+    assert (areas[1] < 0.85 * areas[0]) != larger

@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from benchmarks.protocol import PROTOCOLS, EvalProtocol, make_plan, standard_conditions
 from envs.errors import UsageError
+from envs.tasks import TASKS
+from envs.tasks.pick_place import PickPlace
 from scripts import bench, chain
 from scripts.bench import Bench
-from scripts.chain import Chain, steps_done
-from scripts.presets import PRESETS, Preset
+from scripts.chain import Chain, join, steps_done
+from scripts.presets import PRESETS, SUITES, Preset
 
 TINY = Preset(
     name="tiny",
@@ -93,16 +98,82 @@ def test_unknown_presets_and_workers_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("track", chain.TRACKS)
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_every_preset_names_what_exists(name: str, track: chain.Track, tmp_path: Path) -> None:
-    from benchmarks.protocol import PROTOCOLS, make_plan
     from policies.base import preset
 
     chosen = PRESETS[name]
-    protocol = PROTOCOLS[chain.PROTOCOL]
-    assert make_plan(protocol, track, chosen.conditions, chosen.trials).trials > 0
+    for task in TASKS:
+        job = Chain(chosen, tmp_path, tmp_path, track, 1, task)
+        protocol = PROTOCOLS[job.protocol]
+        assert make_plan(protocol, track, job._conditions(), chosen.trials).trials > 0
+        assert all(stage.minutes > 0 for stage in job.stages())
     for algorithm in chosen.algorithms:
         assert preset(algorithm, track, chosen.training).training.steps > 0
     job = Chain(chosen, tmp_path, tmp_path, track, 1)
     assert len(job.checkpoints) == len(chosen.algorithms) * len(chosen.seeds[track == "pixels"])
+
+
+@pytest.fixture
+def two(tiny: Preset, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Register a second task, the first under another name."""
+
+    class Again(PickPlace):
+        name = "again"
+        inapplicable = MappingProxyType({"object_pose": "for the test"})
+
+    monkeypatch.setitem(TASKS._items, "again", Again())
+    conditions = standard_conditions(without=Again.inapplicable)
+    protocol = EvalProtocol("again/v1", "again", conditions=conditions)
+    monkeypatch.setitem(PROTOCOLS._items, "again/v1", protocol)
+    monkeypatch.setitem(SUITES._items, "core", ("pick_place", "again"))
+    return "again"
+
+
+def test_a_suite_is_one_plan_with_one_leaderboard(two: str, tmp_path: Path) -> None:
+    job = Bench(preset="tiny", suite="core", out=tmp_path, workers=1)
+    assert job.tasks() == ("pick_place", two)
+    chains = [Chain(TINY, tmp_path, tmp_path, "state", 1, task) for task in job.tasks()]
+    titles = [stage.title for stage in join(chains)]
+    assert titles[0] == "pick place: 4 demonstrations"
+    assert titles[4] == "again: 4 demonstrations"
+    assert titles[-1] == "leaderboard"
+    assert titles.count("leaderboard") == 1
+    assert len(titles) == 9
+    assert chains[0]._conditions() == ("object_pose/L2",)
+    assert chains[1]._conditions() == ("nominal",)
+    assert not set(chains[0].checkpoints) & set(chains[1].checkpoints)
+
+
+def test_other_tasks_are_measured_at_one_level_and_with_the_demonstrations_they_need(
+    two: str, tmp_path: Path
+) -> None:
+    cpu = replace(PRESETS["cpu"], needed={two: 100})
+    first, second = (Chain(cpu, tmp_path, tmp_path, "state", 1, t) for t in ("pick_place", two))
+    assert (first.episodes, second.episodes) == (50, 100)
+    assert (len(first.checkpoints), len(second.checkpoints)) == (9, 3)
+    assert {name.partition("/")[2] for name in second._conditions()} == {"L2"}
+    assert "object_pose/L2" not in second._conditions()
+    minutes = [sum(stage.minutes for stage in chain.links()) for chain in (first, second)]
+    assert minutes[1] < minutes[0] / 2
+
+
+def test_more_numbers_of_demonstrations_are_chains_of_nominal_trials(tmp_path: Path) -> None:
+    chains = [Chain(TINY, tmp_path, tmp_path, "state", 1, count=n) for n in (None, 3, 6)]
+    assert [chain.episodes for chain in chains] == [4, 3, 6]
+    assert [chain._conditions() for chain in chains[1:]] == [("nominal",)] * 2
+    assert len({folder for chain in chains for folder in chain.checkpoints}) == 3
+    assert len({chain.data for chain in chains}) == len({chain.page for chain in chains}) == 3
+    policies = [[name for e in chain.evaluations() for name in e.policy] for chain in chains]
+    assert [len(names) for names in policies] == [4, 1, 1]  # floors once
+    assert len(join(chains)) == 13
+
+
+def test_unknown_tasks_suites_and_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown task 'juggle'; known: .*pick_place"):
+        Bench(task=("juggle",), out=tmp_path).run()
+    with pytest.raises(UsageError, match="unknown suite 'all'; known: core, quick"):
+        Bench(suite="all", out=tmp_path).run()
+    with pytest.raises(UsageError, match="demonstrations must be at least 2, got 1"):
+        Bench(demonstrations=(1,), out=tmp_path).run()
 
 
 def test_the_plan_shows_what_is_complete(
