@@ -18,9 +18,11 @@ class SimArm(Arm):
         *,
         cameras: Sequence[CameraSpec] = (),
         distractors: int = 0,
+        horizon: int | None = None,
     ) -> None:
-        """Build the scene of ``task`` with ``robot``."""
+        """Build the scene of ``task`` with ``robot``; ``horizon`` in place of the task's own."""
         self.sim = SimBatch(task, robot, 1, threads=1, cameras=cameras, distractors=distractors)
+        self.sim.horizon = horizon or task.horizon
         self.spec = self.sim.spec
         self.task = task
 
