@@ -5,6 +5,7 @@ Drawing takes longer than a control period; here it costs the control loop nothi
 
 import io
 import multiprocessing
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -24,7 +25,8 @@ from envs.variation import apply
 from envs.world import World, world
 
 QUALITY = 80  # of the JPEGs
-MOVING = "wrist"  # this camera moves with the hand: it has no fixed axes, and needs no shadows
+SLOW_S = 0.2  # drawing takes too long for a hand that watches [s]
+PATIENCE = 20  # pictures that may be late before shadows are given up
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,9 @@ def _draw_all(
 ) -> None:
     """Answer snapshots with pictures until the other side hangs up."""
     painter = _Painter(TASKS[task], robot, distractors)
-    shadows = choose_backend() != "ray"  # the ray caster is slow enough without
     try:
         while True:
-            painter.take(pipe.recv())
-            pipe.send(tuple(painter.jpeg(c, shadows and c.name != MOVING) for c in cameras))
+            pipe.send(painter.paint(pipe.recv(), cameras))
     except (EOFError, OSError, KeyboardInterrupt):
         return
 
@@ -98,6 +98,18 @@ class _Painter:
         self.frames = Frames(self.world)
         self.model = self.world.model.__copy__()
         self.factors: Mapping[str, object] = {}
+        # The ray caster is slow enough without shadows.
+        self.patience = 0 if choose_backend() == "ray" else PATIENCE
+
+    def paint(self, shot: Snapshot, cameras: Sequence[CameraSpec]) -> tuple[bytes, ...]:
+        """Draw all cameras, the first with shadows as long as that is fast enough."""
+        began = time.monotonic()
+        self.take(shot)
+        shadows = self.patience > 0
+        drawn = tuple(self.jpeg(c, shadows and i == 0) for i, c in enumerate(cameras))
+        if time.monotonic() - began > SLOW_S:
+            self.patience -= 1
+        return drawn
 
     def take(self, shot: Snapshot) -> None:
         if shot.start.factors != self.factors:

@@ -7,6 +7,7 @@ import http
 import json
 import logging
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ FILES = {
     "/keys.js": ("keys.js", "text/javascript"),
     "/xr.js": ("xr.js", "text/javascript"),
     "/panel.js": ("panel.js", "text/javascript"),
+    "/mark.svg": ("mark.svg", "image/svg+xml"),
 }
 SOCKET = "/socket"
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -83,8 +85,10 @@ class TeleopServer:
         self._frame = 0
         self._files = {path: (PAGE / name).read_bytes() for path, (name, _) in FILES.items()}
 
-    async def run(self, port: int, ready: asyncio.Event | None = None) -> None:
+    async def run(self, port: int, ready: Callable[[], None] = lambda: None) -> None:
         """Serve on loopback ``port`` (0: a free one) until cancelled or the loop ends.
+
+        ``ready`` is called once the page can be opened.
 
         Raises:
             UsageError: the port is not free; or what ended the control loop.
@@ -105,8 +109,7 @@ class TeleopServer:
             self.port = int(server.sockets[0].getsockname()[1])
             self.loop.start()
             drawing = asyncio.create_task(self._draw())
-            if ready is not None:
-                ready.set()
+            ready()
             try:
                 await ended.wait()
             finally:
@@ -246,7 +249,7 @@ class TeleopServer:
         rig = self.loop.session.rig
         while True:
             began = clock()
-            if self.browsers:
+            if self.browsers or not self.frames:  # the first one warms up
                 try:
                     self.frames = await asyncio.to_thread(rig.draw, self.loop.snapshot)
                 except (ConnectionError, KeyError, ValueError) as error:

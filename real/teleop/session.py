@@ -106,6 +106,7 @@ class Session:
             return
         if self._recorder is None:
             self._recorder = self.album.record(self._meta)
+            self.tell(f"Recording episode {self.album.index}.")
         self._step(hand, self._recorder)
 
     def _gripped(self, hand: Hand) -> bool:
