@@ -18,6 +18,7 @@ from envs.world import World, world
 
 VIEWS = (CameraSpec("view", 640, 480), CameraSpec("overhead", 320, 240))
 WRIST = CameraSpec("wrist", 320, 240)
+LONGEST_S = 1800.0  # an episode is read into memory as a whole [s]
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,13 @@ class SimRig(ArmRig):
         """
         task = TASKS[collection.task]
         made = world(task, collection.robot, collection.distractors)
-        limit = round(limit_s * made.arm.control_hz)
-        if not task.horizon <= limit <= 100_000:
-            least = task.horizon / made.arm.control_hz
+        least = task.horizon / made.arm.control_hz
+        if not least <= limit_s <= LONGEST_S:
             raise UsageError(
-                f"--limit must be {least:g} s (the task's horizon) to 2000 s, got {limit_s:g}"
+                f"--limit must be {least:g} s (the task's horizon) to {LONGEST_S:g} s, "
+                f"got {limit_s:g}"
             )
+        limit = round(limit_s * made.arm.control_hz)
         arm = SimArm(
             task,
             collection.robot,
