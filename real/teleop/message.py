@@ -79,9 +79,7 @@ def _numbers(
     given = values if isinstance(values, list) else []
     if len(given) != count or not all(_within(value, low, most) for value in given):
         what = f"{count} finite numbers" if count > 1 else "a finite number"
-        raise UsageError(
-            f"{name} must be {what} in {low:g}..{most:g}, got {str(values)[:80]}"
-        )
+        raise UsageError(f"{name} must be {what} in {low:g}..{most:g}, got {str(values)[:80]}")
     return tuple(float(value) for value in given)
 
 

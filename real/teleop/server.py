@@ -95,16 +95,16 @@ class TeleopServer:
         """
         running = asyncio.get_running_loop()
         ended = asyncio.Event()
-
-        def tell() -> None:
-            running.call_soon_threadsafe(ended.set)
-
-        self.loop.ended = tell
         try:
             server = await self._listen(port)
         except OSError as error:
             taken = "is in use" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
             raise UsageError(f"port {port} {taken}; choose another with --port") from error
+
+        def tell() -> None:
+            running.call_soon_threadsafe(ended.set)
+
+        self.loop.ended = tell
         async with server:
             self.port = int(server.sockets[0].getsockname()[1])
             self.loop.start()

@@ -157,9 +157,7 @@ hands = st.builds(
     slow=st.booleans(),
     opening=st.none() | st.floats(0, 1),
     grasped=st.none()
-    | st.builds(
-        Grasped, anywhere, quaternions.map(lambda q: tuple(x / math.hypot(*q) for x in q))
-    ),
+    | st.builds(Grasped, anywhere, quaternions.map(lambda q: tuple(x / math.hypot(*q) for x in q))),
 )
 
 

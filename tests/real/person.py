@@ -7,7 +7,6 @@ import numpy as np
 from envs.cartesian import Hand
 from real.teleop.rig import SimRig
 
-CLOSE = 0.004  # [m]
 FAST = 0.04  # further away than this the person does not go slowly [m]
 HOVER, GRASP = 0.09, 0.002  # of the tool centre point over the cube's centre, at most [m]
 
@@ -15,10 +14,12 @@ HOVER, GRASP = 0.09, 0.002  # of the tool centre point over the cube's centre, a
 class Person:
     """Does pick_place: above the cube, down, close, up, over the zone, down, open, up."""
 
-    def __init__(self, rig: SimRig) -> None:
-        self.rig = rig
+    def __init__(self, rig: SimRig, close: float = 0.004) -> None:
+        """Drive ``rig``, content where the hand is ``close`` to its goal [m]."""
+        self.rig, self.close = rig, close
         self.hover = 0.9 * self.rig.world.arm.workspace.hover
         self.pressed: list[str] = []
+        self.way = np.zeros(3)  # to the present goal, in the person's axes [m]
         self._doing = self._work()
         self.done = False
 
@@ -50,12 +51,16 @@ class Person:
     def _go(self, goal: np.ndarray) -> Iterator[Hand]:
         while True:
             way = goal - np.array(self.rig.arm.readings["tcp_pos"])
-            if np.abs(way).max() < CLOSE:
+            if np.abs(way).max() < self.close:
                 return
             cos, sin = np.cos(self.rig.seat.facing), np.sin(self.rig.seat.facing)
-            mine = np.array([cos * way[0] + sin * way[1], cos * way[1] - sin * way[0], way[2]])
+            self.way = mine = np.array(
+                [cos * way[0] + sin * way[1], cos * way[1] - sin * way[0], way[2]]
+            )
             far = np.abs(mine).max() > FAST
-            wish = np.where(np.abs(mine) > (FAST / 2 if far else CLOSE * 0.8), np.sign(mine), 0)
+            wish = np.where(
+                np.abs(mine) > (FAST / 2 if far else self.close * 0.8), np.sign(mine), 0
+            )
             yield Hand(move=tuple(map(float, wish)), slow=not far)
 
     def _grip(self, shut: bool) -> Iterator[Hand]:

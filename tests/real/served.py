@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,29 +17,48 @@ PICK_PLACE = Collection("pick_place")
 SECONDS = 30.0  # to wait for anything
 
 
+class Serving(threading.Thread):
+    """The server's event loop in a thread; ``failed`` holds what ended it."""
+
+    def __init__(self, server: TeleopServer) -> None:
+        super().__init__()
+        self.server, self.ready = server, threading.Event()
+        self.failed: list[Exception] = []
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:
+            self.failed.append(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self.server.run(0, self.ready.set))
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    def end(self) -> None:
+        if self.is_alive():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self.join(SECONDS)
+        if self.failed:
+            raise self.failed[0]
+
+
 @contextmanager
 def served(out: Path) -> Iterator[TeleopServer]:
     """Serve pick_place; the folder ``out`` is filled."""
     rig = SimRig(PICK_PLACE)
     with Album(out, PICK_PLACE) as album:
         server = TeleopServer(Loop(Session(rig, album, "anna")))
-        ready = threading.Event()
-        ending: list[Callable[[], None]] = []
-
-        async def serve() -> None:
-            task = asyncio.create_task(server.run(0, ready.set))
-            running = asyncio.get_running_loop()
-            ending.append(lambda: running.call_soon_threadsafe(task.cancel) and None)
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.result()
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
-        thread.start()
+        serving = Serving(server)
+        serving.start()
         try:
-            assert ready.wait(SECONDS)
+            assert serving.ready.wait(SECONDS)
             yield server
         finally:
-            ending[0]()
-            thread.join(SECONDS)
-            rig.close()
+            try:
+                serving.end()
+            finally:
+                rig.close()
