@@ -16,8 +16,9 @@ from envs.tasks import TASKS
 from envs.viewer import Snapshot, Viewer, compass, facing, to_jpeg
 from envs.world import World, world
 
-VIEWS = (CameraSpec("view", 640, 480), CameraSpec("overhead", 320, 240))
-WRIST = CameraSpec("wrist", 320, 240)
+VIEWS = (
+    CameraSpec("view", 640, 480), CameraSpec("overhead", 320, 240), CameraSpec("wrist", 320, 240),
+)  # fmt: skip
 LONGEST_S = 1800.0  # an episode is read into memory as a whole [s]
 
 
@@ -136,7 +137,7 @@ class SimRig(ArmRig):
             horizon=limit,
         )
         looks = facing(made)
-        shown = (*views, WRIST)
+        shown = tuple(views)
         ways = tuple(compass(made, camera.name, looks) for camera in shown)
         super().__init__(arm, collection, limit, Seat(looks, shown, ways))
         self.viewer = Viewer(collection.task, collection.robot, collection.distractors, shown)

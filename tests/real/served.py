@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from envs.arm import CameraSpec
 from envs.collection import Collection
 from real.teleop.album import Album
 from real.teleop.loop import Loop
@@ -14,6 +15,7 @@ from real.teleop.server import TeleopServer
 from real.teleop.session import Session
 
 PICK_PLACE = Collection("pick_place")
+SMALL = tuple(CameraSpec(name, 96, 72) for name in ("view", "overhead", "wrist"))
 SECONDS = 30.0  # to wait for anything
 
 
@@ -49,7 +51,7 @@ class Serving(threading.Thread):
 @contextmanager
 def served(out: Path) -> Iterator[TeleopServer]:
     """Serve pick_place; the folder ``out`` is filled."""
-    rig = SimRig(PICK_PLACE)
+    rig = SimRig(PICK_PLACE, views=SMALL)
     with Album(out, PICK_PLACE) as album:
         server = TeleopServer(Loop(Session(rig, album, "anna")))
         serving = Serving(server)

@@ -23,7 +23,7 @@ const press = (key) => say({ type: "press", key });
 
 // ---- devices --------------------------------------------------------------------------------
 
-const keys = new Keys(press, showKeys);
+const keys = new Keys(press, () => { sendHand(); showKeys(); });
 const tracked = new Tracked({
   hand: (message) => { if (state?.drives) say(message); },
   press,
@@ -32,13 +32,14 @@ const tracked = new Tracked({
   overlay: $("overlay"),
 });
 
+function sendHand() {
+  if (state?.drives && !tracked.session) say(keys.hand());
+}
+setInterval(sendHand, PERIOD);
 setInterval(() => {
-  if (!state?.drives || tracked.session) return;
-  say(keys.hand());
-  const pad = keys.pad;
-  text("pad", pad ? `connected: ${pad.split("(")[0].trim()}` : "press a button on it");
-  $("pad").classList.toggle("on", Boolean(pad));
-}, PERIOD);
+  text("pad", keys.pad ? `connected: ${keys.pad.split("(")[0].trim()}` : "press a button on it");
+  $("pad").classList.toggle("on", Boolean(keys.pad));
+}, 500);
 
 for (const button of document.querySelectorAll("[data-press]")) {
   button.addEventListener("click", (event) => {
@@ -121,6 +122,7 @@ function showHello(message) {
   $("views").replaceChildren(...hello.views.map(makeView));
   canvases = [...document.querySelectorAll(".view canvas")];
   choose(0);
+  $("clock").title = `a policy has ${hello.horizon} s, a demonstration ${hello.limit} s`;
   showXr();
 }
 
@@ -185,7 +187,8 @@ function showState(message) {
   const before = state;
   state = message;
   const { body } = document;
-  body.className = state.held ? "held" : state.phase;
+  const look = state.held ? "held" : state.phase;
+  if (body.className !== look) body.className = look;
   Object.assign(body.dataset, {
     phase: state.phase, held: state.held, drives: state.drives, episode: state.episode,
     saved: state.saved, failed: state.failed, stage: state.stage, steps: state.steps,
@@ -196,18 +199,19 @@ function showState(message) {
   text("phase", state.held ? "Held" : state.phase === "recording" ? "Recording" : "Ready");
   text("clock", `${seconds.toFixed(1)} s`);
   $("clock").classList.toggle("late", seconds > hello.horizon);
-  $("clock").title = `a policy has ${hello.horizon} s, a demonstration ${hello.limit} s`;
   text("episode", `${state.episode}`);
   text("saved", `${state.saved}`);
   text("failed", `${state.failed}`);
   text("gripper", state.closing ? "Open the gripper" : "Close the gripper");
   text("instruction", state.instruction);
   [...$("stages").children].forEach((item, i) => {
-    item.className = i < state.stage ? "done" : i === state.stage ? "next" : "";
+    const look = i < state.stage ? "done" : i === state.stage ? "next" : "";
+    if (item.className !== look) item.className = look;
   });
   if (state.notice.number !== before?.notice.number) notice(state.notice.tone, state.notice.text);
   if (state.drives !== before?.drives) showXr();
-  for (const button of document.querySelectorAll("[data-press]")) button.disabled = !state.drives;
+  if (state.drives !== before?.drives)
+    for (const button of document.querySelectorAll("[data-press]")) button.disabled = !state.drives;
 }
 
 function showRole() {
