@@ -31,6 +31,7 @@ class SimBatch:
     Attributes:
         spec: the arm's specification.
         size: N.
+        horizon: control periods until an episode is cut off; another one counts from a reset on.
         clock: control periods since the start.
         clamps: commands that a limit changed, (N,).
         done: episodes that have ended, (N,).
@@ -50,6 +51,7 @@ class SimBatch:
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
         self.task, self.size = task, size
+        self.horizon = task.horizon
         self.world = world(task, robot, distractors)
         self.spec = self.world.arm
         self.cameras = tuple(cameras)
@@ -119,7 +121,7 @@ class SimBatch:
         zero = 0 if n == 1 else np.zeros(n, np.int64)
         self.tracker = StageTracker(self.task, self.spec.control_hz, zero)
         self._command = np.array([s.qpos for s in self.starts])
-        self._link = Link(self.starts, self._command, self.task.horizon)
+        self._link = Link(self.starts, self._command, self.horizon)
         self._zones = {
             f"objects/{name}": np.array([s.objects[name] for s in self.starts], np.float32)
             for name in self.world.zones
@@ -186,7 +188,7 @@ class SimBatch:
     def _end(self) -> None:
         """Stop the simulations that have succeeded, and all of them at the horizon."""
         success = self.tracker.success
-        last = self.clock >= self.task.horizon
+        last = self.clock >= self.horizon
         if not (last or (success if self.size == 1 else success.any())):
             return
         ended = np.logical_or(success, last) & ~self.done
@@ -303,5 +305,6 @@ class SimBatch:
         return self._frames.draw(camera, shadows=shadows, antialias=antialias)
 
     def state(self, i: int) -> Mapping[str, Array]:
-        """Copy simulation ``i``'s physical state: ``qpos`` (nq,), ``qvel`` (nv,)."""
-        return {"qpos": np.array(self._qpos[i]), "qvel": np.array(self._qvel[i])}
+        """Copy simulation ``i``'s state: ``qpos`` (nq,), ``qvel`` (nv,), ``zones`` (nmocap, 3)."""
+        found = {"qpos": self._qpos[i], "qvel": self._qvel[i], "zones": self._mocap[i]}
+        return {name: np.array(values) for name, values in found.items()}

@@ -117,4 +117,4 @@ class TakeAndPour:
     def _poured(self) -> int:
         """Read the gauge."""
         height = self.r["gauge_pos"][2] - self.r["bowl_pos"][2] - BOTTOM
-        return round(height / GAUGE)
+        return round(float(height) / GAUGE)

@@ -16,7 +16,7 @@ from envs.approach import outward
 from envs.arm import ArmSpec, Array, InitialCondition
 from envs.errors import UsageError
 from envs.kinematics import Kinematics, pointing_down
-from envs.scene import TABLE_CENTRE, TABLE_HALF
+from envs.robots import ROBOTS
 from envs.task import REDRAWN, Task
 from envs.variation import apply, distractors_of, named, perturb
 from envs.world import World, world
@@ -46,7 +46,7 @@ def perturb_feasibly(
     drawn = perturb(start, task, axes, rng, at_bound, arm)
     if not any(named(name).moves for name, _ in axes):
         return drawn
-    check = checker(task, "viperx" if arm is None else arm.name, distractors_of(axes))
+    check = checker(task, task.robot if arm is None else arm.name, distractors_of(axes))
     allowed = max(OVERLAP, check.overlap(start) + OVERLAP / 2)
     for refused in range(ATTEMPTS):
         fault = check.fault(drawn, allowed)
@@ -81,6 +81,7 @@ class Checker:
         self.data = mujoco.MjData(self.model)
         self.kinematics = Kinematics(scene)
         self.home = np.array(scene.arm.home[: scene.arm.n - 1])
+        self.table = ROBOTS[scene.arm.name].table
 
     def fault(self, start: InitialCondition, allowed: float) -> str | None:
         """Say why no episode can begin from ``start``; None where one can.
@@ -95,7 +96,7 @@ class Checker:
             return f"{arm.joints[int(np.argmax(beyond))]} is beyond its limit"
         name = self.world.task.subject(start)
         place = np.array(start.objects[name][:3])
-        if (np.abs(place[:2] - TABLE_CENTRE) > TABLE_HALF[:2]).any():
+        if (np.abs(place[:2] - self.table.centre) > self.table.half[:2]).any():
             return f"{name} is off the table"
         if "object_pose" in start.factors and not self.reached(place):
             return f"{name} is out of reach"

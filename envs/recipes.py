@@ -43,7 +43,8 @@ def randomisation(words: Sequence[str], task: str) -> Axes:
     """Return what ``words`` vary from episode to episode of ``task``.
 
     Args:
-        words: recipes, ``all`` (everything but words at L1), and single factors as ``variation/level``.
+        words: recipes, ``all`` (everything but words at L1), and single factors as
+            ``variation/level``.
         task: registered task; of a recipe, what does not apply to it is left out.
 
     Raises:

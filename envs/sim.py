@@ -18,9 +18,14 @@ class SimArm(Arm):
         *,
         cameras: Sequence[CameraSpec] = (),
         distractors: int = 0,
+        horizon: int | None = None,
     ) -> None:
-        """Build the scene of ``task`` with ``robot``, by default the task's own."""
+        """Build the scene of ``task`` with ``robot``, by default the task's own.
+
+        ``horizon`` stands in place of the task's.
+        """
         self.sim = SimBatch(task, robot, 1, threads=1, cameras=cameras, distractors=distractors)
+        self.sim.horizon = horizon or task.horizon
         self.spec = self.sim.spec
         self.task = task
 

@@ -78,7 +78,6 @@ class Task(ABC):
         robot: the arm, or pair of arms, that does it unless another is named.
         impossible: arms that have as many, but cannot do it, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
-        impossible: arms that have as many, but cannot do it, each with the reason.
         ways: what a demonstrator may choose between; none where there is one way only.
     """
 
@@ -96,7 +95,6 @@ class Task(ABC):
     robot: ClassVar[str] = "viperx"
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
-    impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     ways: ClassVar[tuple[str, ...]] = ()
 
     def region_on(self, arm: ArmSpec) -> Region:

@@ -8,7 +8,7 @@ from benchmarks.protocol import NOMINAL, EvalProtocol
 from benchmarks.report.page import render
 from benchmarks.sheet import DONE, SEEN, START, Sheet, Shot
 from benchmarks.sheet_picture import jpeg
-from envs.scene import TABLE_CENTRE, TABLE_HALF
+from envs.robots import ROBOTS
 from envs.tasks import TASKS
 
 PER_METRE = 620  # px of the map
@@ -53,18 +53,18 @@ def start_map(
     xs, ys = zip(*points, strict=True)
     left, top = max(ys) + MARGIN, max(xs) + MARGIN
     width, height = left - min(ys) + MARGIN, top - min(xs) + MARGIN
-    region = TASKS[protocol.task].region
+    region, table = TASKS[protocol.task].region, ROBOTS[protocol.robot].table
 
     def at(x: float, y: float) -> tuple[float, float]:
         return round(PER_METRE * (left - y), 1), round(PER_METRE * (top - x), 1)
 
     corner = at(region.x[1], region.y[1])
-    table = at(TABLE_CENTRE[0] + TABLE_HALF[0], TABLE_CENTRE[1] + TABLE_HALF[1])
+    top_left = at(table.centre[0] + table.half[0], table.centre[1] + table.half[1])
     return {
         "width": round(PER_METRE * width),
         "height": round(PER_METRE * height),
         "box": (*corner, *(PER_METRE * (r[1] - r[0]) for r in (region.y, region.x))),
-        "table": (*table, 2 * PER_METRE * TABLE_HALF[1], 2 * PER_METRE * TABLE_HALF[0]),
+        "table": (*top_left, 2 * PER_METRE * table.half[1], 2 * PER_METRE * table.half[0]),
         "groups": [
             (name if name == NOMINAL else name.rpartition("/")[2], [at(x, y) for x, y in group])
             for name, group in places.items()

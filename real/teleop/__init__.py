@@ -1,0 +1,1 @@
+"""Teleoperation through a web browser: a person demonstrates, the recorder records."""

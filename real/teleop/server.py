@@ -1,0 +1,284 @@
+"""The web server of teleoperation: one page, one WebSocket, on this machine alone."""
+
+import asyncio
+import contextlib
+import errno
+import http
+import json
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+
+from envs.errors import UsageError
+from real.teleop.loop import Loop
+from real.teleop.message import TAKE, Press, parse
+
+HOST = "127.0.0.1"
+PAGE = Path(__file__).parent / "page"
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/teleop.js": ("teleop.js", "text/javascript"),
+    "/keys.js": ("keys.js", "text/javascript"),
+    "/xr.js": ("xr.js", "text/javascript"),
+    "/panel.js": ("panel.js", "text/javascript"),
+    "/mark.svg": ("mark.svg", "image/svg+xml"),
+}
+SOCKET = "/socket"
+LOCAL = ("localhost", "127.0.0.1", "::1")
+POLICY = "default-src 'self'; img-src 'self' blob:; connect-src 'self'"
+
+MAX_MESSAGE = 2048  # bytes of a browser's message
+MOST_MESSAGES = 200  # of one browser in a second; a page sends 50
+MOST_BAD = 20  # malformed messages of one browser, then it is turned away
+MOST_BROWSERS = 8
+STATE_S = 0.06  # between two reports of the state [s]
+VIEW_S = 0.05  # between two pictures of a view, at the least [s]
+
+_log = logging.getLogger(__name__)
+_quiet = logging.getLogger(f"{__name__}.connections")
+_quiet.setLevel(logging.CRITICAL)  # a browser that opens a connection and leaves is no news
+
+
+class Browser:
+    """One browser: its connection and how it has behaved."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        """Take a new connection."""
+        self.connection = connection
+        self.bad = 0
+        self._times: deque[float] = deque(maxlen=MOST_MESSAGES)
+
+    def floods(self, now: float) -> bool:
+        """Count a message; tell whether there were too many within a second."""
+        full = len(self._times) == MOST_MESSAGES and now - self._times[0] < 1.0
+        self._times.append(now)
+        return full
+
+    async def say(self, **message: Any) -> None:  # noqa: ANN401  (JSON)
+        """Send a message."""
+        await self.connection.send(json.dumps(message, allow_nan=False))
+
+
+class TeleopServer:
+    """Serves the page and connects browsers to a control loop.
+
+    The first browser drives, the others watch. When the driver leaves the arm is held and the
+    controls are free: the next browser that connects has them, or a watcher takes them.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        """Serve ``loop``."""
+        self.loop = loop
+        self.browsers: set[Browser] = set()
+        self.driver: Browser | None = None
+        self.frames: tuple[bytes, ...] = ()
+        self._frame = 0
+        self._files = {path: (PAGE / name).read_bytes() for path, (name, _) in FILES.items()}
+
+    async def run(self, port: int, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve on loopback ``port`` (0: a free one) until cancelled or the loop ends.
+
+        ``ready`` is called once the page can be opened.
+
+        Raises:
+            UsageError: the port is not free; or what ended the control loop.
+        """
+        running = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        try:
+            server = await self._listen(port)
+        except OSError as error:
+            taken = "is in use" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
+            raise UsageError(f"port {port} {taken}; choose another with --port") from error
+
+        def tell() -> None:
+            running.call_soon_threadsafe(ended.set)
+
+        self.loop.ended = tell
+        async with server:
+            self.port = int(server.sockets[0].getsockname()[1])
+            self.loop.start()
+            drawing = asyncio.create_task(self._draw())
+            ready()
+            try:
+                await ended.wait()
+            finally:
+                drawing.cancel()
+                await asyncio.to_thread(self.loop.stop)
+        if self.loop.error is not None:
+            raise self.loop.error
+
+    async def _listen(self, port: int) -> Server:
+        return await serve(
+            self._meet,
+            HOST,
+            port,
+            process_request=self._answer,
+            max_size=MAX_MESSAGE,
+            max_queue=64,
+            compression=None,
+            ping_interval=2,
+            ping_timeout=4,
+            close_timeout=1,
+            logger=_quiet,
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://localhost:{self.port}/"
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Serve a file; let a WebSocket of our own page through; refuse everything else."""
+        if not _is_local(request.headers):
+            return _response(http.HTTPStatus.FORBIDDEN, b"only this machine may drive\n")
+        path = request.path.partition("?")[0]
+        if path == SOCKET:
+            full = len(self.browsers) >= MOST_BROWSERS
+            status = http.HTTPStatus.SERVICE_UNAVAILABLE
+            return _response(status, b"too many browsers\n") if full else None
+        if path not in FILES:
+            return _response(http.HTTPStatus.NOT_FOUND, b"there is no such page\n")
+        return _response(http.HTTPStatus.OK, self._files[path], FILES[path][1])
+
+    async def _meet(self, connection: ServerConnection) -> None:
+        """Look after one browser until it leaves."""
+        browser = Browser(connection)
+        self.browsers.add(browser)
+        self.driver = self.driver or browser
+        reports = asyncio.create_task(self._report(browser))
+        try:
+            async for message in connection:
+                if not await self._hear(browser, message):
+                    break
+        except ConnectionClosed:
+            pass
+        finally:
+            self.browsers.discard(browser)
+            if self.driver is browser:
+                self.driver = None
+                self.loop.desk.put(None)
+            reports.cancel()
+
+    async def _hear(self, browser: Browser, message: str | bytes) -> bool:
+        """Act on a message; return False where the browser has been turned away."""
+        if browser.floods(asyncio.get_running_loop().time()):
+            text = f"more than {MOST_MESSAGES} messages a second"
+            await browser.connection.close(CloseCode.POLICY_VIOLATION, text)
+            return False
+        try:
+            wish = parse(message)
+        except UsageError as error:
+            return await self._complain(browser, str(error))
+        if isinstance(wish, Press) and wish.key == TAKE:
+            self.driver = self.driver or browser
+        elif browser is not self.driver:
+            pass  # who watches does not drive
+        elif isinstance(wish, Press):
+            self.loop.desk.press(wish.key)
+        else:
+            self.loop.desk.put(wish)
+        return True
+
+    async def _complain(self, browser: Browser, text: str) -> bool:
+        """Hold the arm of a driver who sends nonsense, and say what is wrong."""
+        browser.bad += 1
+        if browser is self.driver:
+            self.loop.desk.put(None)
+        if browser.bad >= MOST_BAD:
+            await browser.connection.close(CloseCode.POLICY_VIOLATION, "too many bad messages")
+            return False
+        await browser.say(type="complaint", text=text)
+        return True
+
+    async def _report(self, browser: Browser) -> None:
+        """Send state and pictures as fast as this browser takes them; the newest only."""
+        shown = -1
+        with contextlib.suppress(ConnectionClosed):
+            await browser.say(type="hello", **self._hello())
+            while True:
+                await browser.say(type="state", **self._state(browser))
+                if self._frame != shown and self.frames:
+                    shown = self._frame
+                    for number, jpeg in enumerate(self.frames):
+                        await browser.connection.send(bytes([number]) + jpeg)
+                await asyncio.sleep(STATE_S)
+
+    def _hello(self) -> dict[str, Any]:
+        rig = self.loop.session.rig
+        hz = rig.arm.spec.control_hz
+        return {
+            "task": rig.task.name,
+            "robot": rig.collection.robot,
+            "stages": list(rig.task.stages),
+            "judges": rig.judges,
+            "hz": hz,
+            "horizon": rig.task.horizon / hz,
+            "limit": rig.limit / hz,
+            "folder": self.loop.session.album.out.name,
+            "views": [
+                {"name": c.name, "width": c.width, "height": c.height, "compass": ways}
+                for c, ways in zip(rig.seat.cameras, rig.seat.compass, strict=True)
+            ],
+        }
+
+    def _state(self, browser: Browser) -> dict[str, Any]:
+        return {
+            **self.loop.status.to_json(),
+            "instruction": self.loop.instruction,
+            "held": self.loop.held,
+            "rate": round(self.loop.rate, 1),
+            "drives": browser is self.driver,
+            "free": self.driver is None,
+            "browsers": len(self.browsers),
+        }
+
+    async def _draw(self) -> None:
+        """Draw the views again and again, with pauses as long as drawing takes."""
+        clock = asyncio.get_running_loop().time
+        rig = self.loop.session.rig
+        while True:
+            began = clock()
+            if self.browsers or not self.frames:  # the first one warms up
+                try:
+                    self.frames = await asyncio.to_thread(rig.draw, self.loop.snapshot)
+                except (ConnectionError, KeyError, ValueError) as error:
+                    _log.error("the views can no longer be drawn: %s", error)
+                    return
+                self._frame += 1
+            await asyncio.sleep(max(VIEW_S - (clock() - began), 0.25 * (clock() - began), 0.01))
+
+
+def _is_local(headers: Headers) -> bool:
+    """Tell whether a request is for this machine and, where a page made it, by our own page.
+
+    A page of another origin must not drive the arm, whatever name it reached us by.
+    """
+    host = headers.get("Host", "")
+    origin = headers.get("Origin")
+    named = urlsplit(f"//{host}").hostname in LOCAL
+    return named and (origin is None or urlsplit(origin).netloc == host)
+
+
+def _response(status: http.HTTPStatus, body: bytes, kind: str = "text/plain") -> Response:
+    headers = Headers(
+        {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)
