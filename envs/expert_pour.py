@@ -116,5 +116,5 @@ class TakeAndPour:
 
     def _poured(self) -> int:
         """Read the gauge."""
-        height = self.r["gauge_pos"][2] - self.r["bowl_pos"][2] - BOTTOM
-        return round(float(height) / GAUGE)
+        rise = float(self.r["gauge_pos"][2] - self.r["bowl_pos"][2] - BOTTOM)
+        return round(rise / GAUGE)

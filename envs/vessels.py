@@ -41,7 +41,7 @@ class Cup:
     @property
     def outer(self) -> float:
         """Radius of the hull: between that of the walls' faces and of their edges."""
-        return float((self.radius + WALL) * (1 + 1 / np.cos(np.pi / SIDES)) / 2)
+        return float(self.radius + WALL) * (1 + 1 / float(np.cos(np.pi / SIDES))) / 2
 
     @property
     def tall(self) -> float:
@@ -158,4 +158,5 @@ def filled(cup: Cup, pose: Pose, count: int, radius: float, rng: np.random.Gener
     placed[:, :2] += rng.uniform(-0.05, 0.05, (count, 2)) * radius
     if count and placed[:, 2].max() > cup.tall:
         raise ValueError(f"the beads must fit into the cup, got {count} of {radius} m")
-    return np.asarray(placed + np.array(pose[:3]))
+    placed += np.array(pose[:3])
+    return placed

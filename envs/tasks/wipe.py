@@ -174,7 +174,8 @@ class Wipe(Task):
 
 def _force(r: Readings) -> Array:
     """Return the force with which the board is pressed [N]."""
-    return np.asarray(np.abs(np.asarray(r["sponge_board"][2])))
+    force: Array = np.abs(np.asarray(r["sponge_board"][2]))
+    return force
 
 
 def _in_band(r: Readings) -> Flag:
