@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.errors import UsageError
-from perf import evaluation, learning, sampler, simulation
+from perf import evaluation, learning, sampler, simulation, tasks
 from perf.ratio import Ratio, Seconds
 
 Result = Ratio | Seconds
+TASKS = "tasks"
+"""Measures rates, not ratios: a table of its own."""
 
 MEASUREMENTS: dict[str, Callable[[], Result]] = {
     "env": simulation.env_step,
@@ -34,15 +36,24 @@ def main() -> int:
     arguments = _arguments()
     console = Console(width=max(120, Console().width))
     results: dict[str, Result] = {}
-    for name in arguments.names or [name for name in MEASUREMENTS if name not in SLOW]:
+    names = arguments.names or [*(name for name in MEASUREMENTS if name not in SLOW), TASKS]
+    for name in [name for name in names if name != TASKS]:
         with console.status(f"measuring {name}"):
             try:
                 results[name] = MEASUREMENTS[name]()
             except UsageError as error:  # not to be had on this machine
                 console.print(f"{name}: not measured: {error}")
-    console.print(_table(results))
+    if results:
+        console.print(_table(results))
+    found: list[tasks.Rate] = []
+    if TASKS in names:
+        with console.status("measuring tasks"):
+            found = tasks.rates()
+        console.print(_rates(found))
     if arguments.json is not None:
-        figures = {name: result.to_json() for name, result in results.items()}
+        figures: dict[str, object] = {name: result.to_json() for name, result in results.items()}
+        if found:
+            figures[TASKS] = [rate.to_json() for rate in found]
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
 
@@ -50,12 +61,15 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; default: all but the slow last two"
+        "names",
+        nargs="*",
+        help=f"of {', '.join((*MEASUREMENTS, TASKS))}; default: all but {', '.join(SLOW)}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(MEASUREMENTS):
-        parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(MEASUREMENTS)}")
+    known = (*MEASUREMENTS, TASKS)
+    if unknown := set(arguments.names) - set(known):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     return arguments
 
 
@@ -65,6 +79,18 @@ def _table(results: dict[str, Result]) -> Table:
         table.add_column(name, no_wrap=True)
     for result in results.values():
         table.add_row(result.what, *_cells(result), style="" if result.met else "yellow")
+    return table
+
+
+def _rates(found: list[tasks.Rate]) -> Table:
+    """Return control steps a second per core; less than real time is marked."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("task", "steps/s per core", "times real time"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    for rate in found:
+        times = f"{rate.steps_per_s / tasks.CONTROL_HZ:.1f}"
+        style = "" if rate.met else "yellow"
+        table.add_row(rate.what, f"{rate.steps_per_s:.0f}", times, style=style)
     return table
 
 

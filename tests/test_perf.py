@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from perf import __main__ as perf
+from perf import tasks
 from perf.ratio import Ratio, Seconds, compare
 
 
@@ -39,6 +40,21 @@ def test_the_table_and_the_file_say_the_same(
     assert "not reached" in capsys.readouterr().out
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures == {"learn": {"what": "learning", "goal": 100, "seconds": None, "met": False}}
+
+
+def test_every_task_has_a_rate_on_both_tracks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tasks, "TASKS", {"pick_place": None})
+    monkeypatch.setattr(tasks, "STATE_STEPS", 30)
+    monkeypatch.setattr(tasks, "PIXEL_STEPS", 3)
+    monkeypatch.setattr("sys.argv", ["perf", "tasks", "--json", str(tmp_path / "figures.json")])
+    assert perf.main() == 0
+    assert "steps/s per core" in capsys.readouterr().out
+    (state, pixels) = json.loads((tmp_path / "figures.json").read_text())["tasks"]
+    assert (state["what"], pixels["what"]) == ("pick_place, state", "pick_place, pixels")
+    assert state["steps_per_s"] > pixels["steps_per_s"] > 0
+    assert (state["steps"], pixels["steps"]) == (30, 3)
 
 
 def test_an_unknown_measurement_lists_the_known(

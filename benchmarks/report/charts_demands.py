@@ -88,7 +88,7 @@ def _lines(values: Sequence[Spec], x: Spec, colours: Spec, at: str) -> list[Spec
             "encoding": {
                 "x": x,
                 "color": colour,
-                "y": axis_share(field, "nominal success"),
+                "y": axis_share(field, "nominal success" if at == "demonstrations" else "success"),
                 **({"y2": {"field": "high"}} if field == "low" else {"tooltip": tips}),
             },
         }
