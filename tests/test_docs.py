@@ -96,7 +96,8 @@ def test_the_task_shown_can_be_demonstrated(
 def test_the_foreign_demonstrations_shown_can_be_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = snippets(ROOT / "docs" / "adding.md")[1]
+    found = snippets(ROOT / "docs" / "adding.md")
+    source = next(text for text in found if "foreign_episodes" in text)
     monkeypatch.chdir(tmp_path)
     as_module(source, "car", tmp_path, monkeypatch)
     data = EpisodeSet.load(tmp_path / "data" / "car")
