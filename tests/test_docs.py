@@ -16,6 +16,7 @@ from envs.expert import OPERATORS
 from envs.sim import SimArm
 from policies.base import ALGORITHMS, AlgorithmEntry
 from policies.checkpoint import load_policy
+from policies.dataset import EpisodeSet
 from policies.train import train
 from policies.train_config import TrainConfig
 from policies.train_log import read_log
@@ -90,3 +91,15 @@ def test_the_task_shown_can_be_demonstrated(
             *_, terminated, truncated, info = env.step(expert.act(env.arm.readings))
             over = terminated or truncated
         assert info["is_success"], f"seed {seed}: stage {info['stage']}"
+
+
+def test_the_foreign_demonstrations_shown_can_be_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = snippets(ROOT / "docs" / "adding.md")
+    source = next(text for text in found if "foreign_episodes" in text)
+    monkeypatch.chdir(tmp_path)
+    as_module(source, "car", tmp_path, monkeypatch)
+    data = EpisodeSet.load(tmp_path / "data" / "car")
+    assert len(data) >= 19
+    assert set(data.observations) == {"qpos", "state"}

@@ -8,7 +8,7 @@ from benchmarks.board_demands import demands, suites
 from benchmarks.board_runs import Loaded
 from benchmarks.board_text import ranking
 from benchmarks.failures import FAILURES, Failure
-from benchmarks.protocol import PROTOCOLS
+from benchmarks.protocol import FOREIGN, PROTOCOLS
 from benchmarks.report import charts
 from benchmarks.report.charts_demands import cover_chart, demand_chart
 from benchmarks.report.charts_failures import failure_mix, starts
@@ -58,6 +58,7 @@ def view(
         "ranking": ranking(table),
         "axes": axes(table),
         "planned": planned(table),
+        "judged": judged(table, runs),
         "clips": clips,
         "matrices": [matrix(family, table) for family in table["families"]],
         "curves": charts.curves(table, colours),
@@ -77,6 +78,15 @@ def planned(table: Board) -> int:
     if name not in PROTOCOLS or PROTOCOLS[name].hash != table["protocol_hash"]:
         return ran
     return sum(table["track"] in c.tracks for c in PROTOCOLS[name].conditions)
+
+
+def judged(table: Board, runs: Mapping[str, Loaded]) -> str:
+    """Return how success is read in somebody else's environment; "" in one of ours."""
+    if not table["protocol"].startswith(FOREIGN):
+        return ""
+    row = next(iter((*table["rows"], *table["floors"])))
+    definition = runs[row["provenance"][0]["run"]].manifest["protocol"]["definition"]
+    return f"{definition.get('success')} within {definition.get('horizon')} steps"
 
 
 def advice(table: Board) -> list[Failure]:
@@ -113,8 +123,8 @@ def matrix(family: Board, table: Board) -> dict[str, Any]:
 
 
 def sentence(text: str) -> str:
-    """Return text with a capital first letter, the rest as it is."""
-    return text[:1].upper() + text[1:]
+    """Return text with a capital first letter, the rest as it is; a foreign id unchanged."""
+    return text if text.startswith(FOREIGN) else text[:1].upper() + text[1:]
 
 
 def duration(seconds: float | None) -> str:

@@ -92,7 +92,9 @@ def test_the_leaderboard_shows_an_environment_in_a_table_of_its_own(results: Pat
     assert (row["status"], row["nominal"]["k"]) == ("valid", 4)
     assert f"--env {CAR} --success 'return>0'" in row["reproduce"]
     assert "armtrials collect" not in row["reproduce"]
-    assert CAR in made.files["index.html"].decode()
+    page = made.files["index.html"].decode()
+    assert f"<h2>{CAR}, state track</h2>" in page
+    assert "return&gt;0 within 999 steps" in page
 
 
 def test_the_same_command_gives_the_same_records(
