@@ -69,7 +69,7 @@ def test_a_wrong_action_is_refused(bad):
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(UsageError, match="unknown task 'stack'; known: .*pick_place"):
+    with pytest.raises(UsageError, match=r"unknown task 'stack'; known: .*pick_place"):
         make("stack")
     with pytest.raises(UsageError, match="unknown arm 'ur5'; known: koch, openarm, viperx"):
         make("pick_place", "ur5")
