@@ -128,14 +128,15 @@ class Fitter:
         yield from self._go(over, self.shut)
 
     def _align(self, fit: Fit) -> Iterator[Array]:
-        """Hold the part over its place until it is aligned, as a rule at once."""
+        """Bring the part above the mouth and in line with it, as a rule at once."""
         self.follower.operator = self.fine
         for _ in range(self._periods(TIME_TO_ALIGN)):
             goal = self._watch(fit, fit.mouth + CARRY)
             part, quat = self._pose(fit.part)
             off = np.linalg.norm((part - goal)[:2])
             turn = nearest_quarter(yaw_of(quat) - self.yaw - self.slip, 0.0)
-            if off < ALIGNED + 2 * self.fine.tremor and abs(turn) < ALIGNED_YAW:
+            near = off < ALIGNED + 2 * self.fine.tremor and abs(turn) < ALIGNED_YAW
+            if near and part[2] > goal[2] - CARRY:
                 break
             yield self._command(Waypoint(goal - self.offset, self.yaw, self.shut))[0]
 
