@@ -33,6 +33,7 @@ from envs.errors import UsageError
 from policies.base import ALGORITHMS, AlgorithmConfig, Policy, PolicySpec
 from policies.configs import canonical, from_json, to_json
 from policies.floors import FLOOR, load_floor
+from policies.naming import policy_name
 from policies.normalize import Normalizer, Stats
 from policies.trained import TrainedPolicy
 
@@ -96,7 +97,7 @@ def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
 
     Args:
         folder: the checkpoint folder.
-        name: name of the policy; default: its algorithm's.
+        name: name of the policy; default: ``policies.naming.policy_name``.
 
     Raises:
         UsageError: a file is missing, truncated, edited or of another checkpoint, or the policy
@@ -119,7 +120,9 @@ def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
     algorithm = algorithm_class(settings, spec.with_images(tuple(size) if size else None))
     _load_weights(algorithm, files[MODEL], folder)
     normalizer = Normalizer(stats, str(config["normalization"]))
-    policy = TrainedPolicy(name or str(config["algorithm"]), spec, algorithm, normalizer)
+    variant = str(provenance["preset"]).partition("-")[2]
+    own = policy_name(str(config["algorithm"]), variant, bool(provenance["blind"]))
+    policy = TrainedPolicy(name or own, spec, algorithm, normalizer)
     policy.provenance = provenance
     policy.hashes = {what: provenance["hashes"][file] for what, file in HASHES.items()}
     _replay_canary(policy, load_arrays(files[CANARY]), folder)

@@ -154,6 +154,9 @@ QUICK = TrainDefaults(steps=1200, batch=64, lr=2e-3, ema_power=0.75, ema_max=0.9
 SEEING = DiffusionConfig(execute=96, draws=4)
 """From pixels the whole chunk is executed, as with ACT."""
 
+EPSILON = DiffusionConfig(prediction="epsilon", spacing="leading", denoise=20)
+"""As the small preset but for the noise that is predicted (Ho et al. 2020, the paper's choice)."""
+
 PAPER = DiffusionConfig(
     n_obs=2,
     chunk=16,
@@ -192,6 +195,7 @@ class DiffusionPolicy(Algorithm):
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(DiffusionConfig(), QUICK),
         ("state", "cpu"): Preset(DiffusionConfig(), replace(QUICK, steps=3000)),
+        ("state", "cpu-epsilon"): Preset(EPSILON, replace(QUICK, steps=3000)),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
         ("pixels", "quick"): Preset(SEEING, replace(QUICK, augment=AugmentConfig())),
         ("pixels", "cpu"): Preset(SEEING, replace(QUICK, steps=8000, augment=AugmentConfig())),

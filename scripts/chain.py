@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.protocol import NOMINAL, PROTOCOLS
+from policies.naming import BLIND, policy_name
 from scripts.collect import Collect
 from scripts.evaluate import Evaluate
 from scripts.inspect import Inspect
@@ -39,6 +40,40 @@ class Stage:
     minutes: float
     complete: Callable[[], bool]
     work: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One policy to train.
+
+    Attributes:
+        algorithm: registered algorithm.
+        seed: of the training.
+        variant: of the preset: ``epsilon`` of ``cpu`` is the preset ``cpu-epsilon``.
+        blind: leaves out what shows the scene.
+    """
+
+    algorithm: str
+    seed: int
+    variant: str = ""
+    blind: bool = False
+
+    @classmethod
+    def reference(cls, name: str, seed: int) -> "Training":
+        """Return what ``<algorithm>-<variant>`` or ``<algorithm>-blind`` means."""
+        algorithm, _, variant = name.partition("-")
+        if variant == BLIND:
+            return cls(algorithm, seed, blind=True)
+        return cls(algorithm, seed, variant)
+
+    @property
+    def name(self) -> str:
+        """As its row is called."""
+        return policy_name(self.algorithm, self.variant, self.blind)
+
+    def preset(self, size: str) -> str:
+        """Return the algorithm's preset of a size."""
+        return f"{size}-{self.variant}" if self.variant else size
 
 
 @dataclass(frozen=True)
@@ -85,17 +120,18 @@ class Chain:
         return self.extent.episodes[0]
 
     @property
-    def checkpoints(self) -> dict[Path, tuple[str, int]]:
-        """Checkpoint folder -> its algorithm and training seed, in order of training."""
+    def checkpoints(self) -> dict[Path, Training]:
+        """Checkpoint folder -> what is trained there, in order of training."""
         folder = self.out / "policies"
         own = "" if self.task == MAIN else f"{self.task}-"
         few = "" if self.count is None else f"-{self.count}"
         kind = f"{self.preset.training}-{self.track}{few}"
-        return {
-            folder / f"{own}{algorithm}-{kind}-{seed}": (algorithm, seed)
-            for seed in self.extent.seeds[0]
-            for algorithm in self.preset.algorithms
-        }
+        extent = self.extent
+        trainings = [
+            *(Training.reference(name, extent.seeds[0][0]) for name in extent.references[0]),
+            *(Training(name, seed) for seed in extent.seeds[0] for name in self.preset.algorithms),
+        ]
+        return {folder / f"{own}{t.name}-{kind}-{t.seed}": t for t in trainings}
 
     def stages(self) -> list[Stage]:
         """Return the chain in order, the leaderboard last."""
@@ -136,7 +172,7 @@ class Chain:
         """Check the demonstrations and write the page about them."""
         Inspect(data=self.data, out=self.page, films=FILMS, rows=0, workers=self.workers).run()
 
-    def missing(self) -> dict[Path, tuple[str, int]]:
+    def missing(self) -> dict[Path, Training]:
         """Return the checkpoints that are not complete."""
         return {f: c for f, c in self.checkpoints.items() if not (f / CHECKPOINT).is_file()}
 
@@ -149,8 +185,9 @@ class Chain:
         from policies.base import preset  # with torch, which takes seconds to import
 
         missing = self.missing()
-        jobs = [self._training(folder, *choice) for folder, choice in missing.items()]
-        chosen = [preset(algo, self.track, self.preset.training) for algo, _ in missing.values()]
+        jobs = [self._training(folder, choice) for folder, choice in missing.items()]
+        size = self.preset.training
+        chosen = [preset(t.algorithm, self.track, t.preset(size)) for t in missing.values()]
         total = sum(self.preset.steps or c.training.steps for c in chosen)
         seen = 0
         with progress("training steps", total) as advance:
@@ -163,24 +200,25 @@ class Chain:
             run_jobs(jobs, self.workers, self.out / "policies" / ".lock", watch)
             watch()
 
-    def _training(self, folder: Path, algorithm: str, seed: int) -> Job:
+    def _training(self, folder: Path, chosen: Training) -> Job:
         options: dict[str, object] = {
-            "--algo": algorithm,
+            "--algo": chosen.algorithm,
             "--data": self.data,
             "--out": folder,
             "--track": self.track,
-            "--preset": self.preset.training,
-            "--seed": seed,
+            "--preset": chosen.preset(self.preset.training),
+            "--seed": chosen.seed,
         }
         if self.preset.steps is not None:
             options["--steps"] = self.preset.steps
         words = [str(word) for option in options.items() for word in option]
+        words += ["--blind"] if chosen.blind else []
         return Job(f"training of {folder.name}", ("train", *words), Path(f"{folder}.log"))
 
     def evaluations(self) -> "list[Evaluate]":
         """Return the evaluation of the policies of the first seed, which are filmed, and others."""
         first = self.extent.seeds[0][0]
-        filmed = [str(folder) for folder, (_, seed) in self.checkpoints.items() if seed == first]
+        filmed = [str(folder) for folder, t in self.checkpoints.items() if t.seed == first]
         others = [str(folder) for folder in self.checkpoints if str(folder) not in filmed]
         floors = [name.format(data=self.data) for name in FLOORS if self.count is None]
         made = [self._evaluation(filmed, self.preset.videos)]

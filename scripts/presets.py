@@ -36,6 +36,8 @@ class Preset:
         minutes: expected on two cores, (collect, train, evaluate) of the (state, pixel) track.
         videos: of the trials of the first training seed; the others are not filmed.
         algorithms: in order of training, the longest first: the cores are busy to the end.
+        references: what stands beside them on the main task, of the (state, pixel) track, once
+            each: ``<algorithm>-<variant>`` of the preset, or ``<algorithm>-blind``, a floor.
         steps: gradient steps of each training; None: as the algorithms' preset says.
         other_seeds: training seeds of tasks other than the main one; None: the same.
         other_level: the one level that is measured there; None: as ``conditions`` says.
@@ -51,6 +53,7 @@ class Preset:
     minutes: tuple[Minutes, Minutes]
     videos: Literal["some", "few"] = "few"
     algorithms: tuple[str, ...] = ("diffusion", "act", "bc")
+    references: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("act-blind",))
     steps: int | None = None
     other_seeds: tuple[int, ...] | None = None
     other_level: str | None = None
@@ -65,6 +68,7 @@ class Preset:
             episodes: demonstrations; None: as many as the preset says for the task.
         """
         seeds, levels = self.seeds[track], self.conditions
+        references = self.references[track] if task == MAIN and episodes is None else ()
         if task != MAIN:
             seeds = seeds if self.other_seeds is None else self.other_seeds
             levels = self._levels(task)
@@ -83,6 +87,7 @@ class Preset:
             self,
             episodes=(count, count),
             seeds=(seeds, seeds),
+            references=(references, references),
             conditions=levels,
             minutes=(minutes, minutes),
         )
@@ -117,6 +122,7 @@ for _preset in (
         trials=None,
         conditions=(),
         minutes=((0.3, 40, 40), (2, 120, 120)),
+        references=(("diffusion-epsilon",), ("act-blind",)),
         other_seeds=(0,),
         other_level="L2",
         needed={"transfer": 100, "insertion": 200, "assembly": 500, "language_pick": 500},
