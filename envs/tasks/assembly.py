@@ -84,6 +84,9 @@ class Assembly(Task):
     objects: ClassVar[tuple[str, ...]] = (*ORDER, "fixture")
     manipulated: ClassVar[str] = "stand"
     horizon: ClassVar[int] = 1500
+    inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"object_size": "parts of another size would not fit"}
+    )
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "its gripper points straight down only up to 6 cm above the table, not 10"}
     )

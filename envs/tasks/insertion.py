@@ -52,6 +52,9 @@ class Insertion(Task):
     )  # fmt: skip
     objects: ClassVar[tuple[str, ...]] = ("peg", "socket")
     manipulated: ClassVar[str] = "peg"
+    inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"object_size": "parts of another size would not fit"}
+    )
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "its gripper points straight down only up to 6 cm above the table, not 11"}
     )
