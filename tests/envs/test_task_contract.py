@@ -40,7 +40,7 @@ def test_a_start_names_every_object_and_is_inside_the_limits(task):
     arm = world(task).arm
     for seed in range(200):
         start = task.sample(np.random.default_rng(seed), arm)
-        assert set(start.objects) == set(task.objects)
+        assert set(start.objects) == {*task.objects, *task.hidden}
         assert (np.array(start.qpos) >= arm.lower).all()
         assert (np.array(start.qpos) <= arm.upper).all()
         x, y, _ = start.objects[task.manipulated][:3]
