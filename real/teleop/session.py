@@ -31,6 +31,7 @@ class Status:
         phase: ``ready`` (recording begins with the first motion) or ``recording``.
         episode: number of the present episode.
         saved, failed: episodes in the folder.
+        armed: whether a motion begins the recording: the hand has been at rest in this scene.
         steps: control periods recorded of the present episode.
         stage: stages reached in order.
         opening: measured opening of the gripper.
@@ -42,6 +43,7 @@ class Status:
     episode: int
     saved: int
     failed: int
+    armed: bool
     steps: int
     stage: int
     opening: float
@@ -134,6 +136,7 @@ class Session:
             episode=self.album.index,
             saved=len(self.album.successes),
             failed=len(self.album.failed),
+            armed=self._armed,
             steps=self._steps,
             stage=self.rig.stage,
             opening=float(self.rig.observation["qpos"][-1]),
