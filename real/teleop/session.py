@@ -11,6 +11,7 @@ from real.teleop.album import Album
 from real.teleop.rig import ArmRig
 
 READY, RECORDING = "ready", "recording"
+SQUEEZE = 0.05  # change of the opening that counts as a wish
 TIMEOUT, OTHER = "timeout", "other"  # labels of failures
 
 
@@ -31,6 +32,7 @@ class Status:
         phase: ``ready`` (recording begins with the first motion) or ``recording``.
         episode: number of the present episode.
         saved, failed: episodes in the folder.
+        armed: whether a motion begins the recording: the hand has been at rest in this scene.
         steps: control periods recorded of the present episode.
         stage: stages reached in order.
         opening: measured opening of the gripper.
@@ -42,6 +44,7 @@ class Status:
     episode: int
     saved: int
     failed: int
+    armed: bool
     steps: int
     stage: int
     opening: float
@@ -65,6 +68,7 @@ class Session:
         self.rig, self.album, self.operator = rig, album, operator
         self._recorder: Recorder | None = None
         self._steps, self._armed = 0, False
+        self._squeezed: float | None = None  # the opening asked for by the trigger at rest
         self.notice = Notice(0, "plain", "Move the arm to begin.")
         self._meta = self._begin()
         self._presses: dict[str, Callable[[], None]] = {
@@ -100,7 +104,7 @@ class Session:
             return
         if not self._armed:
             self._armed = hand.still
-            hand = replace(hand, move=(0.0,) * 3, turn=(0.0,) * 3, grasped=None)
+            hand = Hand()
         if self._recorder is None and hand.still and not self._gripped(hand):
             self.rig.hold()
             return
@@ -110,9 +114,12 @@ class Session:
         self._step(hand, self._recorder)
 
     def _gripped(self, hand: Hand) -> bool:
-        """Whether the gripper is asked to be elsewhere than it was at the start."""
-        wanted = self.rig.control.wanted if hand.opening is None else hand.opening
-        return abs(wanted - self.rig.control.opening) > 0.05
+        """Whether the gripper is asked to move: by its key, or by a trigger that is moved."""
+        if hand.opening is None:
+            return abs(self.rig.control.wanted - self.rig.control.opening) > SQUEEZE
+        if self._squeezed is None:
+            self._squeezed = hand.opening
+        return abs(hand.opening - self._squeezed) > SQUEEZE
 
     def _step(self, hand: Hand, recorder: Recorder) -> None:
         """Command and record one period, and see whether the episode is over."""
@@ -134,6 +141,7 @@ class Session:
             episode=self.album.index,
             saved=len(self.album.successes),
             failed=len(self.album.failed),
+            armed=self._armed,
             steps=self._steps,
             stage=self.rig.stage,
             opening=float(self.rig.observation["qpos"][-1]),
@@ -155,6 +163,7 @@ class Session:
         """Set the scene of the next episode up and return what is known of it."""
         rig = self.rig
         self._recorder, self._steps, self._armed = None, 0, False
+        self._squeezed = None
         start = rig.begin(self.album.index)
         return EpisodeMeta(
             task=rig.task.name,

@@ -135,6 +135,16 @@ def test_a_key_still_held_from_the_last_episode_does_not_begin_the_next(session:
     assert session.phase == RECORDING
 
 
+def test_a_trigger_held_since_the_last_episode_does_not_begin_the_next(session: Session) -> None:
+    move(session)
+    session.press("failure")
+    for _ in range(10):
+        session.tick(Hand(opening=0.4))
+    assert session.phase == "ready"
+    session.tick(Hand(opening=0.2))
+    assert session.phase == RECORDING
+
+
 def test_a_failure_lies_with_the_failures(session: Session) -> None:
     move(session)
     session.press("failure")

@@ -16,7 +16,6 @@ export class Panel {
     try {
       const gl = document.createElement("canvas").getContext("webgl", { xrCompatible: true });
       if (!gl) return null;
-      await gl.makeXRCompatible?.();
       const layer = new XRWebGLLayer(session, gl);
       await session.updateRenderState({ baseLayer: layer });
       return new Panel(gl, layer);

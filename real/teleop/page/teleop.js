@@ -192,11 +192,12 @@ function showState(message) {
   Object.assign(body.dataset, {
     phase: state.phase, held: state.held, drives: state.drives, episode: state.episode,
     saved: state.saved, failed: state.failed, stage: state.stage, steps: state.steps,
-    opening: state.opening.toFixed(3), closing: state.closing,
+    opening: state.opening.toFixed(3), closing: state.closing, armed: state.armed,
   });
   showRole();
   const seconds = state.steps / hello.hz;
-  text("phase", state.held ? "Held" : state.phase === "recording" ? "Recording" : "Ready");
+  const ready = state.armed ? "Ready" : "Let go first";
+  text("phase", state.held ? "Held" : state.phase === "recording" ? "Recording" : ready);
   text("clock", `${seconds.toFixed(1)} s`);
   $("clock").classList.toggle("late", seconds > hello.horizon);
   text("episode", `${state.episode}`);
