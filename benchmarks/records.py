@@ -155,6 +155,29 @@ def read_run(folder: Path) -> Run:
     return Run(folder, manifest, trials, seal)
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run; it is an object that names its protocol by hash.
+
+    Raises:
+        UsageError: it does not, or cannot be read.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = parse(path.read_bytes())
+        if not isinstance(manifest["protocol"]["hash"], str):
+            raise ValueError("its protocol has no hash")
+    except (OSError, ValueError, RecursionError) as error:
+        told = str(error)
+    except (KeyError, TypeError, IndexError):
+        told = "it does not say of which protocol the run is"
+    else:
+        return dict(manifest)
+    raise UsageError(
+        f"the {MANIFEST} of the run {folder} is broken ({told}): move this folder away, or choose "
+        "other --results"
+    )
+
+
 def run_folders(results: Path) -> list[Path]:
     """List the run folders under ``<results>/runs``, sorted by path."""
     return sorted(path.parent for path in (Path(results) / "runs").glob(f"*/*/{MANIFEST}"))

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import film
 from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
 from benchmarks.protocol import PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
-from benchmarks.records import MANIFEST, SEAL, Record, parse, read_run
+from benchmarks.records import MANIFEST, SEAL, Record, read_manifest, read_run
 from benchmarks.trajectories import trajectory, write_trajectories
 from benchmarks.trial import Execution, Runner, WaveResult
 from benchmarks.writer import RunWriter, refuse_disk_errors
@@ -161,7 +161,7 @@ def prepare(config: EvaluateConfig) -> Job:
 
     Raises:
         UsageError: a policy that does not load or was made for another arm or task, an unknown
-            condition, or runs of an edited protocol among the results.
+            condition, or runs of an edited protocol or broken ones among the results.
     """
     protocol = PROTOCOLS[config.protocol]
     policy = load(config)
@@ -199,7 +199,7 @@ def load(config: EvaluateConfig) -> Policy:
 def _refuse_edited(parent: Path, protocol: EvalProtocol) -> None:
     """Refuse to add to results of a protocol with this id but another definition."""
     for path in sorted(parent.glob(f"*/{MANIFEST}")):
-        stated = parse(path.read_bytes())["protocol"]["hash"]
+        stated = read_manifest(path.parent)["protocol"]["hash"]
         if stated != protocol.hash:
             raise UsageError(
                 f"protocol {protocol.id} was edited after runs were made with it: {path.parent} "

@@ -24,6 +24,7 @@ from benchmarks.records import (
     pack,
     parse,
     read_chain,
+    read_manifest,
     seal_bytes,
 )
 from envs.errors import UsageError
@@ -138,7 +139,7 @@ class RunWriter:
             raise UsageError(f"the run {self.folder} is sealed: its records are final")
         path = self.folder / MANIFEST
         if path.is_file():
-            _check_same(self.folder, parse(path.read_bytes()), self._manifest)
+            _check_same(self.folder, read_manifest(self.folder), self._manifest)
         else:
             if (self.folder / TRIALS).is_file():
                 raise UsageError(f"{self.folder} has trials but no {MANIFEST}: move it away")

@@ -75,7 +75,8 @@ def collect(
         episodes: number of successful demonstrations wanted.
         out: the folder; made if missing.
         workers: processes, one core each; the bytes do not depend on it.
-        progress: called with the number of demonstrations that were just completed.
+        progress: called with 0 when the work begins, then with the number of demonstrations that
+            were just completed.
 
     Raises:
         UsageError: another collection is in ``out``, it cannot be written, the disk is full, or
@@ -113,6 +114,7 @@ def _attempt(
     outcomes: list[Outcome] = []
     missing = wanted
     with Pool(make, min(workers, wanted)) as pool:
+        progress(0)
         while missing:
             for outcome in pool.run(range(len(outcomes), len(outcomes) + missing)):
                 outcomes.append(outcome)

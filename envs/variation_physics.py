@@ -50,7 +50,7 @@ def _draw_friction_mass(d: Draw, b: Bound, start: InitialCondition, task: Task) 
 
 
 def _apply_friction_mass(m: mujoco.MjModel, world: World, v: Mapping[str, Any]) -> None:
-    """Scale sliding friction of pads and objects, mass and inertia of objects."""
+    """Scale all three friction coefficients of pads and objects, mass and inertia of objects."""
     for name in world.objects:
         body = m.body(name).id
         m.body_mass[body] *= v["mass"]

@@ -55,12 +55,16 @@ class TrainConfig:
         """Refuse what cannot be, naming the choices."""
         if (self.data is None) == (self.stream is None):
             raise UsageError("training needs one of --data FOLDER and --stream TASK")
+        if self.data is not None and Path(self.data).resolve() == Path(self.out).resolve():
+            raise UsageError(f"--out must be another folder than --data, got {self.out} for both")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
         if self.threads < 1:
             raise UsageError(f"threads must be at least 1, got {self.threads}")
         if self.image_size is not None and min(self.image_size) < 1:
             raise UsageError(f"image_size must be at least 1 x 1, got {self.image_size}")
+        if self.image_size is not None and self.track != "pixels":
+            raise UsageError(f"--image-size belongs to --track pixels, got track {self.track!r}")
         if self.seed < 0:
             raise UsageError(f"seed must not be negative, got {self.seed}")
 

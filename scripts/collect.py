@@ -61,11 +61,14 @@ class Collect:
         from rich.console import Console
 
         from envs.collect import collect
+        from envs.collection import read_info
         from scripts.progress import progress
 
         begin = time.monotonic()
-        with progress(f"collect {self.task}", self.episodes) as advance:
-            report = collect(self.collection(), self.episodes, self.out, self.workers, advance)
+        collection, info = self.collection(), read_info(self.out)
+        total = max(self.episodes, info.episodes if info else 0)
+        with progress(f"collect {self.task}", total) as advance:
+            report = collect(collection, self.episodes, self.out, self.workers, advance)
         seconds = time.monotonic() - begin
         kept = f", {report.kept} were there already" if report.kept else ""
         noun = "demonstration" if report.episodes == 1 else "demonstrations"

@@ -47,11 +47,15 @@ class Inspect:
         from benchmarks.report.data_page import data_page
         from envs.atomic import write_atomic
         from envs.episode import episode_files
+        from envs.errors import UsageError
         from scripts.progress import progress
 
+        for option, count in (("--films", self.films), ("--rows", self.rows)):
+            if count < 0:
+                raise UsageError(f"{option} must be at least 0, got {count}")
         total = len(episode_files(self.data))
         with progress(f"inspect {self.data}", total) as advance:
-            examined = examine(self.data, max(0, self.films), self.workers, advance)
+            examined = examine(self.data, self.films, self.workers, advance)
         console = Console(highlight=False, soft_wrap=True)
         show(examined, console, self.rows)
         page = self.out or self.data / "inspect.html"

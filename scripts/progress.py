@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Advance = Callable[..., None]
-"""``advance(n=1)``: ``n`` more pieces are done."""
+"""``advance(n=1)``: ``n`` more pieces are done; ``advance(0)``: the work begins."""
 
 LINE_EVERY_S = 10.0
 """Seconds between two plain lines, where there is no terminal to draw a bar on."""
@@ -25,17 +25,27 @@ def progress(text: str, total: int, stream: TextIO | None = None) -> Iterator[Ad
     """Show ``text`` with ``total`` pieces to do; yields ``advance(n=1)``.
 
     On a terminal it draws a bar on ``stream`` (default: stderr, so that a piped result stays
-    clean); elsewhere it writes a plain line at the start, every ten seconds and at the end.
+    clean); elsewhere it writes a plain line at the start, every ten seconds and at the end. It
+    starts with the first call of ``advance``: a mistake found before leaves no bar behind.
     """
     out = sys.stderr if stream is None else stream
-    if out.isatty():
-        with _bar(out) as bar:
-            task = bar.add_task(text, total=total)
-            yield lambda n=1: bar.advance(task, n)
+    if not out.isatty():
+        lines = _Lines(text, total, out)
+        yield lines.advance
+        lines.finish()
         return
-    lines = _Lines(text, total, out)
-    yield lines.advance
-    lines.finish()
+    bar = _bar(out)
+    task = bar.add_task(text, total=total)
+
+    def advance(n: int = 1) -> None:
+        bar.start()
+        bar.advance(task, n)
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def duration(seconds: float) -> str:
@@ -66,9 +76,10 @@ class _Lines:
         self._done = 0
         self._start = self._last = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_LINES)
-        self._write(f"{text}: {total} to do")
+        self._begun = False
 
     def advance(self, n: int = 1) -> None:
+        self._begin()
         self._done += n
         now = time.monotonic()
         if not self._recent:  # what an earlier process has done comes first, and at once
@@ -81,7 +92,13 @@ class _Lines:
         self._recent.append((now, self._done))
         self._write(f"{self._text}: {self._done}/{self._total}, {duration(left)} left")
 
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._write(f"{self._text}: {self._total} to do")
+
     def finish(self) -> None:
+        self._begin()
         elapsed = duration(time.monotonic() - self._start)
         self._write(f"{self._text}: {self._done}/{self._total} in {elapsed}")
 

@@ -51,7 +51,7 @@ class Train:
     validation: float = 0.12
     """Share of the episodes held out."""
     image_size: tuple[int, int] | None = None
-    """Height and width the pictures are resized to (default: as recorded)."""
+    """With --track pixels: height and width of the pictures (default: as recorded)."""
     blind: bool = False
     """Leave out what shows the scene: a floor for the other policies."""
     threads: int = 1

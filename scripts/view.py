@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 EXAMPLES = """
-armtrials view results/runs/pick_place_v1/act-s0-1a2b3c4d5e --trial nominal/17
+armtrials view evaluations/runs/pick_place_v1/act-s0-1a2b3c4d5e --trial nominal/17
 armtrials view data/pick_place/episode_3.hdf5 --out episode_3.html
 """
 
@@ -32,21 +32,32 @@ class View:
         from benchmarks.report.view_page import view_page
         from benchmarks.view import show_episode, show_trial
         from benchmarks.writer import refuse_disk_errors, write_atomic
-        from envs.errors import UsageError
 
-        if not self.path.exists():
-            raise UsageError(f"{self.path} does not exist: give a run folder or an episode file")
-        if self.path.is_dir() and self.trial is None:
-            raise UsageError(f"{self.path} is a folder: say which trial, as in --trial nominal/0")
-        if self.path.is_dir():
-            shown = show_trial(self.path, str(self.trial))
-        else:
-            shown = show_episode(self.path)
+        self._check()
+        shown = show_episode(self.path) if self.trial is None else show_trial(self.path, self.trial)
         page = self.out or Path(self.default_name())
         with refuse_disk_errors(page.parent, "--out"):
             write_atomic(page, view_page(shown).encode())
         Console(highlight=False, soft_wrap=True).print(f"{page}: {shown.title}. {shown.lead}")
         return 0
+
+    def _check(self) -> None:
+        """Refuse a path that does not say what to show, or a trial of what has none."""
+        from benchmarks.records import MANIFEST
+        from envs.errors import UsageError
+
+        path = self.path
+        if not path.exists():
+            raise UsageError(f"{path} does not exist: give a run folder or an episode file")
+        if path.is_file() and self.trial is not None:
+            raise UsageError(f"--trial belongs to a run folder, and {path} is an episode file")
+        if path.is_file():
+            return
+        episodes = sorted(path.glob("*.hdf5"), key=lambda p: (len(p.name), p.name))
+        if episodes and not (path / MANIFEST).is_file():
+            raise UsageError(f"{path} is a folder of episodes: name one, such as {episodes[0]}")
+        if self.trial is None:
+            raise UsageError(f"{path} is a folder: say which trial, as in --trial nominal/0")
 
     def default_name(self) -> str:
         """Return the page's name: ``<run>_nominal_17.html`` or ``episode_3.html``."""

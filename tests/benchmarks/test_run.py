@@ -131,6 +131,21 @@ def test_an_edited_protocol_is_refused_where_runs_of_it_exist(
         evaluate(config(checkpoint, finished.parents[2]))
 
 
+@pytest.mark.parametrize("broken", ["{", "{}", "[]", '{"protocol": {"hash": 1}}', "[" * 10**5])
+def test_a_broken_run_among_the_results_is_named(
+    checkpoint: Path, tmp_path: Path, broken: str
+) -> None:
+    own = prepare(config(checkpoint, tmp_path))
+    for folder in (own.folder, own.folder.with_name("other")):
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(broken)
+        with pytest.raises(UsageError, match=rf"{folder} is broken .*: move this folder away, or"):
+            evaluate(config(checkpoint, tmp_path))
+        with pytest.raises(UsageError, match="is broken"), RunWriter(folder, own.manifest):
+            pass
+        (folder / "manifest.json").unlink()
+
+
 def test_a_second_evaluation_of_the_same_run_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     job = prepare(config(checkpoint, tmp_path))
     with (

@@ -245,6 +245,7 @@ def test_pixels_with_augmentation_train_and_resume_exactly(
         ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"normalization": "none"}, "known: minmax, meanstd"),
         ({"validation": 1.5}, "validation must be"),
+        ({"image_size": (8, 8)}, "--image-size belongs to --track pixels, got track 'state'"),
         ({"image_size": (0, 9)}, r"image_size must be at least 1 x 1, got \(0, 9\)"),
     ],
 )

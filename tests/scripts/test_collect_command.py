@@ -14,6 +14,10 @@ def test_collect_makes_a_folder_and_says_so(
     words = ["collect", "--episodes", "1", "--workers", "1", "--out", str(out)]
     assert main([*words, "--randomise", "object_pose/L1"]) == 0
     assert re.search(r"data: 1 demonstration; \d+ episodes a minute\.", capsys.readouterr().out)
+    assert main([*words, "--randomise", "object_pose/L1", "--episodes", "2"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--randomise", "object_pose/L1"]) == 0
+    assert "collect pick_place: 2/2 in" in capsys.readouterr().err
     info = read_info(out)
     assert info is not None
     assert info.definition["variations"] == [["object_pose", "L1"]]
@@ -41,5 +45,5 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     assert main(["collect", "--out", str(tmp_path), *options]) == 2
-    error = capsys.readouterr().err
-    assert error.splitlines()[-1].startswith(f"armtrials: error: {message}")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"armtrials: error: {message}")

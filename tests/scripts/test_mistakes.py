@@ -18,8 +18,10 @@ from scripts import main as cli
         ("collect --out {file}", "cannot be written"),
         ("inspect {new}", "new"),
         ("inspect {empty}", "holds none"),
+        ("inspect {torn} --films -1", "--films must be at least 0, got -1"),
+        ("inspect {torn} --rows -1", "--rows must be at least 0, got -1"),
         ("train --algo magic --data {empty} --out {new}", "unknown algorithm 'magic'; known: act"),
-        ("train --algo bc --data {new} --out {new}", "not a folder of demonstrations"),
+        ("train --algo bc --data {new} --out {empty}", "not a folder of demonstrations"),
         ("train --algo bc --data {empty} --out {new}", "holds no episode"),
         ("train --algo bc --data {torn} --out {new}", "move the file away or collect it again"),
         ("inspect {torn}", "no episode can be used; episode_0.hdf5: is not a readable HDF5"),
@@ -38,6 +40,18 @@ from scripts import main as cli
         ("evaluate --policy floor:hold --trials 0 --results {new}", "trials must be 1.."),
         ("leaderboard --results {empty}", "there is no run"),
         ("view {new}", "new"),
+        ("view {torn}", "a folder of episodes: name one, such as {torn}/episode_0.hdf5"),
+        ("view {torn} --trial nominal/0", "a folder of episodes: name one, such as {torn}/ep"),
+        ("view {torn}/episode_0.hdf5 --trial x", "--trial belongs to a run folder, and {torn}"),
+        ("view {empty} --trial nominal/0", "is not a run folder: it has no manifest.json"),
+        (
+            "train --algo bc --data {torn} --out {new} --image-size 8 8",
+            "--image-size belongs to --track pixels, got track 'state'",
+        ),
+        (
+            "train --algo bc --data {torn} --out {empty}/../torn",
+            "--out must be another folder than --data",
+        ),
         ("plan --better 2", "got better 2"),
         ("bench --preset huge --out {new}", "unknown preset 'huge'; known: cpu, paper, quick"),
         ("bench --workers 0 --out {new}", "workers must be at least 1, got 0"),
@@ -54,6 +68,6 @@ def test_a_mistake_is_told_in_one_line(
     (torn / "episode_0.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n half a file")
     places = {"new": tmp_path / "new", "empty": empty, "file": file, "torn": torn}
     assert cli.main([word.format(**places) for word in words.split()]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("armtrials: error: ")
-    assert told in last
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("armtrials: error: ")
+    assert told.format(**places) in line

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from envs.errors import UsageError
 from scripts import progress as module
 from scripts.progress import duration, progress
 
@@ -50,6 +51,16 @@ def test_a_terminal_gets_a_bar() -> None:
     with progress("train", 2, stream=out) as advance:
         advance(2)
     assert "2/2" in out.getvalue()
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_mistake_found_before_the_work_begins_leaves_nothing_behind(
+    kind: type[io.StringIO],
+) -> None:
+    out = kind()
+    with pytest.raises(UsageError), progress("collect foo", 50, stream=out):
+        raise UsageError("unknown task 'foo'")
+    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize(
