@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.board_cells import NOMINAL
 from benchmarks.board_runs import Loaded, Seen
+from benchmarks.board_starts import known_starts
 from benchmarks.coverage import Bin, coverage
 from benchmarks.stats import cell_interval
 
@@ -94,18 +95,6 @@ def covered(label: str, run: Loaded) -> Covered | None:
         _part([t for t, near in zip(trials, inside, strict=True) if not near]),
         found.bins,
     )
-
-
-def known_starts(table: Any) -> tuple[list[str], np.ndarray] | None:  # noqa: ANN401
-    """Return columns and rows of the starts in a manifest; None where they are no table."""
-    if not isinstance(table, dict) or not isinstance(table.get("columns"), list):
-        return None
-    try:
-        rows = np.array(table.get("rows"), np.float64)
-    except (TypeError, ValueError):
-        return None
-    fits = rows.ndim == 2 and rows.shape[0] >= 2 and rows.shape[1] == len(table["columns"])
-    return (list(table["columns"]), rows) if fits and np.isfinite(rows).all() else None
 
 
 def _part(trials: Sequence[Seen]) -> Part:

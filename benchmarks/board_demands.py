@@ -32,7 +32,7 @@ def _suite(world: str, track: str, tables: Sequence[Board]) -> dict[str, Any]:
     for table in tables:
         chosen = {name: standing_for(name, table["rows"]) for name in algorithms}
         best = max(
-            (row for row in table["floors"] if row["nominal"] and row["status"] == "valid"),
+            (row for row in table["floors"] if row["nominal"] and row["status"] != "preliminary"),
             key=lambda row: row["nominal"]["value"],
             default=None,
         )
@@ -45,8 +45,8 @@ def _suite(world: str, track: str, tables: Sequence[Board]) -> dict[str, Any]:
 def standing_for(algorithm: str, rows: Sequence[Board]) -> Board | None:
     """Return the row that stands for an algorithm: most demonstrations, then first by name."""
     own = [row for row in rows if row["algorithm"] == algorithm and row["nominal"]]
-    valid = [row for row in own if row["status"] == "valid"] or own
-    return min(valid, key=lambda r: (-(r["demonstrations"] or 0), r["label"]), default=None)
+    sound = [row for row in own if row["status"] != "preliminary"] or own
+    return min(sound, key=lambda r: (-(r["demonstrations"] or 0), r["label"]), default=None)
 
 
 def demands(table: Board) -> dict[str, Any] | None:

@@ -54,18 +54,21 @@ class Row:
         algorithm: that trained it.
         preset: of its settings.
         floor: whether it is a floor (hold, random, replay, blind) and not a contestant.
-        status: ``valid`` or ``preliminary``.
+        status: ``valid``; ``partial`` where it covers less than the protocol; ``preliminary``.
         reasons: why it is preliminary.
+        short: which part of the protocol it covers, such as ``2 of 200 starts``.
         notes: what else a reader should know.
         claim: ``algorithm`` (at least three training seeds), ``checkpoint``, or ``floor``.
         seeds: nominal success by training seed.
         nominal: nominal success, None where no nominal trial is valid.
         progress: mean progress on nominal starts.
         mean_gap: mean change over the single perturbations.
-        worst: the perturbation that costs most.
+        worst: the perturbation that costs most, None where none costs anything.
         retention: mean retention over the single perturbations.
         together: combined conditions.
         cells: every condition.
+        also: by failure label the tags that more than half of its trials have as well, and their
+            share.
         sparc: median smoothness of nominal trials.
         path_ratio: median path length over the straight one.
         p50_ms: typical latency of a prediction [ms].
@@ -86,6 +89,7 @@ class Row:
     floor: bool
     status: str
     reasons: tuple[str, ...]
+    short: tuple[str, ...]
     notes: tuple[str, ...]
     claim: str
     seeds: tuple[SeedResult, ...]
@@ -96,6 +100,7 @@ class Row:
     retention: float | None
     together: tuple[Together, ...]
     cells: tuple[Cell, ...]
+    also: dict[str, dict[str, float]]
     sparc: float | None
     path_ratio: float | None
     p50_ms: float | None

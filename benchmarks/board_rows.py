@@ -1,5 +1,6 @@
 """Rows of the leaderboard: the runs of one policy over its training seeds, summed up."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +23,17 @@ from benchmarks.board_cells import (
 )
 from benchmarks.board_commands import reproduce
 from benchmarks.board_model import Row, SeedResult, Together, Worst
-from benchmarks.board_runs import Loaded
+from benchmarks.board_runs import Loaded, Seen
 from benchmarks.protocol import CONTROL, PROTOCOLS
 from benchmarks.stats.clustered import MIN_SEEDS
 from benchmarks.ways import ways_of
 
 Identity = tuple[Any, ...]
+
+VERSIONS = ("mujoco", "torch", "numpy", "armtrials")
+"""What may change a trial without changing the model or the protocol."""
+FEW = 10  # failures below which nothing is said of their tags
+USUAL = "timeout"  # a trial that fails goes on to its last step
 
 
 def identity(run: Loaded) -> Identity:
@@ -90,6 +96,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
     in any case.
     """
     reasons, used = row_reasons(runs), used_runs(runs)
+    short = tuple(dict.fromkeys(text for run in used for text in run.short))
     left_out = [run for run in runs if run not in used]
     policy = runs[0].manifest["policy"]
     grids = make_grids(used)
@@ -103,8 +110,9 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         algorithm=policy["algorithm"],
         preset=str(policy.get("preset") or ""),
         floor=floor,
-        status="preliminary" if reasons else "valid",
+        status="preliminary" if reasons else "partial" if short else "valid",
         reasons=reasons,
+        short=short,
         notes=tuple(notes) + _notes(runs),
         claim="floor" if floor else ("algorithm" if len(used) >= MIN_SEEDS else "checkpoint"),
         seeds=_seeds(used, grids.nominal),
@@ -115,6 +123,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         retention=_mean([c.retention for c in cells if c.condition in grids.single]),
         together=_together(cells),
         cells=cells,
+        also=company([t for grid in grids.all.values() for t in grid.all()]),
         sparc=_median([t.sparc for t in calm]),
         path_ratio=_median([t.path_ratio for t in calm if t.success]),
         p50_ms=_median([t.p50_ms for t in calm]),
@@ -161,6 +170,34 @@ def _notes(runs: Sequence[Loaded]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def version_notes(runs: Sequence[Loaded], others: Sequence[Loaded]) -> list[str]:
+    """Return where the versions of a row's runs differ from each other or from ``others``."""
+    notes = []
+    for name in VERSIONS:
+        own, known = ({str(r.manifest["versions"].get(name)) for r in g} for g in (runs, others))
+        apart = sorted(known - own)
+        if len(own) > 1 or apart:
+            rest = f"; other rows of this table with {', '.join(apart)}" if apart else ""
+            notes.append(f"run with {name} {', '.join(sorted(own))}{rest}")
+    return notes
+
+
+def company(trials: Sequence[Seen]) -> dict[str, dict[str, float]]:
+    """Return by failure label the tags that more than half of its trials have, and their share.
+
+    Labels of fewer than ``FEW`` trials are left out, and the tag that nearly all failures have.
+    """
+    found: dict[str, dict[str, float]] = {}
+    labels = Counter(t.failure for t in trials if t.failure)
+    for label, count in sorted(labels.items()):
+        tags = Counter(tag for t in trials if t.failure == label for tag in set(t.tags))
+        often = {tag: tags[tag] / count for tag in sorted(tags) if tags[tag] > count / 2}
+        often = {tag: share for tag, share in often.items() if tag not in (label, USUAL)}
+        if often and count >= FEW:
+            found[label] = often
+    return found
+
+
 def _seeds(runs: Sequence[Loaded], nominal: Grid | None) -> tuple[SeedResult, ...]:
     if nominal is None:
         return ()
@@ -178,7 +215,10 @@ def _mean_gap(grids: Grids) -> Change | None:
 
 
 def _worst(grids: Grids) -> Worst | None:
-    """Return the single perturbation with the largest loss, at a Bonferroni-corrected level."""
+    """Return the single perturbation with the largest loss, at a Bonferroni-corrected level.
+
+    None where none has a loss: there is no worst among equals.
+    """
     pairs = {}
     for condition, grid in grids.single.items():
         pair = matched(grids.nominal, grid) if grids.nominal is not None else None
@@ -188,6 +228,8 @@ def _worst(grids: Grids) -> Worst | None:
         return None
     loss = {c: float(b.success.mean() - a.success.mean()) for c, (a, b) in pairs.items()}
     condition = min(loss, key=lambda c: (loss[c], c))
+    if loss[condition] >= 0:
+        return None
     return Worst(condition, gap_of(*pairs[condition], level=1 - 0.05 / len(pairs)), len(pairs))
 
 

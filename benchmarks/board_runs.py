@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.board_starts import shortfall, trained_on
 from benchmarks.protocol import TEST, Plan, state_of
 from benchmarks.records import (
     MANIFEST,
@@ -39,6 +40,7 @@ class Seen:
         success_final: success held at the last step.
         progress: furthest ordered stage over the number of stages, 0..1.
         failure: label, or None for a success.
+        tags: labels that matched as well.
         sparc: smoothness, or None where undefined.
         path_ratio: path length over the straight one, or None.
         p50_ms: median latency of a prediction for one observation [ms], None where not timed.
@@ -58,6 +60,7 @@ class Seen:
     success_final: bool
     progress: float
     failure: str | None
+    tags: tuple[str, ...]
     sparc: float | None
     path_ratio: float | None
     p50_ms: float | None
@@ -82,6 +85,7 @@ class Loaded:
         invalid: trials excluded as invalid, by condition.
         head: hash of the last line: identifies the records.
         problems: why the run cannot count as valid; empty where it can.
+        short: which part of its protocol it covers; empty where it is the whole.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Loaded:
     invalid: Mapping[str, int]
     head: str
     problems: tuple[str, ...]
+    short: tuple[str, ...] = ()
 
     def cell(self, condition: str) -> dict[int, Seen]:
         """Return the valid trials of one condition by unit."""
@@ -112,6 +117,8 @@ def load_run(folder: Path) -> Loaded:
         trials = _unique([seen(r) for r in records if r["status"] == "valid"])
         invalid = Counter(str(r["key"]["condition"]) for r in records if r["status"] != "valid")
         problems += own_problems(manifest, trials, sum(invalid.values()))
+        plan = Plan.from_json(manifest["plan"])
+        short = () if state_of(manifest) else shortfall(manifest, plan)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"its records lack what the leaderboard needs ({error})") from error
     except OSError as error:
@@ -119,7 +126,7 @@ def load_run(folder: Path) -> Loaded:
     more = len(problems) - SHOWN
     shown = problems[:SHOWN] + ([f"and {more} more problems"] if more > 0 else [])
     name = f"{folder.parent.name}/{folder.name}"
-    return Loaded(name, folder, manifest, trials, dict(invalid), head, tuple(shown))
+    return Loaded(name, folder, manifest, trials, dict(invalid), head, tuple(shown), short)
 
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
@@ -213,6 +220,7 @@ def seen(record: Record) -> Seen:
         success_final=record["success_final"] is True,
         progress=progress,
         failure=None if record["failure"] is None else str(record["failure"]),
+        tags=tuple(str(tag) for tag in record["tags"]),
         sparc=_optional(quality["sparc"]),
         path_ratio=_optional(quality["path_ratio"]),
         p50_ms=_optional(latency["p50_ms"]),
@@ -275,4 +283,7 @@ def own_problems(manifest: Mapping[str, Any], trials: Sequence[Seen], invalid: i
     total = len(trials) + invalid
     if invalid > MAX_INVALID * total:
         problems.append(f"{100 * invalid / total:.0f} % of its trials are invalid (limit 10 %)")
+    starts = manifest["policy"]["data"].get("starts")
+    if seen_before := trained_on(starts, [trial.spots for trial in trials]):
+        problems.append(f"{seen_before} of its trials start where a demonstration did")
     return problems

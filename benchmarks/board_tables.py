@@ -10,10 +10,20 @@ import numpy as np
 from benchmarks import stats
 from benchmarks.board_cells import COMBINED, NOMINAL, make_grid
 from benchmarks.board_model import Row
-from benchmarks.board_rows import Identity, conditions_of, identity, make_row, used_runs
+from benchmarks.board_rows import (
+    Identity,
+    conditions_of,
+    identity,
+    make_row,
+    used_runs,
+    version_notes,
+)
 from benchmarks.board_runs import Loaded
+from benchmarks.protocol import Plan
 
 ALPHA = 0.05
+STATUSES = ("valid", "partial", "preliminary")
+"""From best to worst; all but the last are ranked, among rows with the same starts."""
 ORDER = ("sim", "twin", "real", "state", "pixels")
 """Worlds and tracks in the order of their tables; others follow."""
 
@@ -53,10 +63,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Family:
-    """All comparisons in one condition, with what follows from them for each row.
+    """All comparisons in one condition from the same starts, with what follows for each row.
 
     Attributes:
         condition: where the rows are compared.
+        starts: how many there are; rows with others are another family.
         order: row ids, best first.
         pairs: every comparison.
         ranks: (row id, lowest rank, highest rank) that the comparisons allow.
@@ -64,6 +75,7 @@ class Family:
     """
 
     condition: str
+    starts: int
     order: tuple[str, ...]
     pairs: tuple[Pair, ...]
     ranks: tuple[tuple[str, int, int], ...]
@@ -72,7 +84,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one world, task, track and protocol: the only ones ever ranked together.
+    """Rows of one world, task, track, protocol and model: the only ones ever ranked together.
 
     Attributes:
         id: short and unique within the page.
@@ -81,12 +93,15 @@ class Table:
         track: ``state`` or ``pixels``.
         protocol: id of the protocol.
         protocol_hash: its identity.
+        model: hash of the compiled model; "" where the environment is not ours.
+        renderer: what drew the pictures, "" on the state track.
+        apart: what tells it from another table of the same protocol, "" where there is none.
         robots: arms on which the runs were made.
         conditions: in the order of the protocol.
-        rows: contestants, valid before preliminary, best first.
+        rows: contestants, valid before partial before preliminary, best first.
         floors: what any policy has to beat.
         families: comparisons on nominal starts, and under everything at once.
-        above_floor: every valid row against the best floor, on nominal starts.
+        above_floor: every ranked row against the best floor with the same nominal starts.
     """
 
     id: str
@@ -95,12 +110,19 @@ class Table:
     track: str
     protocol: str
     protocol_hash: str
+    model: str
+    renderer: str
+    apart: str
     robots: tuple[str, ...]
     conditions: tuple[str, ...]
     rows: tuple[Row, ...]
     floors: tuple[Row, ...]
     families: tuple[Family, ...]
     above_floor: tuple[Pair, ...]
+
+
+Entry = tuple[Row, Sequence[Loaded]]
+"""A row and its runs."""
 
 
 def slug(*parts: object) -> str:
@@ -111,7 +133,10 @@ def slug(*parts: object) -> str:
 def table_key(run: Loaded) -> tuple[str, ...]:
     """Return what must agree between runs of one table."""
     m = run.manifest
-    return (m["world"], m["task"], m["track"], m["protocol"]["id"], m["protocol"]["hash"])
+    protocol, pixels = m["protocol"], m["track"] == "pixels"
+    renderer = str(m["versions"].get("renderer") or "") if pixels else ""
+    made = (m.get("model_hash") or "", renderer)
+    return (m["world"], m["task"], m["track"], protocol["id"], protocol["hash"], *made)
 
 
 def make_tables(runs: Sequence[Loaded]) -> tuple[Table, ...]:
@@ -119,7 +144,19 @@ def make_tables(runs: Sequence[Loaded]) -> tuple[Table, ...]:
     groups: dict[tuple[str, ...], list[Loaded]] = {}
     for run in runs:
         groups.setdefault(table_key(run), []).append(run)
-    return tuple(make_table(groups[key]) for key in sorted(groups, key=_table_place))
+    order = sorted(groups, key=_table_place)
+    return tuple(make_table(groups[key], _apart(key, order)) for key in order)
+
+
+def _apart(key: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
+    """Say what tells a table from others of the same protocol: its model, its renderer."""
+    same = [other for other in keys if other[:5] == key[:5]]
+    told = {"model": key[5][:12] or "unknown", "renderer": key[6] or "unknown"}
+    return ", ".join(
+        f"{name} {value}"
+        for i, (name, value) in enumerate(told.items(), 5)
+        if any(other[i] != key[i] for other in same)
+    )
 
 
 def _table_place(key: tuple[str, ...]) -> tuple[int, str, int, tuple[str, ...]]:
@@ -128,25 +165,24 @@ def _table_place(key: tuple[str, ...]) -> tuple[int, str, int, tuple[str, ...]]:
     return found[0], task, found[1], key
 
 
-def make_table(runs: Sequence[Loaded]) -> Table:
-    """Make one table of runs that share their key."""
-    world, task, track, protocol, fingerprint = table_key(runs[0])
-    table_id = slug(world, task, track, protocol.rpartition("/")[2], fingerprint[:6])
+def make_table(runs: Sequence[Loaded], apart: str = "") -> Table:
+    """Make one table of runs that share their key; ``apart`` tells it from others like it."""
+    world, task, track, protocol, fingerprint, model, renderer = table_key(runs[0])
+    table_id = slug(world, task, track, protocol.rpartition("/")[2], fingerprint[:6], apart)
     entries = row_groups(runs)
     rows = {
         row.id: (row, group)
         for row, group in (
-            (make_row(slug(table_id, i), label, group, notes), group)
+            (make_row(slug(table_id, i), label, group, notes + version_notes(group, runs)), group)
             for i, (label, group, notes) in enumerate(entries)
         )
     }
     contestants = sorted((row for row, _ in rows.values() if not row.floor), key=_place)
-    ranked = [(row, rows[row.id][1]) for row in contestants if row.status == "valid"]
+    ranked = [rows[row.id] for row in contestants if row.status != STATUSES[-1]]
     conditions = conditions_of(runs)
     compared = [c for c in conditions if c == NOMINAL or c.startswith(f"{COMBINED}/")]
-    families = [family(ranked, condition) for condition in compared]
     floors = sorted((row for row, _ in rows.values() if row.floor), key=_place)
-    best = next((f for f in floors if f.status == "valid"), None)
+    beaten = [rows[row.id] for row in floors if row.status != STATUSES[-1]]
     return Table(
         id=table_id,
         world=world,
@@ -154,18 +190,21 @@ def make_table(runs: Sequence[Loaded]) -> Table:
         track=track,
         protocol=protocol,
         protocol_hash=fingerprint,
+        model=model,
+        renderer=renderer,
+        apart=apart,
         robots=tuple(sorted({run.manifest["robot"] for run in runs})),
         conditions=tuple(conditions),
         rows=tuple(contestants),
         floors=tuple(floors),
-        families=tuple(f for f in families if f is not None),
-        above_floor=above_floor(ranked, (best, rows[best.id][1])) if best else (),
+        families=tuple(f for condition in compared for f in families(ranked, condition)),
+        above_floor=above_floors(ranked, beaten),
     )
 
 
-def _place(row: Row) -> tuple[bool, float, str]:
+def _place(row: Row) -> tuple[int, float, str]:
     """Return the sorting key of a row: valid first, then by success, then by name."""
-    return (row.status != "valid", -(row.nominal.value if row.nominal else -1.0), row.label)
+    return (STATUSES.index(row.status), -(row.nominal.value if row.nominal else -1.0), row.label)
 
 
 def row_groups(runs: Sequence[Loaded]) -> list[tuple[str, list[Loaded], list[str]]]:
@@ -217,13 +256,32 @@ def _label(key: Identity, counts: Mapping[Identity, int | None]) -> str:
     return f"{key[0]} ({', '.join(apart)})" if apart else str(key[0])
 
 
-def family(ranked: Sequence[tuple[Row, Sequence[Loaded]]], condition: str) -> Family | None:
-    """Compare all valid rows in one condition; None where fewer than two ran it."""
-    grids = [(row.id, make_grid(runs, condition)) for row, runs in ranked]
-    entries = [(row_id, stats.Outcomes(grid.success, grid.units)) for row_id, grid in grids if grid]
-    if len(entries) < 2:
-        return None
-    entries.sort(key=lambda e: (-e[1].rate, e[0]))
+def families(ranked: Sequence[Entry], condition: str) -> list[Family]:
+    """Compare the rows in one condition, those with the same starts among each other."""
+    groups = by_starts(ranked, condition)
+    return [family(group, condition, starts) for starts, group in groups if len(group) > 1]
+
+
+def by_starts(
+    ranked: Sequence[Entry], condition: str
+) -> list[tuple[int, list[tuple[str, stats.Outcomes]]]]:
+    """Return the outcomes of rows by how many starts of a condition they planned, most first.
+
+    A plan holds the first starts of a condition, so the number tells which they are.
+    """
+    groups: dict[int, list[tuple[str, stats.Outcomes]]] = {}
+    for row, runs in ranked:
+        found = outcomes(row, runs, condition)
+        if found:
+            plans = [Plan.from_json(run.manifest["plan"]) for run in used_runs(runs)]
+            starts = min(dict(plan.cells).get(condition, 0) for plan in plans)
+            groups.setdefault(starts, []).append((row.id, found))
+    return sorted(groups.items(), key=lambda group: -group[0])
+
+
+def family(entries: Sequence[tuple[str, stats.Outcomes]], condition: str, starts: int) -> Family:
+    """Compare rows from the same starts in one condition, all pairs of them."""
+    entries = sorted(entries, key=lambda e: (-e[1].rate, e[0]))
     made = [(a, b, stats.compare(x, y)) for (a, x), (b, y) in combinations(entries, 2)]
     adjusted = [float(p) for p in stats.holm([c.p for _, _, c in made])]
     place = {row_id: i for i, (row_id, _) in enumerate(entries)}
@@ -234,6 +292,7 @@ def family(ranked: Sequence[tuple[Row, Sequence[Loaded]]], condition: str) -> Fa
     order = tuple(place)
     return Family(
         condition=condition,
+        starts=starts,
         order=order,
         pairs=tuple(_pair(a, b, c, p) for (a, b, c), p in zip(made, adjusted, strict=True)),
         ranks=tuple(
@@ -243,26 +302,29 @@ def family(ranked: Sequence[tuple[Row, Sequence[Loaded]]], condition: str) -> Fa
     )
 
 
-def above_floor(
-    ranked: Sequence[tuple[Row, Sequence[Loaded]]], floor: tuple[Row, Sequence[Loaded]]
-) -> tuple[Pair, ...]:
-    """Compare every row with the best floor on nominal starts, adjusted for their number."""
-    base = outcomes(*floor)
-    entries = [(row.id, found) for row, runs in ranked if (found := outcomes(row, runs))]
-    if base is None or not entries:
-        return ()
-    made = [(row_id, stats.compare(found, base)) for row_id, found in entries]
-    adjusted = stats.holm([c.p for _, c in made])
-    return tuple(
-        _pair(row_id, floor[0].id, c, float(p))
-        for (row_id, c), p in zip(made, adjusted, strict=True)
-    )
+def above_floors(ranked: Sequence[Entry], floors: Sequence[Entry]) -> tuple[Pair, ...]:
+    """Compare every row with the best floor that has the same nominal starts.
+
+    Adjusted for the number of rows compared with one floor.
+    """
+    known = dict(by_starts(floors, NOMINAL))
+    pairs: list[Pair] = []
+    for starts, entries in by_starts(ranked, NOMINAL):
+        if starts in known:
+            floor, base = known[starts][0]
+            made = [(row_id, stats.compare(found, base)) for row_id, found in entries]
+            adjusted = stats.holm([c.p for _, c in made])
+            pairs += (
+                _pair(row_id, floor, c, float(p))
+                for (row_id, c), p in zip(made, adjusted, strict=True)
+            )
+    return tuple(pairs)
 
 
-def outcomes(row: Row, runs: Sequence[Loaded], condition: str = NOMINAL) -> stats.Outcomes | None:
+def outcomes(row: Row, runs: Sequence[Loaded], condition: str) -> stats.Outcomes | None:
     """Return a row's successes in one condition, or None where it has none."""
     grid = make_grid(used_runs(runs), condition)
-    trained = row.training_s is not None
+    trained = not row.floor or row.training_s is not None
     return stats.Outcomes(grid.success, grid.units, trained) if grid else None
 
 

@@ -10,7 +10,8 @@ from benchmarks.board_words import pretty, share, signed
 Board = Mapping[str, Any]
 
 COLUMNS = (
-    *("world", "task", "track", "protocol", "protocol_hash", "row", "algorithm", "preset"),
+    *("world", "task", "track", "protocol", "protocol_hash", "model", "renderer"),
+    *("row", "algorithm", "preset"),
     *("floor", "status", "claim", "seeds", "rank_low", "rank_high", "letters", "condition"),
     *("k", "n", "success", "success_low", "success_high", "interval", "success_any"),
     *("success_final", "invalid", "progress", "gap", "gap_low", "gap_high", "retention"),
@@ -20,11 +21,12 @@ COLUMNS = (
 
 def ranking(table: Board) -> dict[str, tuple[str, str]]:
     """Return rank set and letters by row id, from the nominal comparisons."""
+    found = {}
     for family in table["families"]:
         if family["condition"] == "nominal":
             letters = dict(family["letters"])
-            return {i: (rank_set(low, high), letters[i]) for i, low, high in family["ranks"]}
-    return {}
+            found |= {i: (rank_set(low, high), letters[i]) for i, low, high in family["ranks"]}
+    return found
 
 
 def rank_set(low: int, high: int) -> str:
@@ -46,11 +48,11 @@ def _lines(table: Board) -> Iterator[dict[str, Any]]:
     ranks = {}
     for family in table["families"]:
         if family["condition"] == "nominal":
-            ranks = {i: (low, high) for i, low, high in family["ranks"]}
+            ranks |= {i: (low, high) for i, low, high in family["ranks"]}
     letters = {row_id: both[1] for row_id, both in ranking(table).items()}
     for row in (*table["rows"], *table["floors"]):
         low, high = ranks.get(row["id"], ("", ""))
-        head = {key: table[key] for key in COLUMNS[:5]}
+        head = {key: table[key] for key in COLUMNS[:7]}
         head |= {key: row[key] for key in ("algorithm", "preset", "floor", "status", "claim")}
         head |= {"row": safe(row["label"]), "seeds": len(row["seeds"])}
         head |= {"rank_low": low, "rank_high": high, "letters": letters.get(row["id"], "")}
@@ -90,6 +92,7 @@ def board_markdown(board: Board) -> str:
 
 def _section(table: Board) -> str:
     title = f"## {pretty(table['task'])}, {table['track']} track, {table['world']}"
+    title += f", {table['apart']}" if table["apart"] else ""
     about = f"Protocol `{table['protocol']}` (`{table['protocol_hash'][:12]}`), 95 % intervals."
     heads = (
         "Policy",
@@ -126,7 +129,7 @@ def _columns(row: Board, rank: tuple[str, str]) -> Sequence[str]:
         f"{share(nominal['low'])} to {share(nominal['high'])}" if nominal else "",
         *rank,
         signed(gap["diff"]) if gap else "",
-        f"{pretty(worst['condition'])} {signed(worst['gap']['diff'])}" if worst else "",
+        f"{pretty(worst['condition'])} {signed(worst['gap']['diff'])}" if worst else "\u2013",
         row["claim"],
         row["status"],
     )

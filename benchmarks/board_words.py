@@ -1,11 +1,11 @@
 """What a table says, in sentences: only what its intervals and tests support."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.board_cells import NOMINAL
 from benchmarks.board_model import Row
-from benchmarks.board_tables import ALPHA, Family, Pair, Table
+from benchmarks.board_tables import ALPHA, STATUSES, Family, Pair, Table
 
 MOST = 3  # rows that are named in a sentence
 FEW = 10  # successes or failures below which nothing is said about them
@@ -47,31 +47,51 @@ def joined(names: Sequence[str]) -> str:
 def findings(table: Table) -> tuple[str, ...]:
     """Return what the table says, most important first."""
     labels = {row.id: row.label for row in table.rows}
-    nominal = next((f for f in table.families if f.condition == NOMINAL), None)
-    said = [] if nominal is None else _order(nominal, labels)
-    valid = [row for row in table.rows if row.status == "valid" and row.nominal]
-    if nominal is None and valid:
-        said.append(_alone(valid[0]))
-    said += [text for text in (_robustness(valid[:MOST]), _failures(valid[:MOST])) if text]
+    nominal = [f for f in table.families if f.condition == NOMINAL]
+    said = [text for f in nominal for text in _order(f, labels, len(nominal) > 1)]
+    ranked = [row for row in table.rows if row.status != STATUSES[-1] and row.nominal]
+    if not nominal and ranked:
+        said.append(_alone(ranked[0], len(ranked)))
+    said += [text for text in (_robustness(ranked[:MOST]), _failures(ranked[:MOST])) if text]
     said += _floors(table, labels)
-    waiting = sum(row.status != "valid" for row in table.rows)
+    said += _partial([*table.rows, *table.floors])
+    waiting = sum(row.status == STATUSES[-1] for row in table.rows)
     if waiting:
         verb = "row is" if waiting == 1 else "rows are"
         said.append(f"{waiting} {verb} preliminary: shown with the reason, not ranked.")
     return tuple(said)
 
 
-def _alone(row: Row) -> str:
+def _partial(rows: Sequence[Row]) -> list[str]:
+    """Say which rows cover a part of the protocol only, and which part."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        if row.status == "partial":
+            groups.setdefault(row.short, []).append(row.label)
+    return [
+        f"Partial, {' and '.join(short)} of the protocol: "
+        f"{'all rows' if len(who) == len(rows) > 1 else joined(who)}. "
+        "Ranked only among rows with the same starts."
+        for short, who in groups.items()
+    ]
+
+
+def _alone(row: Row, rows: int) -> str:
     assert row.nominal is not None
     n = row.nominal
     return (
         f"{row.label} succeeds in {share(n.value)} of nominal trials "
-        f"[{share(n.low)}, {share(n.high)}]; there is no other valid row to compare it with."
+        f"[{share(n.low)}, {share(n.high)}]; there is no other "
+        + ("valid row to compare it with." if rows == 1 else "row with the same starts.")
     )
 
 
-def _order(found: Family, labels: dict[str, str]) -> list[str]:
-    """Say who leads, who cannot be told from the leader, and who trails."""
+def _order(found: Family, labels: dict[str, str], several: bool) -> list[str]:
+    """Say who leads, who cannot be told from the leader, and who trails.
+
+    With ``several`` families there are rows with other numbers of starts: say which these are.
+    """
+    where = f"On the first {found.starts} nominal starts" if several else "On nominal starts"
     leader = found.order[0]
     pairs = [p for p in found.pairs if p.a == leader]
     tied = [p for p in pairs if p.p_holm > ALPHA]
@@ -80,12 +100,12 @@ def _order(found: Family, labels: dict[str, str]) -> list[str]:
     if tied:
         names = joined([labels[leader], *(labels[p.b] for p in tied)])
         said.append(
-            f"On nominal starts {names} cannot be told apart: "
+            f"{where} {names} cannot be told apart: "
             + joined([_difference(p, labels) for p in tied])
             + "."
         )
     elif behind:
-        said.append(f"On nominal starts {labels[leader]} leads all others.")
+        said.append(f"{where} {labels[leader]} leads all others.")
     if behind:
         listed = joined([_difference(p, labels) for p in behind])
         said.append(f"Ahead beyond chance: {listed}.")
@@ -104,7 +124,7 @@ def _robustness(rows: Sequence[Row]) -> str:
     known = [
         (row.label, row.mean_gap, row.worst)
         for row in rows
-        if row.mean_gap and row.worst and row.nominal and (row.nominal.k or 0) >= FEW
+        if row.mean_gap and row.nominal and (row.nominal.k or 0) >= FEW
     ]
     if not known:
         return ""
@@ -116,7 +136,7 @@ def _robustness(rows: Sequence[Row]) -> str:
     )
     hardest: dict[str, list[str]] = {}
     for label, _, worst in known:
-        if worst.gap.diff >= 0:
+        if worst is None:
             continue
         text = f"{label} ({signed(worst.gap.diff)})"
         hardest.setdefault(pretty(worst.condition), []).append(text)
@@ -127,13 +147,17 @@ def _robustness(rows: Sequence[Row]) -> str:
 
 def _floors(table: Table, labels: dict[str, str]) -> list[str]:
     """Say which rows beat the best floor beyond chance, and which do not."""
-    floors = {row.id: row for row in table.floors}
-    if not table.above_floor:
-        return []
-    floor = floors[table.above_floor[0].b]
+    said = []
+    for row in table.floors:
+        said += _floor(row, [p for p in table.above_floor if p.b == row.id], labels)
+    return said
+
+
+def _floor(floor: Row, pairs: Sequence[Pair], labels: dict[str, str]) -> list[str]:
+    """Say what the comparisons with one floor show."""
     value = share(floor.nominal.value) if floor.nominal else "no"
-    above = [p for p in table.above_floor if p.p_holm <= ALPHA and p.diff > 0]
-    below = [p for p in table.above_floor if p not in above]
+    above = [p for p in pairs if p.p_holm <= ALPHA and p.diff > 0]
+    below = [p for p in pairs if p not in above]
     said = []
     if above:
         who = joined([labels[p.a] for p in above])
@@ -146,6 +170,11 @@ def _floors(table: Table, labels: dict[str, str]) -> list[str]:
     return said
 
 
+def also(tags: Mapping[str, float]) -> list[str]:
+    """Write the tags that accompany a label: ``99 % also stuck``."""
+    return [f"{100 * part:.0f}\u00a0% also {pretty(tag)}" for tag, part in tags.items()]
+
+
 def _failures(rows: Sequence[Row]) -> str:
     """Name the most frequent failure of each row that failed often enough to have one."""
     found: dict[str, list[str]] = {}
@@ -156,6 +185,7 @@ def _failures(rows: Sequence[Row]) -> str:
         if sum(total.values()) >= FEW:
             label, count = min(total.items(), key=lambda item: (-item[1], item[0]))
             part = f"{row.label}, {100 * count / sum(total.values()):.0f} %"
+            part += "".join(f", {text}" for text in also(row.also.get(label, {})))
             found.setdefault(pretty(label), []).append(part)
     parts = [f"\u201c{label}\u201d ({'; '.join(who)})" for label, who in found.items()]
     return f"Most frequent failure: {joined(parts)} of their failures." if parts else ""

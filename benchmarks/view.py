@@ -12,6 +12,7 @@ from benchmarks.failures import FAILURES
 from benchmarks.film import VIEWS, film
 from benchmarks.footage import footage
 from benchmarks.records import Record, Run, read_run
+from benchmarks.report.charts import number
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import replay
 from envs.arm import Array
@@ -172,11 +173,6 @@ def _facts(run: Run, record: Record) -> list[tuple[str, str]]:
         ("prediction", f"{latency['p50_ms']} ms"),
         ("commands limited", f"{record['clamps']}"),
     ]
-
-
-def number(value: float | None) -> str:
-    """Write a measure with three digits, or a dash where it is undefined."""
-    return "\u2013" if value is None else f"{value:.3g}"
 
 
 def _notes(record: Record) -> list[tuple[str, str]]:

@@ -115,10 +115,13 @@ def _summary(leaderboard: Path, console: Console) -> None:
     """Print the rows of the leaderboard and where its page is."""
     board = json.loads((leaderboard / "leaderboard.json").read_text())
     for table in board["tables"]:
-        title = f"{table['task']}, {table['track']} track: success from nominal starts"
-        shown = Table("policy", "success", "interval", "worst", title=title, title_justify="left")
+        apart = f", {table['apart']}" if table["apart"] else ""
+        title = f"{table['task']}, {table['track']} track{apart}: success from nominal starts"
+        heads = ("policy", "success", "interval", "worst", "status")
+        shown = Table(*heads, title=title, title_justify="left")
         for row in (*table["rows"], *table["floors"]):
-            shown.add_row(row["label"], *_cells(row), style="dim" if row["floor"] else "")
+            cells = (row["label"], *_cells(row), row["status"])
+            shown.add_row(*cells, style="dim" if row["floor"] else "")
         console.print(shown)
     console.print(f"page: {(leaderboard / 'index.html').resolve()}")
 
@@ -129,7 +132,6 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
     if nominal is None:
         return "-", "-", "-"
     count = "" if nominal["k"] is None else f" ({nominal['k']}/{nominal['n']})"
-    interval = f"{nominal['low']:.0%} to {nominal['high']:.0%}"
-    harm = worst is not None and worst["gap"]["diff"] < 0
-    loss = f"{worst['condition']} {worst['gap']['diff']:+.0%}" if harm else "-"
-    return f"{nominal['value']:.0%}{count}", interval, loss
+    interval = f"{nominal['low']:.1%} to {nominal['high']:.1%}"
+    loss = f"{worst['condition']} {worst['gap']['diff']:+.1%}" if worst else "-"
+    return f"{nominal['value']:.1%}{count}", interval, loss

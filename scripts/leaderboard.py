@@ -37,6 +37,7 @@ def _table_lines(table: dict[str, object]) -> list[str]:
     assert isinstance(rows, list)
     assert isinstance(findings, list)
     count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
-    title = f"{table['task']}, {table['track']} track, {table['world']}: {count}"
+    apart = f", {table['apart']}" if table["apart"] else ""
+    title = f"{table['task']}, {table['track']} track, {table['world']}{apart}: {count}"
     reasons = [f"  {row['label']} is preliminary: {r}" for row in rows for r in row["reasons"]]
     return [title, *(f"  {text}" for text in findings), *reasons]

@@ -7,6 +7,7 @@ from benchmarks.board_cover import covers
 from benchmarks.board_demands import demands, suites
 from benchmarks.board_runs import Loaded
 from benchmarks.board_text import ranking
+from benchmarks.board_words import also
 from benchmarks.failures import FAILURES, Failure
 from benchmarks.protocol import FOREIGN, PROTOCOLS
 from benchmarks.report import charts
@@ -28,8 +29,9 @@ def board_page(board: Board, runs: Sequence[Loaded]) -> str:
     clips = choose(board, by_name)
     env = environment()
     env.filters.update(
-        pretty=charts.pretty, sentence=sentence, duration=duration, count=count, p=p_value
-    )
+        pretty=charts.pretty, sentence=sentence, duration=duration, count=count, p=p_value,
+        number=charts.number, every=every,
+    )  # fmt: skip
     return render(
         "leaderboard.html",
         board=board,
@@ -89,10 +91,38 @@ def judged(table: Board, runs: Mapping[str, Loaded]) -> str:
     return f"{definition.get('success')} within {definition.get('horizon')} steps"
 
 
-def advice(table: Board) -> list[Failure]:
-    """Return what is known about the failures that happened, in the order of the labels."""
-    seen = {label for row in table["rows"] for cell in row["cells"] for label in cell["failures"]}
-    return [FAILURES[label] for label in FAILURES if label in seen]
+def advice(table: Board) -> list[tuple[Failure, list[str]]]:
+    """Return what is known about the failures that happened, in the order of the labels.
+
+    With each the tags that accompany most of it, by row: ``bc: 99 % also stuck``. These tags are
+    in the list as well.
+    """
+    rows = table["rows"]
+    seen = {label for row in rows for cell in row["cells"] for label in cell["failures"]}
+    seen |= {tag for row in rows for tags in row["also"].values() for tag in tags}
+    return [
+        (
+            FAILURES[label],
+            [
+                f"{row['label']}: {', '.join(also(row['also'][label]))}"
+                for row in rows
+                if label in row["also"]
+            ],
+        )
+        for label in FAILURES
+        if label in seen
+    ]
+
+
+def every(provenance: Sequence[Board], part: str) -> list[tuple[str, str]]:
+    """Return the entries of a part of the provenance with the values of all runs of a row."""
+    names = sorted({name for run in provenance for name in run[part]})
+    found = []
+    for name in names:
+        values = [run[part].get(name) for run in provenance]
+        texts = dict.fromkeys("none" if value is None else str(value) for value in values)
+        found.append((name, ", ".join(texts)))
+    return found
 
 
 def axes(table: Board) -> list[tuple[str, list[str]]]:
@@ -116,6 +146,8 @@ def matrix(family: Board, table: Board) -> dict[str, Any]:
     order = family["order"]
     return {
         "condition": family["condition"],
+        "starts": family["starts"],
+        "several": sum(f["condition"] == family["condition"] for f in table["families"]) > 1,
         "order": [(i, labels[i]) for i in order],
         "cells": [[cells.get((a, b)) for b in order] for a in order],
         "methods": sorted({p["method"] for p in family["pairs"]}),

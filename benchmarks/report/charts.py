@@ -41,6 +41,14 @@ def pretty(name: str) -> str:
     return name.replace("_", " ").replace("/", " ")
 
 
+def number(value: float | None) -> str:
+    """Write a measure with three digits, never as a power of ten; a dash where it is undefined."""
+    if value is None:
+        return "\u2013"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
+
+
 def curves(table: Board, found: Mapping[str, str]) -> Spec | None:
     """Success over the levels of each axis, with intervals; level 0 is nominal."""
     values: list[Spec] = []
@@ -147,6 +155,8 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
         return None
     costs = [v["cost"] for v in values] + [v["usual"] for v in values]
     domain = [min(costs) / 1.6, max(costs) * 2.2]
+    middle = (domain[0] * domain[1]) ** 0.5
+    values = [{**v, "left": v["cost"] > middle} for v in values]  # the name has its room there
     seconds = x == "training_s"
     ticks = [t for t in (SECONDS if seconds else DECADES) if domain[0] <= t <= domain[1]]
     channel = {
@@ -179,17 +189,7 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
             "mark": {"type": "circle", "size": 90, "opacity": 1},
             "encoding": {"y": axis_share("success", "nominal success"), "tooltip": [*_tips(), tip]},
         },
-        {
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "dx": 9,
-                "dy": -9,
-                "fontSize": 12,
-                "fontWeight": 600,
-            },
-            "encoding": {"y": axis_share("success"), "text": {"field": "row"}},
-        },
+        *(_names(left) for left in (False, True)),
     ]
     colour = {
         "field": "row",
@@ -203,4 +203,14 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
         "height": 230,
         "encoding": {"x": channel, "color": colour},
         "layer": layers,
+    }
+
+
+def _names(left: bool) -> Spec:
+    """Return the layer of the names that stand to the left or to the right of their points."""
+    place = {"align": "right", "dx": -9} if left else {"align": "left", "dx": 9}
+    return {
+        "transform": [{"filter": {"field": "left", "equal": left}}],
+        "mark": {"type": "text", **place, "dy": -9, "fontSize": 12, "fontWeight": 600},
+        "encoding": {"y": axis_share("success"), "text": {"field": "row"}},
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.report.charts import number
 from benchmarks.report.page import render
 from benchmarks.view import Panel, Shown
 from envs.arm import Array
@@ -69,7 +70,7 @@ def draw(panel: Panel, times: Array) -> Drawing:
         Curve(name, _points(times, np.asarray(v, float), (low, high), panel.count is not None))
         for name, v in panel.lines
     ]
-    return Drawing(panel.title, curves, f"{low:.3g}", f"{high:.3g}")
+    return Drawing(panel.title, curves, number(low), number(high))
 
 
 def _points(times: Array, values: Array, bounds: tuple[float, float], steps: bool) -> str:

@@ -9,8 +9,9 @@ import pytest
 from boards import board_of
 from demand_runs import write_demands, write_tasks
 
-from benchmarks.board_cover import covers, known_starts
+from benchmarks.board_cover import covers
 from benchmarks.board_demands import demands, suites
+from benchmarks.board_starts import known_starts
 from benchmarks.coverage import StartMetric
 from benchmarks.leaderboard import make_leaderboard, read_runs
 from benchmarks.references import ALOHA, REFERENCES, references
