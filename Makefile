@@ -51,6 +51,6 @@ results: $(READY) ## rebuild the leaderboard from the sealed runs; it must come 
 	@$(BIN)/armtrials leaderboard --results results --out build/leaderboard
 	@diff -r results/leaderboard build/leaderboard && echo "results: identical"
 
-clean: ## remove what the targets made (not .venv, not data/, not runs/)
+clean: ## remove what the targets made (not .venv, data/, runs/, evaluations/)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print | xargs rm -rf

@@ -4,19 +4,25 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.protocol import FOREIGN, PROTOCOLS, Plan, make_plan
+from benchmarks.protocol import BATCH, FOREIGN, PROTOCOLS, Plan, make_plan
 
 Manifest = Mapping[str, Any]
+
+RESULTS = "evaluations"
+"""Where the runs go, a folder for each row; git ignores it."""
 
 
 def reproduce(manifests: Sequence[Manifest]) -> str:
     """Return shell lines: the commit, demonstrations, training and evaluation of every seed.
 
-    Settings given beside the preset are not in the lines; the hash of the configuration tells
-    whether there were any.
+    The runs go to a results folder of their own, where they cannot mix with others. A row whose
+    seeds come from several commits says so, and each of them is checked out. Settings given beside
+    the preset are not in the lines; the hash of the configuration tells whether there were any.
     """
     first = manifests[0]
-    lines = [f"git checkout {word(commit)}"] if (commit := first["code"].get("commit")) else []
+    results = word(f"{RESULTS}/{first['run']}")
+    commit = first["code"].get("commit")
+    lines = _several_commits(manifests) + _checkout(commit)
     data = "data/" + word(first["task"]) + ("_pixels" if first["track"] == "pixels" else "")
     episodes = first["policy"]["data"].get("episodes")
     if episodes and not _foreign(first):
@@ -24,17 +30,37 @@ def reproduce(manifests: Sequence[Manifest]) -> str:
         task = word(first["task"])
         lines.append(f"armtrials collect --task {task} --episodes {episodes}{pixels} --out {data}")
     for manifest in manifests:
-        lines += _policy_lines(manifest, data)
-    return "\n".join(lines)
+        if manifest["code"].get("commit") != commit:
+            commit = manifest["code"].get("commit")
+            lines += _checkout(commit)
+        lines += _policy_lines(manifest, data, f"{_options(manifest)} --results {results}")
+    return "\n".join([*lines, f"armtrials leaderboard --results {results}"])
 
 
-def _policy_lines(manifest: Manifest, data: str) -> list[str]:
-    """Return training (if it was trained) and evaluation of one run."""
+def _checkout(commit: str | None) -> list[str]:
+    return [f"git checkout {word(commit)}"] if commit else ["# at a commit that is not known:"]
+
+
+def _several_commits(manifests: Sequence[Manifest]) -> list[str]:
+    """Return a comment that says which seed is from which commit, where there are several."""
+    seeds: dict[str, list[str]] = {}
+    for manifest in manifests:
+        commit = str(manifest["code"].get("commit") or "unknown")[:10]
+        seeds.setdefault(commit, []).append(str(manifest["policy"].get("seed")))
+    if len(seeds) == 1:
+        return []
+    told = "; ".join(f"{commit}: seed {', '.join(found)}" for commit, found in seeds.items())
+    return [f"# the seeds of this row come from {len(seeds)} commits ({' '.join(told.split())})"]
+
+
+def _policy_lines(manifest: Manifest, data: str, options: str) -> list[str]:
+    """Return training (if it was trained) and evaluation, with ``options``, of one run."""
     policy = manifest["policy"]
     name, algorithm = word(policy["name"]), word(policy["algorithm"])
     if policy.get("floor") and not policy["training"]:
         source = f"floor:{algorithm}" + (f":{data}" if policy["data"] else "")
-        return [f"armtrials evaluate --policy {source}{_options(manifest)}"]
+        track = "" if manifest["track"] == "state" else f" --track {word(manifest['track'])}"
+        return [f"armtrials evaluate --policy {source}{track}{options}"]
     out = word(f"runs/{policy['name']}-s{policy.get('seed')}")
     train = f"armtrials train --algo {algorithm} --preset {word(policy.get('preset'))}"
     train += f" --track {word(manifest['track'])} --seed {word(policy.get('seed'))}"
@@ -42,7 +68,7 @@ def _policy_lines(manifest: Manifest, data: str) -> list[str]:
     named = "" if name == algorithm else f" --name {name}"
     return [
         f"{train} --data {data} --out {out}",
-        f"armtrials evaluate --policy {out}{named}{_options(manifest)}",
+        f"armtrials evaluate --policy {out}{named}{options}",
     ]
 
 
@@ -59,6 +85,8 @@ def _options(manifest: Manifest) -> str:
         text += f" --execute {word(execution['execute'])}"
     if execution.get("ensemble") is not None:
         text += f" --ensemble {word(execution['ensemble'])}"
+    if execution.get("batch") not in (None, BATCH):
+        text += f" --batch {word(execution['batch'])}"
     return text
 
 

@@ -72,8 +72,9 @@ def read_runs(results: Path) -> tuple[list[Loaded], list[dict[str, str]]]:
     folders = run_folders(results)
     if not folders:
         raise UsageError(
-            f"there is no run under {Path(results) / 'runs'}: make one with `armtrials bench`, or "
-            "with `armtrials evaluate --policy RUN --protocol pick_place/v1`"
+            f"there is no run under {Path(results) / 'runs'}: make one with `armtrials evaluate "
+            "--policy RUN`, or name the folder of others with --results (`armtrials bench` keeps "
+            "its own in bench)"
         )
     runs, unreadable = [], []
     for folder in folders:

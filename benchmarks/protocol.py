@@ -28,6 +28,7 @@ CONTROL = "control"
 TEST, DEV = "test", "dev"
 SPLITS = (TEST, DEV)
 TRACKS = ("state", "pixels")
+BATCH = 50  # trials stepped together unless another number is asked for
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import film
 from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
-from benchmarks.protocol import PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
+from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
 from benchmarks.records import MANIFEST, SEAL, Record, read_manifest, read_run
 from benchmarks.trajectories import trajectory, write_trajectories
 from benchmarks.trial import Execution, Runner, WaveResult
@@ -58,13 +58,13 @@ class EvaluateConfig:
     policy: str
     protocol: str = "pick_place/v1"
     name: str | None = None
-    results: Path = Path("results")
+    results: Path = Path("evaluations")
     conditions: tuple[str, ...] = ()
     trials: int | None = None
     split: str = TEST
     execute: int | None = None
     ensemble: float | None = None
-    batch: int = 50
+    batch: int = BATCH
     workers: int = 1
     videos: str = "some"
     track: str = "state"

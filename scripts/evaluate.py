@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from scripts.options import RESULTS
 from scripts.progress import progress
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Evaluate:
     the whole run; others with `armtrials view`."""
     track: Literal["state", "pixels"] = "state"
     """Track of the floors; a checkpoint has its own."""
-    results: Path = Path("results")
+    results: Path = RESULTS
     """Folder that takes the runs."""
     env: str | None = None
     """Somebody else's environment instead of a protocol: gym:ID or dm:DOMAIN/TASK; no videos."""

@@ -4,9 +4,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.options import RESULTS
+
 EXAMPLES = """
-armtrials leaderboard                                   # results/runs -> results/leaderboard
-armtrials leaderboard --results mine --out mine/board
+armtrials leaderboard                           # evaluations/runs -> evaluations/leaderboard
+armtrials leaderboard --results results --out board     # of the runs that come with ArmTrials
 """
 
 
@@ -14,7 +16,7 @@ armtrials leaderboard --results mine --out mine/board
 class Leaderboard:
     """Make leaderboard.json, .csv, .md and index.html: the same runs give the same bytes."""
 
-    results: Path = Path("results")
+    results: Path = RESULTS
     """Folder that holds ``runs/``."""
     out: Path | None = None
     """Folder for the leaderboard; ``<results>/leaderboard`` if not given."""

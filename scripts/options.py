@@ -5,11 +5,15 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
 
 T = TypeVar("T")
+
+RESULTS = Path("evaluations")
+"""Folder of runs and leaderboard unless another is named; git ignores it, unlike ``results``."""
 
 RULE = re.compile(r"[─\-]{5,}")
 DEEP = 9

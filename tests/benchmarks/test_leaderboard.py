@@ -16,11 +16,14 @@ from boards import CONDITIONS, board_of, row_of, run_of, small, tiny
 from synthetic_runs import POLICIES, MadeUp, write_run
 
 from benchmarks import stats
+from benchmarks.board_commands import reproduce
 from benchmarks.board_runs import load_run
 from benchmarks.leaderboard import Made, make_leaderboard, rounded
+from benchmarks.protocol import BATCH
 from benchmarks.report import charts
 from benchmarks.report.charts_failures import failure_mix, starts
 from envs.errors import UsageError
+from scripts.evaluate import Evaluate
 from scripts.leaderboard import Leaderboard
 from scripts.main import load, main
 
@@ -127,12 +130,32 @@ def test_the_commands_of_a_row_are_ones_that_the_command_line_takes(
     lines = [
         line for row in (*table["rows"], *table["floors"]) for line in row["reproduce"].splitlines()
     ]
-    assert len(lines) == 5 * 2 + 3 * 3 * 2 + 2
+    assert len(lines) == 5 * 3 + 3 * 3 * 2 + 2
     for line in lines:
         program, *words = shlex.split(line)
         assert program in ("git", "armtrials")
         if program == "armtrials":
-            assert load(words[0], words[1:])
+            command = load(words[0], words[1:])
+            folder = getattr(command, "results", Path("evaluations/own"))
+            assert folder.parent == Path("evaluations"), "a row again never touches other runs"
+
+
+def test_the_commands_of_a_row_name_every_commit_and_the_batch(tmp_path: Path) -> None:
+    manifests = [small(tmp_path).manifest(MadeUp("act", 2.0), seed) for seed in range(3)]
+    manifests[2]["code"] = {"commit": "b" * 40, "dirty": False}
+    for manifest in manifests:
+        manifest["execution"] |= {"batch": 7}
+    first, *lines = reproduce(manifests).splitlines()
+    assert first == (
+        "# the seeds of this row come from 2 commits (3f2a9d01c4: seed 0, 1; bbbbbbbbbb: seed 2)"
+    )
+    assert lines[0] == "git checkout 3f2a9d01c4"
+    assert lines.index("git checkout " + "b" * 40) == len(lines) - 4
+    evaluations = [load("evaluate", shlex.split(x)[2:]) for x in lines if " evaluate " in x]
+    assert [vars(e)["batch"] for e in evaluations] == [7, 7, 7]
+    assert {vars(e)["results"] for e in evaluations} == {Path(f"evaluations/{manifests[0]['run']}")}
+    assert lines[-1] == f"armtrials leaderboard --results evaluations/{manifests[0]['run']}"
+    assert Evaluate(("floor:hold",)).batch == BATCH
 
 
 def test_a_setting_beside_the_preset_makes_another_row(own: Path) -> None:

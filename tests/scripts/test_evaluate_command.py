@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.records import read_run, run_folders, verify_run
+from benchmarks.run import EvaluateConfig
 from scripts import main as cli
+from scripts.options import RESULTS
 
 FAST = ["--trials", "2", "--batch", "2", "--workers", "1", "--videos", "none"]
 
@@ -37,6 +39,19 @@ def test_the_same_command_again_says_that_it_is_done(
     told = capsys.readouterr().out
     assert told.startswith("sealed already: ")
     assert "nominal: 0/2 (stuck 2)" in told
+
+
+def test_without_a_named_folder_nothing_of_the_repository_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("evaluate --policy floor:hold --conditions nominal", *FAST) == 0
+    assert run("leaderboard") == 0
+    assert "page: evaluations/leaderboard/index.html" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluations"]
+    assert EvaluateConfig("floor:hold").results == RESULTS
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text().splitlines()
+    assert f"/{RESULTS}/" in ignored
 
 
 def test_dev_trials_stay_out_of_the_runs(results: Path) -> None:
