@@ -4,6 +4,7 @@ Plain dictionaries: the page draws them. Colours are names of the style sheet's 
 the page resolves, so a chart follows the light or dark theme.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -155,8 +156,11 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
         return None
     costs = [v["cost"] for v in values] + [v["usual"] for v in values]
     domain = [min(costs) / 1.6, max(costs) * 2.2]
-    middle = (domain[0] * domain[1]) ** 0.5
-    values = [{**v, "left": v["cost"] > middle} for v in values]  # the name has its room there
+    places = [math.log(cost / domain[0], domain[1] / domain[0]) for cost in costs[: len(values)]]
+    points = [(at, v["success"]) for at, v in zip(places, values, strict=True)]
+    values = [
+        {**v, "left": _stands_left(point, points)} for v, point in zip(values, points, strict=True)
+    ]
     seconds = x == "training_s"
     ticks = [t for t in (SECONDS if seconds else DECADES) if domain[0] <= t <= domain[1]]
     channel = {
@@ -204,6 +208,18 @@ def against(table: Board, found: Mapping[str, str], x: str, title: str) -> Spec 
         "encoding": {"x": channel, "color": colour},
         "layer": layers,
     }
+
+
+def _stands_left(point: tuple[float, float], points: Sequence[tuple[float, float]]) -> bool:
+    """Tell whether the name of a point goes to its left: no room, or a neighbour, at its right.
+
+    Args:
+        point: place across and up the chart, 0 to 1.
+        points: all of them.
+    """
+    x, y = point
+    near = [a - x for a, b in points if (a, b) != point and abs(b - y) < 0.1 and abs(a - x) < 0.2]
+    return x > 0.75 or (bool(near) and min(near) > 0)
 
 
 def _names(left: bool) -> Spec:
