@@ -85,6 +85,9 @@ class TakeAndPour:
 
     def _pour(self) -> Iterator[Array]:
         """Bring the lip over the wide cup while tipping, and tip on until enough has fallen."""
+        hand = np.array(self.r["tcp_pos"][:2])
+        hang = np.array(self.r["cup_pos"][:2]) - hand
+        self.ahead = float(hang @ hand / np.linalg.norm(hand))
         yield from self._go(self._hold(0.0), SHUT, 0.0)
         tilt, turn = 0.0, 1.0
         while turn > 0 or tilt > 0.0:
@@ -103,6 +106,7 @@ class TakeAndPour:
         lip_up = up * np.cos(tilt) - side * np.sin(tilt)
         early = max(0.0, 1 - tilt / FLOWS)  # the cup comes upright from beside, above the rim
         lip = self.bowl + (SHORT + early * BOWL.outer) * left
+        lip = lip - self.ahead * np.array([*out, 0.0])  # as far as the cup sits before the hand
         lip = lip + np.array([0.0, 0.0, BOWL.tall + DROP + early * (CUP.tall + RAISED - DROP)])
         hand: Array = lip + lip_side * left - np.array([0.0, 0.0, lip_up])
         finger = FINGER * np.sin(tilt) + BLADE * abs(np.cos(tilt))
