@@ -13,7 +13,7 @@ from envs.vessels import BOTTOM
 from envs.world import World
 
 LEVEL = np.pi / 2  # lean of a hand that points outwards, level [rad]
-HALFWAY = np.pi / 4  # its lean on the way down to the cup [rad]
+HALFWAY = np.pi / 4  # its lean on the way there where the wrist has two joints only [rad]
 BEHIND = 0.045  # the hand starts this far behind the cup [m]
 ABOVE = 0.10  # and comes from this far above, as far as the arm hovers higher [m]
 RAISED = 0.035  # the cup's underside above the other's rim on the way [m]
@@ -38,6 +38,8 @@ class TakeAndPour:
         self.operator = operator
         self.hover = min(ABOVE, world.arm.workspace.hover)
         self.dt = self.follower.dt
+        # A wrist of three joints flips if the hand turns aside while they pass a straight line.
+        self.first_lean = LEVEL if world.arm.n > 6 else HALFWAY
         self.pace = min(1.0, operator.speed / 0.4)
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
@@ -60,7 +62,7 @@ class TakeAndPour:
         radius = float(np.linalg.norm(grasp[:2])) - BEHIND
         ready = np.array([radius * np.cos(azimuth), radius * np.sin(azimuth), GRIP + self.hover])
         lifted = grasp + np.array([0.0, 0.0, BOWL.tall + RAISED])
-        self.lean = HALFWAY
+        self.lean = self.first_lean
         yield from self._go(ready, OPEN, hesitant(0.0, self.operator, rng))
         self.lean = LEVEL
         for pos, opening, pause in (
@@ -83,6 +85,9 @@ class TakeAndPour:
 
     def _pour(self) -> Iterator[Array]:
         """Bring the lip over the wide cup while tipping, and tip on until enough has fallen."""
+        hand = np.array(self.r["tcp_pos"][:2])
+        hang = np.array(self.r["cup_pos"][:2]) - hand
+        self.ahead = float(hang @ hand / np.linalg.norm(hand))
         yield from self._go(self._hold(0.0), SHUT, 0.0)
         tilt, turn = 0.0, 1.0
         while turn > 0 or tilt > 0.0:
@@ -101,6 +106,7 @@ class TakeAndPour:
         lip_up = up * np.cos(tilt) - side * np.sin(tilt)
         early = max(0.0, 1 - tilt / FLOWS)  # the cup comes upright from beside, above the rim
         lip = self.bowl + (SHORT + early * BOWL.outer) * left
+        lip = lip - self.ahead * np.array([*out, 0.0])  # as far as the cup sits before the hand
         lip = lip + np.array([0.0, 0.0, BOWL.tall + DROP + early * (CUP.tall + RAISED - DROP)])
         hand: Array = lip + lip_side * left - np.array([0.0, 0.0, lip_up])
         finger = FINGER * np.sin(tilt) + BLADE * abs(np.cos(tilt))
