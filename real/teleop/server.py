@@ -38,7 +38,8 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 POLICY = "default-src 'self'; img-src 'self' blob:; connect-src 'self'"
 
 MAX_MESSAGE = 2048  # bytes of a browser's message
-MOST_MESSAGES = 200  # of one browser in a second; a page sends 50
+MOST_MESSAGES = 200  # of one browser in a second, over the last WINDOW_S; a page sends 50
+WINDOW_S = 5.0  # long enough for what arrives at once after the network or this machine stalled [s]
 MOST_BAD = 20  # malformed messages of one browser, then it is turned away
 MOST_BROWSERS = 8
 STATE_S = 0.06  # between two reports of the state [s]
@@ -56,11 +57,11 @@ class Browser:
         """Take a new connection."""
         self.connection = connection
         self.bad = 0
-        self._times: deque[float] = deque(maxlen=MOST_MESSAGES)
+        self._times: deque[float] = deque(maxlen=round(MOST_MESSAGES * WINDOW_S))
 
     def floods(self, now: float) -> bool:
-        """Count a message; tell whether there were too many within a second."""
-        full = len(self._times) == MOST_MESSAGES and now - self._times[0] < 1.0
+        """Count a message; tell whether there were too many within the window."""
+        full = len(self._times) == self._times.maxlen and now - self._times[0] < WINDOW_S
         self._times.append(now)
         return full
 
