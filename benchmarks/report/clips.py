@@ -10,7 +10,8 @@ from benchmarks.report.page import base64_file
 
 Board = Mapping[str, Any]
 
-MAX_BYTES = 4_500_000  # of all videos on the page; in base64 a third more
+MAX_BYTES = 750_000  # of all videos of one table; in base64 a third more
+MAX_PAGE = 3_000_000  # bytes of all videos on the page
 MAX_CLIP = 700_000  # bytes of one video
 MAX_CLIPS = 36
 FLOOR_CLIPS = 2
@@ -31,7 +32,7 @@ class Clip:
 
 
 def choose(board: Board, runs: Mapping[str, Loaded]) -> dict[str, list[dict[str, Any]]]:
-    """Return the clips of every table by its id, within ``MAX_BYTES`` and ``MAX_CLIPS``.
+    """Return the clips of every table by its id, within the limits above.
 
     The rows take turns. A row first shows a nominal failure and success, then its worst
     condition and the combined one, then failures with labels that it has not shown.
@@ -42,11 +43,15 @@ def choose(board: Board, runs: Mapping[str, Loaded]) -> dict[str, list[dict[str,
         for row in (*table["rows"], *table["floors"])
     ]
     chosen: dict[str, list[dict[str, Any]]] = {table["id"]: [] for table in board["tables"]}
-    left, count = MAX_BYTES, 0
+    used, count = dict.fromkeys(chosen, 0), 0
     for turn in range(max((len(queue) for _, _, queue in queues), default=0)):
         for table_id, row, queue in queues:
-            if turn < len(queue) and queue[turn].size <= left and count < MAX_CLIPS:
-                left, count = left - queue[turn].size, count + 1
+            if turn >= len(queue) or count == MAX_CLIPS:
+                continue
+            size = queue[turn].size
+            fits = used[table_id] + size <= MAX_BYTES and sum(used.values()) + size <= MAX_PAGE
+            if fits:
+                used[table_id], count = used[table_id] + size, count + 1
                 chosen[table_id].append(describe(row, queue[turn], f"{table_id}-{count}"))
     for table in board["tables"]:
         _sort(chosen[table["id"]], table)

@@ -1,12 +1,12 @@
 """Small leaderboards from made-up runs, and what the tests read of them."""
 
-import lzma
 from pathlib import Path
 from typing import Any
 
 from synthetic_runs import MadeUp, Maker
 
 from benchmarks.leaderboard import make_board, read_runs
+from benchmarks.records import PACKED, pack, trial_bytes
 
 CONDITIONS = ("object_pose/L1", "object_pose/L2", "action_delay/L2", "combined/L2")
 
@@ -36,7 +36,6 @@ def run_of(results: Path, name: str) -> Path:
 
 def edit(folder: Path, old: bytes, new: bytes) -> None:
     """Change the trial lines of a sealed run, keeping the archive intact."""
-    path = folder / "trials.jsonl.xz"
-    data = lzma.decompress(path.read_bytes())
-    assert old in data
-    path.write_bytes(lzma.compress(data.replace(old, new, 1)))
+    lines = trial_bytes(folder)
+    assert old in lines
+    (folder / PACKED).write_bytes(pack(lines.replace(old, new, 1)))

@@ -1,4 +1,3 @@
-import functools
 import json
 import os
 import resource
@@ -7,67 +6,28 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_records import manifest, one_sealed_run, record, sealed
 
 from benchmarks.records import (
     MANIFEST,
     PACKED,
     SEAL,
     TRIALS,
-    Record,
     canonical,
     digest,
-    pack,
     parse,
     read_run,
-    unpack,
+    trial_bytes,
     verify_run,
 )
 from benchmarks.writer import RunWriter
 from envs.errors import UsageError
 
 NOBODY = 65534
-
-
-def manifest(**changes: object) -> dict[str, Any]:
-    base = {
-        "schema": 1,
-        "run": "act-1",
-        "world": "sim",
-        "task": "pick_place",
-        "protocol": {"id": "pick_place/v1", "hash": "00"},
-        "policy": {"name": "act"},
-        "versions": {"mujoco": "3.17.0"},
-    }
-    return {**base, **changes}
-
-
-def record(ic: int, **changes: object) -> Record:
-    key = {"policy": "act", "task": "pick_place", "protocol": "pick_place/v1"}
-    base: Record = {
-        "key": {**key, "condition": "nominal", "ic": ic, "repeat": 0},
-        "seeds": {"ic": ic, "policy": 7},
-        "start": {"qpos": [0.1, 1e-9], "objects": {}, "factors": {}, "seed": 3},
-        **{"status": "valid", "reason": None, "success": ic % 2 == 0, "success_any": True},
-        **{"success_final": True, "stage": 6, "progress": 1.0},
-        **{"failure": None if ic % 2 == 0 else "unstable", "tags": []},
-        **{"steps": 200, "duration_s": 4.0, "clamps": 0, "video": None},
-        "quality": {"sparc": -1.5, "path_ratio": 1.2, "contact_peak_n": None},
-        "latency": {"p50_ms": 1.0, "p99_ms": 2.0, "missed": 0},
-        **{"actions_sha256": "aa", "final_sha256": "bb"},
-    }
-    return {**base, **changes}
-
-
-def sealed(folder: Path, n: int = 4) -> Path:
-    with RunWriter(folder, manifest()) as writer:
-        writer.append([record(i) for i in range(n)])
-        writer.seal("armtrials 0")
-    return folder
 
 
 @pytest.fixture
@@ -95,24 +55,10 @@ def test_a_sealed_run_reads_back_as_written_and_has_no_problem(tmp_path: Path) -
 
 def test_the_chain_goes_from_the_manifest_to_the_seal(tmp_path: Path) -> None:
     folder = sealed(tmp_path / "run")
-    lines = unpack((folder / PACKED).read_bytes()).splitlines()
+    lines = trial_bytes(folder).splitlines()
     hashes = [digest((folder / MANIFEST).read_bytes()), *map(digest, lines)]
     assert [parse(line)["prev"] for line in lines] == hashes[:-1]
     assert parse((folder / SEAL).read_bytes())["head"] == hashes[-1]
-
-
-def test_packing_is_reproducible() -> None:
-    data = b"line\n" * 100
-    assert pack(data) == pack(data)
-    assert unpack(pack(data)) == data
-    for broken in (pack(data)[:-9], pack(data) + b"x", b"line\n"):
-        with pytest.raises(ValueError, match="broken"):
-            unpack(broken)
-
-
-@functools.cache
-def one_sealed_run() -> Path:
-    return sealed(Path(tempfile.mkdtemp()) / "run")
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -130,31 +76,6 @@ def test_every_edit_of_one_byte_is_detected(name: str, data: st.DataObject) -> N
         assert verify_run(folder)
     finally:
         (folder / name).write_bytes(original)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.data())
-def test_a_rewritten_trial_is_detected_though_the_archive_is_whole(data: st.DataObject) -> None:
-    folder = one_sealed_run()
-    original = (folder / PACKED).read_bytes()
-    lines = unpack(original)
-    position = data.draw(st.integers(0, len(lines) - 1))
-    value = data.draw(st.integers(0, 255).filter(lambda b: b != lines[position]))
-    try:
-        (folder / PACKED).write_bytes(
-            pack(lines[:position] + bytes([value]) + lines[position + 1 :])
-        )
-        assert verify_run(folder)
-    finally:
-        (folder / PACKED).write_bytes(original)
-
-
-def test_a_removed_or_exchanged_or_repeated_trial_is_detected(tmp_path: Path) -> None:
-    folder = sealed(tmp_path / "run")
-    lines = unpack((folder / PACKED).read_bytes()).splitlines(keepends=True)
-    for changed in (lines[:-1], lines[1:], [lines[1], lines[0], *lines[2:]], [*lines, lines[-1]]):
-        (folder / PACKED).write_bytes(pack(b"".join(changed)))
-        assert verify_run(folder)
 
 
 def test_the_same_trial_twice_is_a_problem_even_in_an_intact_chain(tmp_path: Path) -> None:
