@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from envs.errors import UsageError
 from envs.registry import Registry
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS
+from envs.variation import LEVELS, VARIATIONS, unfit
 
 Axes = tuple[tuple[str, str], ...]
 """(variation, level) in order of drawing."""
@@ -51,16 +51,14 @@ def randomisation(words: Sequence[str], task: str) -> Axes:
         UsageError: an unknown word, variation or level, one variation at two levels, or a single
             factor that does not apply to the task.
     """
-    inapplicable = TASKS[task].inapplicable
     chosen: dict[str, str] = {}
     for word in words:
         for name, level in _axes(word):
-            if name in inapplicable and "/" not in word:
+            reason = unfit(name, TASKS[task])
+            if reason is not None and "/" not in word:
                 continue
-            if name in inapplicable:
-                raise UsageError(
-                    f"variation {name!r} does not apply to {task}: {inapplicable[name]}"
-                )
+            if reason is not None:
+                raise UsageError(f"variation {name!r} does not apply to {task}: {reason}")
             if chosen.setdefault(name, level) != level:
                 raise UsageError(
                     f"{name} must have one level, got {chosen[name]} and {level} "

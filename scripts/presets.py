@@ -6,7 +6,7 @@ from typing import Literal
 
 from envs.registry import Registry
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS
+from envs.variation import LEVELS, VARIATIONS, unfit
 
 FLOORS = ("floor:hold", "floor:random", "floor:replay:{data}")
 """What any policy must beat; ``{data}`` is the folder of the demonstrations."""
@@ -94,11 +94,11 @@ class Preset:
 
     def _levels(self, task: str) -> tuple[str, ...]:
         """Return the conditions that are measured on another task than the main one."""
-        unfit = TASKS[task].inapplicable
+        known = TASKS[task]
         if self.other_level is None:
-            fit = [c for c in self.conditions if c.partition("/")[0] not in unfit]
+            fit = [c for c in self.conditions if unfit(c.partition("/")[0], known) is None]
             return tuple(fit) or (("nominal",) if self.conditions else ())
-        axes = [name for name in VARIATIONS if name not in unfit]
+        axes = [name for name in VARIATIONS if unfit(name, known) is None]
         return tuple(f"{name}/{self.other_level}" for name in axes)
 
 

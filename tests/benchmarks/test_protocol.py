@@ -29,7 +29,7 @@ from envs.arm import InitialCondition
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, unfit
 
 PROTOCOL = PROTOCOLS["pick_place/v1"]
 PERTURBED = [c for c in PROTOCOL.conditions if c.axes]
@@ -50,9 +50,10 @@ def test_the_first_protocol_stays_what_its_sealed_results_were_made_with() -> No
 @pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p != PROTOCOL.id])
 def test_every_other_protocol_has_every_axis_that_applies(protocol: str) -> None:
     found = PROTOCOLS[protocol]
-    without = TASKS[found.task].inapplicable
-    singles = {f"{axis}/{level}" for axis in VARIATIONS if axis not in without for level in LEVELS}
-    assert {c.name for c in found.conditions} == {"nominal", *singles, "combined/L2"}
+    axes = [axis for axis in VARIATIONS if unfit(axis, TASKS[found.task]) is None]
+    singles = {f"{axis}/{level}" for axis in axes for level in LEVELS}
+    controls = {f"control/{c}" for c in CONTROLS if unfit(c, TASKS[found.task]) is None}
+    assert {c.name for c in found.conditions} == {"nominal", *singles, "combined/L2", *controls}
 
 
 @pytest.mark.parametrize("condition", [c.name for c in PERTURBED])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envs.ability import able
 from envs.cartesian import DRAG_SPEED, LEASH, SLOW, SPEED, CartesianControl, Grasped, Hand
 from envs.errors import UsageError
-from envs.robots import ROBOTS
 from envs.sim import SimArm
 from envs.tasks import TASKS
 from envs.world import world
@@ -161,7 +161,7 @@ hands = st.builds(
 )
 
 
-@pytest.mark.parametrize("robot", list(ROBOTS))
+@pytest.mark.parametrize("robot", able(TASK))
 @settings(max_examples=25)
 @given(wished=st.lists(st.tuples(hands, st.integers(1, 20)), max_size=6))
 def test_whatever_is_asked_for_every_command_is_finite_and_within_the_limits(

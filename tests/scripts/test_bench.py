@@ -109,7 +109,13 @@ def test_every_preset_names_what_exists(name: str, track: chain.Track, tmp_path:
     for algorithm in chosen.algorithms:
         assert preset(algorithm, track, chosen.training).training.steps > 0
     job = Chain(chosen, tmp_path, tmp_path, track, 1)
-    assert len(job.checkpoints) == len(chosen.algorithms) * len(chosen.seeds[track == "pixels"])
+    references = chosen.references[track == "pixels"]
+    trained = len(chosen.algorithms) * len(chosen.seeds[track == "pixels"])
+    assert len(job.checkpoints) == trained + len(references)
+    named = {training.name: training for training in job.checkpoints.values()}
+    for name in references:
+        found = named[name]
+        assert preset(found.algorithm, track, found.preset(chosen.training)).training.steps > 0
 
 
 @pytest.fixture
@@ -149,7 +155,7 @@ def test_other_tasks_are_measured_at_one_level_and_with_the_demonstrations_they_
     cpu = replace(PRESETS["cpu"], needed={two: 100})
     first, second = (Chain(cpu, tmp_path, tmp_path, "state", 1, t) for t in ("pick_place", two))
     assert (first.episodes, second.episodes) == (50, 100)
-    assert (len(first.checkpoints), len(second.checkpoints)) == (9, 3)
+    assert (len(first.checkpoints), len(second.checkpoints)) == (10, 3)
     assert {name.partition("/")[2] for name in second._conditions()} == {"L2"}
     assert "object_pose/L2" not in second._conditions()
     minutes = [sum(stage.minutes for stage in chain.links()) for chain in (first, second)]
