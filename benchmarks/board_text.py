@@ -21,7 +21,7 @@ COLUMNS = (
 
 def ranking(table: Board) -> dict[str, tuple[str, str]]:
     """Return rank set and letters by row id, from the nominal comparisons."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for family in table["families"]:
         if family["condition"] == "nominal":
             letters = dict(family["letters"])
@@ -45,7 +45,7 @@ def board_csv(board: Board) -> str:
 
 
 def _lines(table: Board) -> Iterator[dict[str, Any]]:
-    ranks = {}
+    ranks: dict[str, tuple[int, int]] = {}
     for family in table["families"]:
         if family["condition"] == "nominal":
             ranks |= {i: (low, high) for i, low, high in family["ranks"]}
