@@ -10,17 +10,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.board_starts import shortfall, trained_on
+from benchmarks.lines import Record, digest, parse
 from benchmarks.protocol import TEST, Plan, state_of
-from benchmarks.records import (
-    MANIFEST,
-    Record,
-    digest,
-    parse,
-    read_chain,
-    read_run,
-    trial_bytes,
-    verify_run,
-)
+from benchmarks.records import MANIFEST, read_chain, read_run, trial_bytes, verify_run
 from envs.start_features import spots
 
 MAX_INVALID = 0.10  # share of invalid trials above which a run is preliminary

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.records import Record
 from benchmarks.trial import replay
 from benchmarks.video import compose, write_mp4
 from envs.arm import Array, CameraSpec

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.foreign_protocol import ForeignProtocol
+from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.records import Record
 from benchmarks.trial import Execution, Probe, Runner, WaveResult, actions_digest
 from envs.adapters import Foreign
 from envs.arm import Array, InitialCondition, Observation

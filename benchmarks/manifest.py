@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lines import canonical, digest
 from benchmarks.protocol import EvalProtocol, Plan
-from benchmarks.records import SCHEMA, canonical, digest
+from benchmarks.records import SCHEMA
 from benchmarks.trial import Execution
 from envs.gl import choose_backend
 from envs.tasks import TASKS

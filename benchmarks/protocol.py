@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records import canonical, digest
+from benchmarks.lines import canonical, digest
 from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.feasible import perturb_feasibly

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import film
+from benchmarks.lines import Record
 from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
 from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
-from benchmarks.records import MANIFEST, SEAL, Record, read_manifest, read_run
+from benchmarks.records import MANIFEST, SEAL, read_manifest, read_run
 from benchmarks.trajectories import trajectory, write_trajectories
 from benchmarks.trial import Execution, Runner, WaveResult
 from benchmarks.writer import RunWriter, refuse_disk_errors

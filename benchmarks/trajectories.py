@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.records import Record
 from benchmarks.trial import WaveResult, actions_digest
 from benchmarks.writer import write_atomic
 from envs.arm import Array

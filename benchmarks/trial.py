@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.failures import Trace, label
+from benchmarks.lines import Record
 from benchmarks.protocol import EvalProtocol, Wave
-from benchmarks.records import Record
 from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
 from envs.arm import Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch

@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.failures import FAILURES
 from benchmarks.film import VIEWS, film
 from benchmarks.footage import footage
-from benchmarks.records import Record, Run, read_run
+from benchmarks.lines import Record
+from benchmarks.records import Run, read_run
 from benchmarks.report.charts import number
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import replay

@@ -10,19 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.lines import Record, canonical, chain, digest, pack, parse
 from benchmarks.records import (
     MANIFEST,
     PACKED,
     SEAL,
     TRIALS,
-    Record,
-    canonical,
-    chain,
-    digest,
     invalid_count,
     manifest_bytes,
-    pack,
-    parse,
     read_chain,
     read_manifest,
     seal_bytes,

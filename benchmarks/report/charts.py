@@ -218,7 +218,7 @@ def _stands_left(point: tuple[float, float], points: Sequence[tuple[float, float
         points: all of them.
     """
     x, y = point
-    near = [a - x for a, b in points if (a, b) != point and abs(b - y) < 0.1 and abs(a - x) < 0.2]
+    near = [a - x for a, b in points if (a, b) != point and abs(b - y) < 0.1 and abs(a - x) < 0.4]
     return x > 0.75 or (bool(near) and min(near) > 0)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from synthetic_runs import MadeUp, Maker
 
 from benchmarks.leaderboard import make_board, read_runs
-from benchmarks.records import PACKED, pack, trial_bytes
+from benchmarks.lines import pack
+from benchmarks.records import PACKED, trial_bytes
 
 CONDITIONS = ("object_pose/L1", "object_pose/L2", "action_delay/L2", "combined/L2")
 

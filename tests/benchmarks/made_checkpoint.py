@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.records import VOLATILE, Record
+from benchmarks.lines import Record
+from benchmarks.records import VOLATILE
 from benchmarks.run import EvaluateConfig
 from envs.robots import ROBOTS
 from policies.base import PolicySpec

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import Record
+from benchmarks.lines import Record
 from benchmarks.writer import RunWriter
 
 

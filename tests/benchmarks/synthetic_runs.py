@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.lines import digest as sha
 from benchmarks.protocol import PROTOCOLS, Plan, make_plan
 from benchmarks.records import SEAL
-from benchmarks.records import digest as sha
 from benchmarks.video import write_mp4
 from benchmarks.writer import RunWriter
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks.film import EVERY, VIEWS, Chooser, film, video_name
+from benchmarks.lines import Record
 from benchmarks.protocol import PROTOCOLS
-from benchmarks.records import Record
 from benchmarks.trial import actions_digest, state_digest
 from benchmarks.video import GREEN, RED
 from envs.arm import Array

@@ -8,19 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_records import manifest, one_sealed_run, record, sealed
 
-from benchmarks.records import (
-    PACKED,
-    SEAL,
-    TRIALS,
-    canonical,
-    digest,
-    pack,
-    parse,
-    seal_bytes,
-    trial_bytes,
-    unpack,
-    verify_run,
-)
+from benchmarks.lines import canonical, digest, pack, parse, unpack
+from benchmarks.records import PACKED, SEAL, TRIALS, seal_bytes, trial_bytes, verify_run
 from benchmarks.writer import RunWriter
 
 
@@ -75,7 +64,7 @@ def test_a_small_archive_of_endless_lines_is_refused(monkeypatch: pytest.MonkeyP
     name = "a" * 40_000
     table = lzma.compress(canonical({name: [0] * 1000}))
     assert len(unpack(table, "00")) > 40_000_000
-    monkeypatch.setattr("benchmarks.records.MAX_BYTES", 20_000_000)
+    monkeypatch.setattr("benchmarks.lines.MAX_BYTES", 20_000_000)
     with pytest.raises(ValueError, match="its lines must be at most 20000000 bytes"):
         unpack(table, "00")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from protocol_table import axes_table, facts_table
 
 from benchmarks import protocol as module
+from benchmarks.lines import canonical
 from benchmarks.protocol import (
     DEV,
     FIRST_AXES,
@@ -24,7 +25,6 @@ from benchmarks.protocol import (
     state_of,
     stream,
 )
-from benchmarks.records import canonical
 from envs.arm import InitialCondition
 from envs.collection import Collection
 from envs.errors import UsageError

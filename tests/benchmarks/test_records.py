@@ -12,18 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_records import manifest, one_sealed_run, record, sealed
 
-from benchmarks.records import (
-    MANIFEST,
-    PACKED,
-    SEAL,
-    TRIALS,
-    canonical,
-    digest,
-    parse,
-    read_run,
-    trial_bytes,
-    verify_run,
-)
+from benchmarks.lines import canonical, digest, parse
+from benchmarks.records import MANIFEST, PACKED, SEAL, TRIALS, read_run, trial_bytes, verify_run
 from benchmarks.writer import RunWriter
 from envs.errors import UsageError
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from made_checkpoint import CHUNK, EXECUTE, config, make_checkpoint, stable
 
+from benchmarks.lines import digest
 from benchmarks.protocol import PROTOCOLS, Wave
-from benchmarks.records import FIELDS, TRIALS, digest, read_run, verify_run
+from benchmarks.records import FIELDS, TRIALS, read_run, verify_run
 from benchmarks.run import evaluate, prepare
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import Execution, Runner, replay, state_digest

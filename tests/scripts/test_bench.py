@@ -113,8 +113,8 @@ def test_every_preset_names_what_exists(name: str, track: chain.Track, tmp_path:
     trained = len(chosen.algorithms) * len(chosen.seeds[track == "pixels"])
     assert len(job.checkpoints) == trained + len(references)
     named = {training.name: training for training in job.checkpoints.values()}
-    for name in references:
-        found = named[name]
+    for reference in references:
+        found = named[reference]
         assert preset(found.algorithm, track, found.preset(chosen.training)).training.steps > 0
 
 
