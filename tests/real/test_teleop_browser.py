@@ -111,8 +111,8 @@ def page(chromium: Any, server: TeleopServer, request: pytest.FixtureRequest) ->
     until(opened, "document.body.dataset.drives === 'true'")
     number = server.loop.status.notice.number
     opened.keyboard.press("p")
-    wait(lambda: server.loop.status.notice.number > number)
-    until(opened, "document.body.dataset.armed === 'true'")
+    shown = "document.body.dataset"
+    until(opened, f"Number({shown}.notice) > {number} && {shown}.armed === 'true'")
     yield opened
     opened.close()
     assert [text for text in told if "stall due to ReadPixels" not in text] == []

@@ -193,6 +193,7 @@ function showState(message) {
     phase: state.phase, held: state.held, drives: state.drives, episode: state.episode,
     saved: state.saved, failed: state.failed, stage: state.stage, steps: state.steps,
     opening: state.opening.toFixed(3), closing: state.closing, armed: state.armed,
+    notice: state.notice.number,
   });
   showRole();
   const seconds = state.steps / hello.hz;
