@@ -26,7 +26,7 @@ def suites(board: Board) -> list[dict[str, Any]]:
 
 
 def _suite(world: str, track: str, tables: Sequence[Board]) -> dict[str, Any]:
-    found = [row["algorithm"] for table in tables for row in table["rows"]]
+    found = [row["name"] for table in tables for row in table["rows"]]
     algorithms = sorted(set(found), key=lambda name: (-found.count(name), name))
     lines = []
     for table in tables:
@@ -44,7 +44,7 @@ def _suite(world: str, track: str, tables: Sequence[Board]) -> dict[str, Any]:
 
 def standing_for(algorithm: str, rows: Sequence[Board]) -> Board | None:
     """Return the row that stands for an algorithm: most demonstrations, then first by name."""
-    own = [row for row in rows if row["algorithm"] == algorithm and row["nominal"]]
+    own = [row for row in rows if row["name"] == algorithm and row["nominal"]]
     sound = [row for row in own if row["status"] != "preliminary"] or own
     return min(sound, key=lambda r: (-(r["demonstrations"] or 0), r["label"]), default=None)
 
@@ -58,10 +58,10 @@ def demands(table: Board) -> dict[str, Any] | None:
         ``grid``: by number of demonstrations, for each algorithm its ``rows`` and what is ``told``.
     """
     lines = [row for row in table["rows"] if row["nominal"] and row["demonstrations"]]
-    lines.sort(key=lambda row: (row["algorithm"], row["demonstrations"], row["label"]))
+    lines.sort(key=lambda row: (row["name"], row["demonstrations"], row["label"]))
     counts: dict[str, set[int]] = {}
     for row in lines:
-        counts.setdefault(row["algorithm"], set()).add(row["demonstrations"])
+        counts.setdefault(row["name"], set()).add(row["demonstrations"])
     several = any(len(found) > 1 for found in counts.values())
     told: list[Reference] = [r for r in references(table["task"]) if r.algorithm in counts]
     if not several and not told:
@@ -73,9 +73,7 @@ def demands(table: Board) -> dict[str, Any] | None:
             "count": n,
             "cells": [
                 {
-                    "rows": [
-                        r for r in lines if (r["algorithm"], r["demonstrations"]) == (name, n)
-                    ],
+                    "rows": [r for r in lines if (r["name"], r["demonstrations"]) == (name, n)],
                     "told": [r for r in told if (r.algorithm, r.demonstrations) == (name, n)],
                 }
                 for name in counts

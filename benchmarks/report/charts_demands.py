@@ -18,11 +18,11 @@ def demand_chart(demand: Board) -> Spec | None:
     """
     if not demand["several"]:
         return None
-    names = sorted({row["algorithm"] for row in demand["lines"]})
+    names = sorted({row["name"] for row in demand["lines"]})
     colour = dict(zip(names, SERIES, strict=False))
     values = [
         {
-            "row": row["algorithm"],
+            "row": row["name"],
             "label": row["label"],
             "demonstrations": row["demonstrations"],
             "success": row["nominal"]["value"],
@@ -101,7 +101,7 @@ def cover_chart(table: Board, covers: Sequence[Covered], found: Mapping[str, str
 
     One line an algorithm: the row that stands for it.
     """
-    names = {row["algorithm"] for row in table["rows"]}
+    names = {row["name"] for row in table["rows"]}
     standing = {(standing_for(name, table["rows"]) or {}).get("label") for name in names}
     covers = [cover for cover in covers if cover.label in standing]
     values = [
@@ -117,7 +117,7 @@ def cover_chart(table: Board, covers: Sequence[Covered], found: Mapping[str, str
         for cover in covers
         for b in cover.bins
     ]
-    if not values:
+    if not any(value["success"] for value in values):
         return None
     x = {
         "field": "distance",
