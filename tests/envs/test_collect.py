@@ -113,7 +113,7 @@ if __name__ == "__main__":
     from pathlib import Path
     from envs.collect import collect
     from envs.collection import Collection
-    wait = lambda n: time.sleep(600)  # after the first episode, until the signal comes
+    wait = lambda n: n and time.sleep(600)  # after the first episode, until the signal comes
     collect(Collection("pick_place"), 3, Path(sys.argv[1]), workers=2, progress=wait)
 """
 
