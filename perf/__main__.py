@@ -27,8 +27,6 @@ MEASUREMENTS: dict[str, Callable[[], Result]] = {
     "act-90": learning.act_to_90,
     "diffusion-90": learning.diffusion_to_90,
 }
-SLOW = ("act-90", "diffusion-90")
-"""Minutes each: measured only when named."""
 
 
 def main() -> int:
@@ -36,7 +34,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console(width=max(120, Console().width))
     results: dict[str, Result] = {}
-    names = arguments.names or [*(name for name in MEASUREMENTS if name not in SLOW), TASKS]
+    names = arguments.names or [*MEASUREMENTS, TASKS]
     for name in [name for name in names if name != TASKS]:
         with console.status(f"measuring {name}"):
             try:
@@ -63,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of {', '.join((*MEASUREMENTS, TASKS))}; default: all but {', '.join(SLOW)}",
+        help=f"of {', '.join((*MEASUREMENTS, TASKS))}; default: all",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     arguments = parser.parse_args()

@@ -16,7 +16,7 @@ from scripts import main as cli
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
         ("collect --workers 0 --out {new}", "workers must be at least 1, got 0"),
         ("collect --out {file}", "cannot be written"),
-        ("teleop --task juggle --out {new}", "unknown task 'juggle'; known: pick_place"),
+        ("teleop --task juggle --out {new}", "unknown task 'juggle'; known: "),
         ("teleop --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
         ("teleop --port 70000 --out {new}", "--port must be 0..65535, got 70000"),
         ("teleop --limit 1 --out {new}", "--limit must be 8 s"),
