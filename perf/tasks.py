@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from envs.env import PIXELS, TabletopEnv, make
+from envs.arm import CameraSpec
+from envs.env import TabletopEnv, make
 from envs.errors import UsageError
 from envs.expert import OPERATORS
+from envs.robots import ROBOTS
 from envs.tasks import TASKS
 
 CONTROL_HZ = 50
@@ -44,8 +46,9 @@ def rates() -> list[Rate]:
     found = []
     for name in TASKS:
         found.append(_rate(f"{name}, state", make(name), STATE_STEPS))
+        cameras = [CameraSpec(camera) for camera in ROBOTS[TASKS[name].robot].spec().cameras]
         try:
-            found.append(_rate(f"{name}, pixels", make(name, cameras=PIXELS), PIXEL_STEPS))
+            found.append(_rate(f"{name}, pixels", make(name, cameras=cameras), PIXEL_STEPS))
         except UsageError:  # nothing draws on this machine
             continue
     return found

@@ -111,7 +111,7 @@ for _preset in (
         seeds=((0,), (0,)),
         trials=50,
         conditions=("object_pose/L2", "home_pose/L2", "friction_mass/L2", "action_delay/L2"),
-        minutes=((0.3, 5, 2.5), (1, 30, 10)),
+        minutes=((0.2, 1, 1.2), (1, 20, 5)),
         videos="some",
     ),
     Preset(
@@ -121,7 +121,7 @@ for _preset in (
         seeds=((0, 1, 2), (0,)),
         trials=None,
         conditions=(),
-        minutes=((0.3, 40, 40), (2, 120, 120)),
+        minutes=((0.3, 10, 25), (2, 50, 30)),
         references=(("diffusion-epsilon",), ("act-blind",)),
         other_seeds=(0,),
         other_level="L2",
