@@ -87,6 +87,7 @@ class Pool(Generic[Job, Result]):
             return
         waiting, results = deque(range(len(jobs))), dict[int, Result]()
         attempts = [0] * len(jobs)
+        fatal: dict[int, UsageError] = {}
         turn = 0
         while turn < len(jobs):
             self._assign(jobs, waiting, attempts)
@@ -94,11 +95,15 @@ class Pool(Generic[Job, Result]):
                 number = worker.job
                 if not self._collect(worker, results):
                     if attempts[number] >= ATTEMPTS:
-                        raise UsageError(_death(jobs[number], worker.process.exitcode))
-                    waiting.appendleft(number)
+                        fatal[number] = UsageError(_death(jobs[number], worker.process.exitcode))
+                        waiting = deque(job for job in waiting if job < number)
+                    else:
+                        waiting.appendleft(number)
             while turn in results:
                 yield results.pop(turn)
                 turn += 1
+            if turn in fatal:
+                raise fatal[turn]
 
     def _assign(self, jobs: Sequence[Job], waiting: deque[int], attempts: list[int]) -> None:
         """Give every idle worker a job; start the workers that are missing."""

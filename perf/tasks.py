@@ -10,7 +10,6 @@ from envs.arm import CameraSpec
 from envs.env import TabletopEnv, make
 from envs.errors import UsageError
 from envs.expert import OPERATORS
-from envs.robots import ROBOTS
 from envs.tasks import TASKS
 
 CONTROL_HZ = 50
@@ -45,8 +44,9 @@ def rates() -> list[Rate]:
     """Measure every registered task on both tracks, one thread, CPU time."""
     found = []
     for name in TASKS:
-        found.append(_rate(f"{name}, state", make(name), STATE_STEPS))
-        cameras = [CameraSpec(camera) for camera in ROBOTS[TASKS[name].robot].spec().cameras]
+        env = make(name)
+        cameras = [CameraSpec(camera) for camera in env.arm.spec.cameras]
+        found.append(_rate(f"{name}, state", env, STATE_STEPS))
         try:
             found.append(_rate(f"{name}, pixels", make(name, cameras=cameras), PIXEL_STEPS))
         except UsageError:  # nothing draws on this machine

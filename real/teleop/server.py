@@ -166,15 +166,20 @@ class TeleopServer:
             pass
         finally:
             self.browsers.discard(browser)
-            if self.driver is browser:
-                self.driver = None
-                self.loop.desk.put(None)
+            self._release(browser)
             reports.cancel()
+
+    def _release(self, browser: Browser) -> None:
+        """Take the controls from a browser that has them, and hold the arm."""
+        if self.driver is browser:
+            self.driver = None
+            self.loop.desk.put(None)
 
     async def _hear(self, browser: Browser, message: str | bytes) -> bool:
         """Act on a message; return False where the browser has been turned away."""
         if browser.floods(asyncio.get_running_loop().time()):
             text = f"more than {MOST_MESSAGES} messages a second"
+            self._release(browser)
             await browser.connection.close(CloseCode.POLICY_VIOLATION, text)
             return False
         try:
