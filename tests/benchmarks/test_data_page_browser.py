@@ -1,7 +1,6 @@
 """The demonstrations' page in a real browser, from a file, without a network."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,9 @@ from benchmarks.examine import examine
 from benchmarks.report.data_page import data_page
 from envs.collect import collect
 from envs.collection import Collection
+from tests.chromium import MARKS, launch, playwright
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +25,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, list
     path.write_text(data_page(examine(folder, films=1), "pick_place"), "utf-8")
     told: list[str] = []
     with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = launch(api)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: told.append(f"error: {error}"))

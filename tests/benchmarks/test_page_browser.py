@@ -1,7 +1,6 @@
 """The leaderboard's page in a real browser, from a file, without a network."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,9 @@ import pytest
 from synthetic_runs import POLICIES, Maker
 
 from benchmarks.leaderboard import make_leaderboard
+from tests.chromium import MARKS, launch, playwright
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +27,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as api:
-        started = api.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        started = launch(api)
         yield started
         started.close()
 

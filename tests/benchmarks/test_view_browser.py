@@ -1,6 +1,5 @@
 """The page of a trial in a real browser, from a file, without a network."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,9 @@ import pytest
 from benchmarks.report.view_page import view_page
 from benchmarks.video import write_mp4
 from benchmarks.view import Panel, Shown
+from tests.chromium import MARKS, launch, playwright
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 NOW = "Number(document.querySelector('.now').getAttribute('x1'))"
 
 
@@ -40,7 +31,7 @@ def test_the_film_plays_and_the_curves_follow_it(tmp_path: Path) -> None:
     address = made_page(tmp_path).resolve().as_uri()
     told: list[str] = []
     with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = launch(api)
         page: Any = browser.new_page(viewport={"width": 1100, "height": 800})
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))

@@ -1,7 +1,6 @@
 """The page of teleoperation in a real browser: keys, gamepad, a headset and a phone."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,19 +12,11 @@ import pytest
 from envs.cartesian import SLOW, SPEED
 from envs.episode import read_episode
 from real.teleop.server import TeleopServer
+from tests.chromium import MARKS, launch, playwright
 from tests.real.person import FAST, Person
 from tests.real.served import SECONDS, served
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 WAYS = (("w", "s"), ("a", "d"), ("e", "q"))
 PRESSED = {"gripper": " ", "success": "Enter", "failure": "n", "reset": "p",
            "discard": "Backspace", "undo": "Control+z"}  # fmt: skip
@@ -92,7 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TeleopServer]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = launch(api)
         yield browser
         browser.close()
 
