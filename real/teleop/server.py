@@ -178,10 +178,7 @@ class TeleopServer:
     async def _hear(self, browser: Browser, message: str | bytes) -> bool:
         """Act on a message; return False where the browser has been turned away."""
         if browser.floods(asyncio.get_running_loop().time()):
-            text = f"more than {MOST_MESSAGES} messages a second"
-            self._release(browser)
-            await browser.connection.close(CloseCode.POLICY_VIOLATION, text)
-            return False
+            return await self._turn_away(browser, f"more than {MOST_MESSAGES} messages a second")
         try:
             wish = parse(message)
         except UsageError as error:
@@ -202,10 +199,24 @@ class TeleopServer:
         if browser is self.driver:
             self.loop.desk.put(None)
         if browser.bad >= MOST_BAD:
-            await browser.connection.close(CloseCode.POLICY_VIOLATION, "too many bad messages")
-            return False
+            return await self._turn_away(browser, "too many bad messages")
         await browser.say(type="complaint", text=text)
         return True
+
+    async def _turn_away(self, browser: Browser, why: str) -> bool:
+        """Take the controls away, say why and hang up; return False: there is no more to hear.
+
+        What is still on the way is read meanwhile: unread, it would fill the queue, keep the answer
+        to the goodbye from being seen, and reset the connection before the browser knows why.
+        """
+        self._release(browser)
+        connection = browser.connection
+        goodbye = asyncio.create_task(connection.close(CloseCode.POLICY_VIOLATION, why))
+        with contextlib.suppress(ConnectionClosed):
+            async for _ in connection:
+                pass
+        await goodbye
+        return False
 
     async def _report(self, browser: Browser) -> None:
         """Send state and pictures as fast as this browser takes them; the newest only."""
