@@ -12,22 +12,33 @@ from envs.factor import BOTH, Bound, Draw, Variation, add_factor
 from envs.task import Task
 from envs.world import World
 
+PUSHES = 20
+"""Where a push is tried; things that stand in a fixed relation (a post before a goal) go along."""
+
 # ---- start state ------------------------------------------------------------------------------
 
 
 def _draw_object_pose(d: Draw, b: Bound, start: InitialCondition, task: Task) -> InitialCondition:
-    """Push the manipulated object out of the training box by ``shift`` [m], turn by ``yaw``."""
+    """Push the manipulated object out of the training box by ``shift`` [m], turn by ``yaw``.
+
+    A push that would bring it onto another thing goes elsewhere: the others stay where they are.
+    """
     name, region = task.subject(start), d.region(task)
-    pose = np.array(start.objects[name])
     axis = int(d.rng.integers(2))
-    low, high = (region.x, region.y)[axis]
     shift, turn = d.magnitude(b["shift"]), d.signed(b["yaw"])
-    pose[axis] = high + shift if d.rng.random() < 0.5 else low - shift
     edge = region.yaw[1] if turn > 0 else region.yaw[0]
     yaw = edge + turn
-    pose[3:] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
-    moved = {**start.objects, name: tuple(map(float, pose))}
-    start = replace(start, objects=task.separate(moved))
+    for _ in range(PUSHES):
+        low, high = (region.x, region.y)[axis]
+        pose = np.array(start.objects[name])
+        pose[axis] = high + shift if d.rng.random() < 0.5 else low - shift
+        pose[3:] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        moved = {**start.objects, name: tuple(map(float, pose))}
+        apart = task.separate(moved)
+        if apart == moved:
+            break
+        axis = int(d.rng.integers(2))
+    start = replace(start, objects=apart)
     return add_factor(start, "object_pose", {"axis": axis, "shift": shift, "yaw": turn})
 
 

@@ -63,7 +63,28 @@ def test_object_pose_leaves_the_training_box_by_the_stated_distance(seed, level)
     assert np.isclose(max(outside), shift)
     gap = np.subtract(moved.objects["cube"][:2], moved.objects["target"][:2])
     assert np.linalg.norm(gap) > 0.1
+    assert moved.objects["target"] == start.objects["target"]
     assert start.qpos == moved.qpos
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "two_ways"])
+def test_object_pose_moves_one_thing_and_leaves_the_others_where_they_are(name):
+    task = TASKS[name]
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        start = task.sample(rng, world(task).arm)
+        moved = perturb(start, task, [("object_pose", "L2")], rng)
+        subject = task.subject(start)
+        assert {k for k in start.objects if moved.objects[k] != start.objects[k]} == {subject}
+
+
+def test_object_pose_of_a_goal_behind_a_post_takes_the_post_along():
+    task = TASKS["two_ways"]
+    rng = np.random.default_rng(0)
+    start = task.sample(rng, world(task).arm)
+    moved = perturb(start, task, [("object_pose", "L2")], rng)
+    assert moved.objects["goal"] != start.objects["goal"]
+    assert dict(task.separate(moved.objects)) == dict(moved.objects)
 
 
 @given(SEEDS, st.sampled_from(LEVELS))
