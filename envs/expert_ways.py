@@ -12,8 +12,9 @@ from envs.readings import Readings
 from envs.world import World
 
 MARGIN = 0.075  # of the tool centre point beside the obstacle, from its surface [m]
-ENTRY, EXIT = 0.03, 0.045  # it is beside the obstacle from here to there along the way [m]
-HEIGHTS = (0.075, 0.055, 0.022)  # of the tool centre point beside the obstacle, and at the goal [m]
+BEFORE = 0.065  # of the tool centre point before the obstacle, from its surface [m]
+ENTRY, EXIT = 0.065, 0.045  # it is beside the obstacle from here to there along the way [m]
+HEIGHTS = (0.10, 0.075, 0.055, 0.022)  # of it before and beside the obstacle, and at the goal [m]
 
 
 STRATEGIES = {"mixed": 0.5, "left": 1.0, "right": 0.0}
@@ -59,7 +60,9 @@ def way_of(expert: Expert) -> str:
 
 
 class AroundThePost:
-    """Goes down beside the post, past it, and to the goal behind it.
+    """Goes down before the post, round it, and to the goal behind it.
+
+    Both ways part where the post is near: who goes on in their mean direction knocks it over.
 
     Attributes:
         way: ``left`` or ``right``, drawn at every reset, whatever the start.
@@ -70,7 +73,7 @@ class AroundThePost:
     def __init__(self, world: World, operator: Operator, radius: float) -> None:
         """Demonstrate on ``world``; ``radius`` of the post [m]."""
         self.follower = WaypointFollower(world, operator)
-        self.operator, self.aside = operator, radius + MARGIN
+        self.operator, self.radius = operator, radius
 
     def reset(self, start: InitialCondition, rng: np.random.Generator) -> None:
         """Choose the way and plan the waypoints."""
@@ -78,11 +81,12 @@ class AroundThePost:
         goal, post = (np.array(start.objects[name][:2]) for name in ("goal", "post"))
         ahead = (goal - post) / np.linalg.norm(goal - post)
         side = np.array([-ahead[1], ahead[0]]) * (1 if self.way == "left" else -1)
-        beside = post + self.aside * side
-        spots = (beside - ENTRY * ahead, beside + EXIT * ahead, goal)
+        before = post - (self.radius + BEFORE) * ahead
+        beside = post + (self.radius + MARGIN) * side
+        spots = (before, beside - ENTRY * ahead, beside + EXIT * ahead, goal)
         points = [np.append(spot, height) for spot, height in zip(spots, HEIGHTS, strict=True)]
         yaws = [float(np.arctan2(spot[1], spot[0])) for spot in spots]
-        waits = (0.0, 0.0, np.inf)
+        waits = (0.0, 0.0, 0.0, np.inf)
         self.plan = [
             Waypoint(point, yaw, 0.0, hesitant(wait, self.operator, rng))
             for point, yaw, wait in zip(points, yaws, waits, strict=True)

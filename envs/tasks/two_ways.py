@@ -46,7 +46,7 @@ class TwoWays(Task):
     hidden: ClassVar[tuple[str, ...]] = ("foot",)
     manipulated: ClassVar[str] = "goal"
     horizon: ClassVar[int] = 300
-    region: ClassVar[Region] = Region((0.41, 0.45), (-0.05, 0.05))
+    region: ClassVar[Region] = Region((0.42, 0.46), (-0.05, 0.05))
     ways: ClassVar[tuple[str, ...]] = WAYS
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "it does not reach far enough to go round the post"}
