@@ -1,6 +1,7 @@
 """Videos of recorded trials, drawn from an exact replay of their commands."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lines import Record
@@ -10,9 +11,28 @@ from benchmarks.video import compose, write_mp4
 from envs.arm import Array, CameraSpec
 from envs.batch import SimBatch
 
-VIEWS = (CameraSpec("view", 320, 240), CameraSpec("overhead", 240, 240))
-EVERY = 4  # control periods a frame: 12.5 frames a second at 50 Hz
-CRF = 30  # about 45 kB a film
+
+@dataclass(frozen=True)
+class Format:
+    """What a film shows and how large it gets.
+
+    Attributes:
+        views: cameras side by side, equally tall.
+        every: control periods a frame.
+        crf: of the encoder, see ``write_mp4``.
+    """
+
+    views: tuple[CameraSpec, ...]
+    every: int
+    crf: int
+
+
+LARGE = Format((CameraSpec("view", 320, 240), CameraSpec("overhead", 240, 240)), every=4, crf=30)
+"""12.5 frames a second at 50 Hz, 50-90 kB a film."""
+
+SMALL = Format((CameraSpec("view", 320, 240),), every=5, crf=33)
+"""10 frames a second, 15-40 kB a film: for records that are kept in a repository."""
+
 LINGER_S = 1.0  # how long the last frame, with its green or red border, stays
 
 MODES = ("some", "few", "all", "none")
@@ -23,40 +43,56 @@ NOMINAL = (2, 4)
 PERTURBED = (1, 1)
 """The same for every other condition."""
 
-FEW = (2, 6)
-"""The same for a whole run in mode ``few``."""
+FEW = (1, 3)
+"""The same for a whole run in mode ``few``, whose films are small ones."""
 
 
-def film(record: Record, actions: Array, path: Path, robot: str | None = None) -> Path:
-    """Replay a trial and write what two cameras see of it as an mp4.
+def format_of(mode: str) -> Format:
+    """Return the format of the films of a mode."""
+    return SMALL if mode == "few" else LARGE
+
+
+def film(
+    record: Record,
+    actions: Array,
+    path: Path,
+    robot: str | None = None,
+    form: Format = LARGE,
+) -> Path:
+    """Replay a trial and write what cameras see of it as an mp4.
 
     Args:
         record: the trial.
         actions: its commands (steps, n) or longer.
         path: where to write.
         robot: registered robot.
+        form: what it shows and how large it gets.
 
     Raises:
         UsageError: the trial does not replay to its recorded end.
     """
     rate = 50.0 if not record["duration_s"] else record["steps"] / record["duration_s"]
-    return write_mp4(path, _frames(record, actions, robot, rate), rate / EVERY, CRF)
+    frames = _frames(record, replay(record, actions, robot), form, rate)
+    return write_mp4(path, frames, rate / form.every, form.crf)
 
 
-def _frames(record: Record, actions: Array, robot: str | None, rate: float) -> Iterator[Array]:
-    """Draw every fourth state, then linger on the last with the outcome's border."""
+def _frames(
+    record: Record, states: Iterator[SimBatch], form: Format, rate: float
+) -> Iterator[Array]:
+    """Draw some states, then linger on the last with the outcome's border."""
     last = record["steps"]
-    for step, sims in enumerate(replay(record, actions, robot)):
-        if step % EVERY == 0 and step < last:
-            yield compose(_views(sims), caption(record, step, sims), None)
+    for step, sims in enumerate(states):
+        if step % form.every == 0 and step < last:
+            yield compose(_views(sims, form), caption(record, step, sims), None)
         elif step == last:
-            end = compose(_views(sims), caption(record, step, sims, ended=True), record["success"])
-            for _ in range(round(LINGER_S * rate / EVERY)):
+            text = caption(record, step, sims, ended=True)
+            end = compose(_views(sims, form), text, record["success"])
+            for _ in range(round(LINGER_S * rate / form.every)):
                 yield end
 
 
-def _views(sims: SimBatch) -> list[Array]:
-    return [sims.frame(0, camera, shadows=False) for camera in VIEWS]
+def _views(sims: SimBatch, form: Format) -> list[Array]:
+    return [sims.frame(0, camera, shadows=False) for camera in form.views]
 
 
 def caption(record: Record, step: int, sims: SimBatch, ended: bool = False) -> Sequence[str]:
@@ -81,7 +117,7 @@ class Chooser:
     """Decides, trial after trial in the protocol's order, which ones are filmed.
 
     ``some``: of each condition the first successes and the first failure of each label, up to a
-    cap; ``few``: the same of the whole run; ``all`` and ``none`` as they say.
+    cap; ``few``: the same of the whole run, and small films; ``all`` and ``none`` as they say.
     """
 
     def __init__(self, mode: str, earlier: Sequence[Record] = ()) -> None:

@@ -3,7 +3,9 @@
 ``manifest.json`` comes first and is never edited. ``trials.jsonl`` has a line a trial, each with
 the hash of the line before (the first: of the manifest). ``SEALED.json`` comes last, with the hash
 of the last line; the lines are then packed without their links, which are computed again when they
-are read. So every edit of a sealed run, down to one byte, is found by ``verify_run``.
+are read, and without the starts of their trials, which are the same for every policy: these are in
+a file beside the run folders whose hash is in the seal and in its name. So every edit of a sealed
+run, down to one byte, is found by ``verify_run``.
 """
 
 import json
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lines import Record, canonical, digest, parse, unpack
+from benchmarks.lines import Record, canonical, digest, parse
+from benchmarks.packing import HASH, Packed, unpack
 from envs.errors import UsageError
 
 SCHEMA = 1
@@ -63,12 +66,38 @@ class Run:
         return found
 
 
+def starts_path(folder: Path, sha256: str) -> Path:
+    """Return where the starts of the trials of a sealed run are, by their hash."""
+    return Path(folder).resolve().parent / f"starts-{sha256[:12]}.xz"
+
+
 def trial_bytes(folder: Path) -> bytes:
-    """Return the trial lines of a run, packed or not (none yet: empty)."""
+    """Return the trial lines of a run, packed or not (none yet: empty).
+
+    Raises:
+        ValueError: they cannot be unpacked, or their starts are missing or not those sealed.
+    """
     if (folder / PACKED).is_file() and (folder / SEAL).is_file():
         head = digest((folder / MANIFEST).read_bytes())
-        return unpack((folder / PACKED).read_bytes(), head)
+        return unpack(Packed((folder / PACKED).read_bytes(), _starts(folder)), head)
     return (folder / TRIALS).read_bytes() if (folder / TRIALS).is_file() else b""
+
+
+def _starts(folder: Path) -> bytes:
+    """Return the packed starts that the seal of a run names."""
+    seal = parse((folder / SEAL).read_bytes())
+    sha256 = seal.get("starts") if isinstance(seal, dict) else None
+    if not isinstance(sha256, str) or not HASH.fullmatch(sha256):
+        raise ValueError(f"{SEAL} does not name the starts of its trials")
+    path = starts_path(folder, sha256)
+    if not path.is_file():
+        raise ValueError(
+            f"{path.name} is missing, with the starts of its trials: copy it to {path.parent}"
+        )
+    data = path.read_bytes()
+    if digest(data) != sha256:
+        raise ValueError(f"{path.name} does not have the hash in {SEAL}")
+    return data
 
 
 def read_run(folder: Path) -> Run:

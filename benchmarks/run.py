@@ -301,7 +301,8 @@ def work(piece: Piece) -> WaveResult | None:
         return _runner(job).run(what)
     actions = trajectory(job.folder, what, job.execution.batch)
     with refuse_disk_errors(job.folder):
-        film.film(what, actions, job.folder / what["video"], job.protocol.robot)
+        form = film.format_of(job.config.videos)
+        film.film(what, actions, job.folder / what["video"], job.protocol.robot, form)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.failures import FAILURES
-from benchmarks.film import VIEWS, film
+from benchmarks.film import LARGE, film
 from benchmarks.footage import footage
 from benchmarks.lines import Record
 from benchmarks.records import Run, read_run
@@ -213,8 +213,9 @@ def show_episode(path: Path) -> Shown:
     ]  # fmt: skip
     how = {True: "Success", False: f"Failure: {meta.failure}", None: "Outcome not recorded"}
     times = episode.timestamps - episode.timestamps[0]
+    film = footage(episode, True, LARGE.views).film
     return Shown(
         Path(path).name, f"{how[meta.success]}, {times[-1]:.1f} s.", meta.success,
-        [(k, v) for k, v in facts if v], times, panels, footage(episode, True, VIEWS).film, (),
+        [(k, v) for k, v in facts if v], times, panels, film, (),
         meta.to_json(),
     )  # fmt: skip

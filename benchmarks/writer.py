@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.lines import Record, canonical, chain, digest, pack, parse
+from benchmarks.lines import Record, canonical, chain, digest, parse
+from benchmarks.packing import pack
 from benchmarks.records import (
     MANIFEST,
     PACKED,
@@ -21,6 +22,7 @@ from benchmarks.records import (
     read_chain,
     read_manifest,
     seal_bytes,
+    starts_path,
 )
 from envs.errors import UsageError
 
@@ -181,8 +183,10 @@ class RunWriter:
             files: further files of the run, relative to its folder, whose hashes are kept.
         """
         with refuse_disk_errors(self.folder):
-            data = (self.folder / TRIALS).read_bytes()
-            write_atomic(self.folder / PACKED, pack(data))
+            packed = pack((self.folder / TRIALS).read_bytes())
+            starts = digest(packed.starts)
+            write_atomic(starts_path(self.folder, starts), packed.starts)
+            write_atomic(self.folder / PACKED, packed.trials)
             names = sorted({MANIFEST, PACKED, *files})
             hashes = {name: digest((self.folder / name).read_bytes()) for name in names}
             seal = {
@@ -190,6 +194,7 @@ class RunWriter:
                 "invalid": invalid_count(self.trials),
                 "head": self._head,
                 "files": hashes,
+                "starts": starts,
                 "sealed_by": sealed_by,
             }
             write_atomic(self.folder / SEAL, seal_bytes(seal))

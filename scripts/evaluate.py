@@ -50,7 +50,7 @@ class Evaluate:
     """Processes (default: one a core); the records do not depend on it."""
     videos: Literal["some", "few", "all", "none"] = "some"
     """some: of each condition the first successes and one failure of each kind; few: the same of
-    the whole run; others with `armtrials view`."""
+    the whole run, and smaller; others with `armtrials view`."""
     track: Literal["state", "pixels"] = "state"
     """Track of the floors; a checkpoint has its own."""
     results: Path = RESULTS

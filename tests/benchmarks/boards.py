@@ -6,7 +6,7 @@ from typing import Any
 from synthetic_runs import MadeUp, Maker
 
 from benchmarks.leaderboard import make_board, read_runs
-from benchmarks.lines import pack
+from benchmarks.packing import pack
 from benchmarks.records import PACKED, trial_bytes
 
 CONDITIONS = ("object_pose/L1", "object_pose/L2", "action_delay/L2", "combined/L2")
@@ -39,4 +39,4 @@ def edit(folder: Path, old: bytes, new: bytes) -> None:
     """Change the trial lines of a sealed run, keeping the archive intact."""
     lines = trial_bytes(folder)
     assert old in lines
-    (folder / PACKED).write_bytes(pack(lines.replace(old, new, 1)))
+    (folder / PACKED).write_bytes(pack(lines.replace(old, new, 1)).trials)

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.film import EVERY, VIEWS, Chooser, film, video_name
+from benchmarks.film import LARGE, SMALL, Chooser, Format, film, format_of, video_name
 from benchmarks.lines import Record
 from benchmarks.protocol import PROTOCOLS
 from benchmarks.trial import actions_digest, state_digest
@@ -66,13 +66,13 @@ def test_the_choice_goes_on_after_an_interruption() -> None:
 
 
 def test_few_films_are_those_of_the_whole_run() -> None:
-    labels = [None, "dropped", None, "stuck", None]
+    labels = [None, "dropped", None, "stuck", "drift", "timeout"]
     trials = [
         trial(i, label, condition)
         for condition in ("nominal", "object_pose/L2", "home_pose/L3")
         for i, label in enumerate(labels)
     ]
-    assert chosen("few", trials) == [0, 1, 2, 3]
+    assert chosen("few", trials) == [0, 1, 3, 4]
     assert sum(t["video"] is not None for t in trials) == 4
 
 
@@ -92,23 +92,35 @@ def test_videos_of_all_conditions_have_different_names() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_film_shows_the_replay_in_real_time_and_ends_with_the_outcome(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [LARGE, SMALL])
+def test_a_film_shows_the_replay_in_real_time_and_ends_with_the_outcome(
+    tmp_path: Path, form: Format
+) -> None:
     record, actions = played()
-    path = film(record, actions, tmp_path / "film.mp4")
+    path = film(record, actions, tmp_path / "film.mp4", form=form)
     with av.open(str(path)) as container:
         frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
         rate = float(container.streams.video[0].average_rate)
-    assert rate == pytest.approx(50 / EVERY)
-    assert len(frames) == STEPS // EVERY + round(rate)
+    assert rate == pytest.approx(50 / form.every)
+    assert len(frames) == -(-STEPS // form.every) + round(rate)
     corner = frames[-1][100, 2].astype(int)
     assert np.abs(corner - RED).sum() < np.abs(corner - GREEN).sum()
     assert frames[0].std() > 10
+    assert frames[0].shape[1] == sum(camera.width for camera in form.views)
+
+
+def test_the_few_films_of_a_run_are_small() -> None:
+    assert {mode: format_of(mode) for mode in ("some", "few", "all")} == {
+        "some": LARGE,
+        "few": SMALL,
+        "all": LARGE,
+    }
 
 
 def test_two_views_of_different_size_do_not_disturb_each_other() -> None:
     sims = SimBatch(TASKS["pick_place"], size=1, threads=1)
     sims.reset([START])
-    once = [sims.frame(0, camera) for camera in VIEWS]
-    again = [sims.frame(0, camera) for camera in VIEWS]
-    assert [f.shape for f in once] == [(c.height, c.width, 3) for c in VIEWS]
+    once = [sims.frame(0, camera) for camera in LARGE.views]
+    again = [sims.frame(0, camera) for camera in LARGE.views]
+    assert [f.shape for f in once] == [(c.height, c.width, 3) for c in LARGE.views]
     assert all((a == b).all() for a, b in zip(once, again, strict=True))
