@@ -185,10 +185,12 @@ class Chain:
         from policies.base import preset  # with torch, which takes seconds to import
 
         missing = self.missing()
-        jobs = [self._training(folder, choice) for folder, choice in missing.items()]
-        size = self.preset.training
-        chosen = [preset(t.algorithm, self.track, t.preset(size)) for t in missing.values()]
-        total = sum(self.preset.steps or c.training.steps for c in chosen)
+        size, jobs, total = self.preset.training, [], 0
+        for folder, choice in missing.items():
+            usual = preset(choice.algorithm, self.track, choice.preset(size)).training.steps
+            steps = self.preset.steps or usual * self.preset.longer.get(self.task, 1)
+            jobs.append(self._training(folder, choice, steps))
+            total += steps
         seen = 0
         with progress("training steps", total) as advance:
 
@@ -200,7 +202,7 @@ class Chain:
             run_jobs(jobs, self.workers, self.out / "policies" / ".lock", watch)
             watch()
 
-    def _training(self, folder: Path, chosen: Training) -> Job:
+    def _training(self, folder: Path, chosen: Training, steps: int) -> Job:
         options: dict[str, object] = {
             "--algo": chosen.algorithm,
             "--data": self.data,
@@ -208,29 +210,39 @@ class Chain:
             "--track": self.track,
             "--preset": chosen.preset(self.preset.training),
             "--seed": chosen.seed,
+            "--steps": steps,
         }
-        if self.preset.steps is not None:
-            options["--steps"] = self.preset.steps
         words = [str(word) for option in options.items() for word in option]
         words += ["--blind"] if chosen.blind else []
         return Job(f"training of {folder.name}", ("train", *words), Path(f"{folder}.log"))
 
     def evaluations(self) -> "list[Evaluate]":
-        """Return the evaluation of the policies of the first seed, which are filmed, and others."""
+        """Return the evaluations: of the first seed, which is filmed, of others, and of floors.
+
+        A floor of another task than the main one is a mark beside the nominal trials only.
+        """
         first = self.extent.seeds[0][0]
         filmed = [str(folder) for folder, t in self.checkpoints.items() if t.seed == first]
         others = [str(folder) for folder in self.checkpoints if str(folder) not in filmed]
         floors = [name.format(data=self.data) for name in FLOORS if self.count is None]
         made = [self._evaluation(filmed, self.preset.videos)]
-        unfilmed = [*others, *floors]
-        return [*made, self._evaluation(unfilmed, "none")] if unfilmed else made
+        if others:
+            made.append(self._evaluation(others, "none"))
+        if floors:
+            made.append(self._evaluation(floors, "none", only_nominal=self.task != MAIN))
+        return made
 
-    def _evaluation(self, policies: list[str], videos: Literal["some", "few", "none"]) -> Evaluate:
+    def _evaluation(
+        self,
+        policies: list[str],
+        videos: Literal["some", "few", "none"],
+        only_nominal: bool = False,
+    ) -> Evaluate:
         return Evaluate(
             policy=tuple(policies),
             protocol=self.protocol,
             trials=self.preset.trials,
-            conditions=self._conditions(),
+            conditions=(NOMINAL,) if only_nominal else self._conditions(),
             workers=self.workers,
             videos=videos,
             track=self.track,

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from benchmarks.protocol import CONTROL
 from envs.registry import Registry
 from envs.tasks import TASKS
-from envs.variation import LEVELS, VARIATIONS, unfit
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, unfit
 
 FLOORS = ("floor:hold", "floor:random", "floor:replay:{data}")
 """What any policy must beat; ``{data}`` is the folder of the demonstrations."""
@@ -42,6 +43,7 @@ class Preset:
         other_seeds: training seeds of tasks other than the main one; None: the same.
         other_level: the one level that is measured there; None: as ``conditions`` says.
         needed: demonstrations of a task that needs others, by task.
+        longer: how many times the algorithms' gradient steps a task needs, by task.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Preset:
     other_seeds: tuple[int, ...] | None = None
     other_level: str | None = None
     needed: Mapping[str, int] = field(default_factory=dict)
+    longer: Mapping[str, int] = field(default_factory=dict)
 
     def on(self, task: str, track: int, episodes: int | None = None) -> "Preset":
         """Return what is done of ``task``, and how long it may take.
@@ -75,13 +78,13 @@ class Preset:
         count = episodes or self.needed.get(task, self.episodes[track])
         collect, train, evaluate = self.minutes[track]
         length = TASKS[task].horizon / TASKS[MAIN].horizon
-        policies = len(seeds) / len(self.seeds[track])
+        policies = len(seeds) * self.longer.get(task, 1) / len(self.seeds[track])
         every = 1 + len(LEVELS) * len(VARIATIONS)
         share = (2 + len(levels)) / (2 + every) if levels and not self.conditions else 1.0
         minutes = (
             round(collect * length * count / self.episodes[track], 1),
             round(train * policies, 1),
-            round(evaluate * policies * length * share, 1),
+            round(evaluate * len(seeds) / len(self.seeds[track]) * length * share, 1),
         )
         return replace(
             self,
@@ -98,8 +101,9 @@ class Preset:
         if self.other_level is None:
             fit = [c for c in self.conditions if unfit(c.partition("/")[0], known) is None]
             return tuple(fit) or (("nominal",) if self.conditions else ())
-        axes = [name for name in VARIATIONS if unfit(name, known) is None]
-        return tuple(f"{name}/{self.other_level}" for name in axes)
+        axes = [f"{name}/{self.other_level}" for name in VARIATIONS if unfit(name, known) is None]
+        controls = [f"{CONTROL}/{name}" for name in CONTROLS if unfit(name, known) is None]
+        return (*axes, *controls)
 
 
 PRESETS: Registry[Preset] = Registry("preset")
@@ -126,6 +130,7 @@ for _preset in (
         other_seeds=(0,),
         other_level="L2",
         needed={"transfer": 100, "insertion": 200, "assembly": 500, "language_pick": 500},
+        longer={"assembly": 4, "language_pick": 4},
     ),
     Preset(
         name="paper",
