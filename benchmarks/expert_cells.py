@@ -64,7 +64,7 @@ def cells(
         tasks: registered, or ``all``.
         robots: registered, or ``all``; none: each task's own.
         operators: styles and crews, or ``all`` styles.
-        conditions: ``nominal``, ``<axis>/<level>``, a level (of all axes) or ``all`` levels.
+        conditions: ``nominal``, ``<axis>/<level>``, a level (of all axes that are felt) or ``all``.
 
     Raises:
         UsageError: an unknown name, an arm that cannot do a task, an axis that does not apply.
@@ -111,5 +111,16 @@ def _conditions(task: str, names: Sequence[str], sole: bool) -> list[str]:
         if name in LEVELS:
             found += [f"{axis}/{name}" for axis in felt(task)]
         elif sole or name == NOMINAL or unfit(name.partition("/")[0], TASKS[task]) is None:
-            found.append(protocol_on(task).condition(name).name)
+            found.append(_condition(task, name))
     return list(dict.fromkeys(found))
+
+
+def _condition(task: str, name: str) -> str:
+    """Return the name of a condition that exists and that a demonstrator can feel."""
+    chosen = protocol_on(task).condition(name)
+    if chosen.axes and not {axis for axis, _ in chosen.axes} & set(felt(task)):
+        raise UsageError(
+            f"condition {name!r} does not reach a scripted expert, which reads the simulator; "
+            f"axes that do: {', '.join(felt(task))}"
+        )
+    return chosen.name
