@@ -20,6 +20,7 @@ from envs.factor import LEVELS, PIXELS, Variation
 from envs.feasible import redraws
 from envs.tasks import TASKS
 from envs.variation import VARIATIONS, distractors_of
+from envs.viewer import pixel_of
 
 VIEW = CameraSpec("view", 320, 240)
 ANTIALIAS = 2
@@ -30,7 +31,10 @@ FASTEST = (0.4, 0.8)
 GHOST = 0.4  # share of the nominal picture in one that is drawn over it
 AS_SEEN = ("camera_pose", "image_quality", "observation")
 """Axes of which the camera's own picture shows most."""
-START, SEEN, DONE = "start", "seen", "done"
+LARGE = CameraSpec("view", 960, 720)
+"""Of this, a part as large as ``VIEW`` is shown of what is small: three times closer."""
+SMALL = ("object_size",)
+START, SEEN, DONE, CLOSE = "start", "seen", "done", "close"
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class AxisRow:
     Attributes:
         name: as registered.
         about: what it changes.
-        kind: ``start``, ``seen`` (by a camera) or ``done`` (commands carried out again).
+        kind: ``start``, ``close`` (the start close up), ``seen`` (by a camera) or ``done``
+            (commands carried out again).
         tracks: where it is measured.
         shots: nominal first.
     """
@@ -169,6 +174,7 @@ class Studio:
         """Draw an axis at every level beside nominal."""
         kind = START if variation.moves or variation.tracks == PIXELS else DONE
         kind = SEEN if variation.name in AS_SEEN else kind
+        kind = CLOSE if variation.name in SMALL else kind
         shots = [self.shot(kind, NOMINAL, self.nominal, "")]
         for level in LEVELS:
             start = self.protocol.start(f"{variation.name}/{level}", self.ic)
@@ -180,7 +186,8 @@ class Studio:
         """Draw one start in the way that shows the axis."""
         if kind == DONE:
             return self.done(title, start, caption)
-        return Shot(title, self.seen(start) if kind == SEEN else self.view(start), caption)
+        draw = {SEEN: self.seen, CLOSE: self.close}.get(kind, self.view)
+        return Shot(title, draw(start), caption)
 
     def sims(self, start: InitialCondition) -> SimBatch:
         """Return a simulation that is at ``start``."""
@@ -198,6 +205,16 @@ class Studio:
     def view(self, start: InitialCondition) -> Array:
         """Draw the scene for people."""
         return self.sims(start).frame(0, VIEW, shadows=True, antialias=ANTIALIAS)
+
+    def close(self, start: InitialCondition) -> Array:
+        """Draw the object that is to be moved, close up."""
+        sims = self.sims(start)
+        large = sims.frame(0, LARGE, shadows=True, antialias=1)
+        place = np.array(self.nominal.objects[self.task.subject(start)][:3])
+        x, y = pixel_of(sims.world, LARGE, place)
+        left = min(max(x - VIEW.width // 2, 0), LARGE.width - VIEW.width)
+        top = min(max(y - VIEW.height // 2, 0), LARGE.height - VIEW.height)
+        return large[top : top + VIEW.height, left : left + VIEW.width]
 
     def seen(self, start: InitialCondition) -> Array:
         """Return the picture of the overhead camera."""
