@@ -15,6 +15,7 @@ from benchmarks.sheet_picture import BAD, INK, PAPER, SOFT, fitted, font
 from envs.expert import OPERATORS
 from envs.sim import SimArm
 from envs.tasks import TASKS
+from envs.variation import VARIATIONS, unfit
 
 CELL = (208, 156)  # of a picture [px]
 GAP, LINE, HEAD, EDGE = 8, 15, 26, 14  # [px]
@@ -62,7 +63,9 @@ def axes_jpeg(sheet: Sheet) -> bytes:
     """Return every axis of a sheet, one below the other, and below them those that do not apply."""
     captions = [[_caption(shot) for shot in axis.shots] for axis in sheet.axes]
     rows = [CELL[1] + LINE * max(map(len, lines)) + HEAD + GAP for lines in captions]
-    image = _page(sum(rows) + LINE * len(sheet.left_out))
+    task = TASKS[sheet.protocol.task]
+    without = {name: why for name in VARIATIONS if (why := unfit(name, task)) is not None}
+    image = _page(sum(rows) + LINE * len(without))
     pen, top = ImageDraw.Draw(image), EDGE
     for axis, lines, height in zip(sheet.axes, captions, rows, strict=True):
         name = axis.name.replace("_", " ")
@@ -72,7 +75,7 @@ def axes_jpeg(sheet: Sheet) -> bytes:
         pen.text((left, top + 7), about, SOFT, font(TEXT))
         _row(image, axis.shots, top + HEAD, lines)
         top += height
-    for name, reason in sheet.left_out.items():
+    for name, reason in without.items():
         text = f"{name.replace('_', ' ')} does not apply: {reason}"
         pen.text((EDGE, top), text, SOFT, font(TEXT))
         top += LINE

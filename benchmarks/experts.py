@@ -111,17 +111,17 @@ def measure(
     jobs, found = plan(cells, starts, out), read_tallies(out)
     tallies = {cell: _usable(found, cell) for cell in cells}
     saved = time.monotonic()
-    try:
-        with Pool(Prober, min(workers, max(len(jobs), 1))) as pool:
+    with Pool(Prober, min(workers, max(len(jobs), 1))) as pool:
+        try:
             for (cell, _), outcome in zip(jobs, pool.run(jobs), strict=True):
                 tallies[cell] = tallies[cell].plus(outcome)
                 progress(1)
                 if time.monotonic() - saved > SAVE_S:
                     write_tallies(out, tallies)
                     saved = time.monotonic()
-    finally:
-        if jobs:
-            write_tallies(out, tallies)
+        finally:
+            if jobs:
+                write_tallies(out, tallies)
     return list(tallies.values())
 
 

@@ -20,6 +20,7 @@ from envs.factor import LEVELS, PIXELS, Variation
 from envs.feasible import redraws
 from envs.tasks import TASKS
 from envs.variation import VARIATIONS, distractors_of
+from envs.variation_size import reshaped
 from envs.viewer import pixel_of
 
 VIEW = CameraSpec("view", 320, 240)
@@ -178,7 +179,10 @@ class Studio:
         shots = [self.shot(kind, NOMINAL, self.nominal, "")]
         for level in LEVELS:
             start = self.protocol.start(f"{variation.name}/{level}", self.ic)
-            caption = said(variation.name, start.factors[variation.name])
+            values = start.factors[variation.name]
+            if "new_shape" in values:
+                values = {**values, "new_shape": reshaped(self.sims(start).world, values)}
+            caption = said(variation.name, values)
             shots.append(self.shot(kind, level, start, caption))
         return AxisRow(variation.name, variation.about, kind, variation.tracks, tuple(shots))
 

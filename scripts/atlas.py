@@ -16,13 +16,18 @@ from scripts.progress import progress
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, IMAGES, EXPERTS = DOCS / "tasks.md", DOCS / "images" / "tasks", DOCS / "experts.json"
+TABLES = "--tables"
 PICTURE = re.compile(r"images/tasks/(\w+)_axes\.jpg")
 
 
 def main(tasks: Sequence[str] = ()) -> None:
-    """Draw the named tasks, by default all that the page shows; make the tables of the page."""
+    """Draw the named tasks, by default all that the page shows; make the tables of the page.
+
+    ``--tables`` draws nothing.
+    """
     for name in tasks or pictured():
-        draw(name)
+        if name != TABLES:
+            draw(name)
     write_atomic(PAGE, filled(PAGE.read_text("utf-8"), read_tallies(EXPERTS)).encode())
 
 
