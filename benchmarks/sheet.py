@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.protocol import NOMINAL, EvalProtocol
+from benchmarks.protocol import CONTROL, NOMINAL, EvalProtocol
 from benchmarks.sheet_words import said
 from envs.arm import Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
 from envs.expert import OPERATORS
-from envs.factor import LEVELS, PIXELS, Variation
+from envs.factor import PIXELS, Variation
 from envs.feasible import redraws
 from envs.tasks import TASKS
-from envs.variation import VARIATIONS, distractors_of
+from envs.variation import VARIATIONS, distractors_of, named
 from envs.variation_size import reshaped
 from envs.viewer import pixel_of
 
@@ -122,7 +122,7 @@ def draw_sheet(
     advance()
     rows = []
     for name in axes_of(protocol):
-        rows.append(studio.row(VARIATIONS[name]))
+        rows.append(studio.row(named(name)))
         advance()
     places, redrawn = _places(protocol)
     return Sheet(
@@ -143,7 +143,7 @@ def _places(
     places: dict[str, list[tuple[float, float]]] = {}
     redrawn: dict[str, int] = {}
     for condition in protocol.conditions:
-        if not any(VARIATIONS[name].moves for name, _ in condition.axes) and condition.axes:
+        if not any(named(name).moves for name, _ in condition.axes) and condition.axes:
             continue
         ics = range(protocol.size(condition))
         starts = [protocol.start(condition.name, i) for i in ics]
@@ -172,19 +172,26 @@ class Studio:
         return self.task.instruct(start) if self.task.encode("") else ""
 
     def row(self, variation: Variation) -> AxisRow:
-        """Draw an axis at every level beside nominal."""
-        kind = START if variation.moves or variation.tracks == PIXELS else DONE
+        """Draw an axis at every level beside nominal; a negative control has one."""
+        at_start = variation.moves or variation.words or variation.tracks == PIXELS
+        kind = START if at_start else DONE
         kind = SEEN if variation.name in AS_SEEN else kind
         kind = CLOSE if variation.name in SMALL else kind
-        shots = [self.shot(kind, NOMINAL, self.nominal, "")]
-        for level in LEVELS:
-            start = self.protocol.start(f"{variation.name}/{level}", self.ic)
-            values = start.factors[variation.name]
-            if "new_shape" in values:
-                values = {**values, "new_shape": reshaped(self.sims(start).world, values)}
-            caption = said(variation.name, values)
-            shots.append(self.shot(kind, level, start, caption))
+        plain = f"“{self.told(self.nominal)}”" if variation.words else ""
+        shots = [self.shot(kind, NOMINAL, self.nominal, plain)]
+        for condition in self.protocol.conditions:
+            if [name for name, _ in condition.axes] == [variation.name]:
+                start = self.protocol.start(condition.name, self.ic)
+                title = condition.axes[0][1] if variation.name in VARIATIONS else CONTROL
+                shots.append(self.shot(kind, title, start, self.caption(variation.name, start)))
         return AxisRow(variation.name, variation.about, kind, variation.tracks, tuple(shots))
+
+    def caption(self, axis: str, start: InitialCondition) -> str:
+        """Say what was drawn for an axis."""
+        values = start.factors[axis]
+        if "new_shape" in values:
+            values = {**values, "new_shape": reshaped(self.sims(start).world, values)}
+        return said(axis, values)
 
     def shot(self, kind: str, title: str, start: InitialCondition, caption: str) -> Shot:
         """Draw one start in the way that shows the axis."""
