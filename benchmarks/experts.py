@@ -92,6 +92,7 @@ def measure(
     out: Path,
     workers: int = 1,
     progress: Callable[[int], None] = lambda n: None,
+    keep: bool = False,
 ) -> list[Tally]:
     """Let demonstrators try the first ``starts`` starts of ``cells``; what ``out`` has is kept.
 
@@ -101,6 +102,7 @@ def measure(
         out: JSON file, made if missing.
         workers: processes; the outcomes do not depend on it.
         progress: called with the number of starts just done.
+        keep: continue what other code has measured, too.
 
     Returns:
         A tally a cell.
@@ -108,8 +110,8 @@ def measure(
     Raises:
         UsageError: too few or many starts, or ``out`` is broken or cannot be written.
     """
-    jobs, found = plan(cells, starts, out), read_tallies(out)
-    tallies = {cell: _usable(found, cell) for cell in cells}
+    jobs, found = plan(cells, starts, out, keep), read_tallies(out)
+    tallies = {cell: _usable(found, cell, keep) for cell in cells}
     saved = time.monotonic()
     with Pool(Prober, min(workers, max(len(jobs), 1))) as pool:
         try:
@@ -125,7 +127,7 @@ def measure(
     return list(tallies.values())
 
 
-def plan(cells: Sequence[Cell], starts: int, out: Path) -> list[Job]:
+def plan(cells: Sequence[Cell], starts: int, out: Path, keep: bool = False) -> list[Job]:
     """Return what is still to be done of the first ``starts`` starts of ``cells``.
 
     Raises:
@@ -138,14 +140,14 @@ def plan(cells: Sequence[Cell], starts: int, out: Path) -> list[Job]:
         if not 1 <= starts <= protocol.trials:
             raise UsageError(f"starts must be 1..{protocol.trials} in {protocol.id}, got {starts}")
         last = min(starts, protocol.size(protocol.condition(cell.condition)))
-        jobs += [(cell, ic) for ic in range(_usable(found, cell).starts, last)]
+        jobs += [(cell, ic) for ic in range(_usable(found, cell, keep).starts, last)]
     return jobs
 
 
-def _usable(found: Mapping[Cell, Tally], cell: Cell) -> Tally:
-    """Return what this code has found of a cell, else an empty tally."""
-    tally = found.get(cell)
-    return tally if tally is not None and tally.code == code() else Tally(cell, code())
+def _usable(found: Mapping[Cell, Tally], cell: Cell, keep: bool) -> Tally:
+    """Return what this code (``keep``: any) has found of a cell, else an empty tally."""
+    tally = found.get(cell, Tally(cell, code()))
+    return replace(tally, code=code()) if keep or tally.code == code() else Tally(cell, code())
 
 
 class Prober:

@@ -38,6 +38,9 @@ class Experts:
     """Processes (default: one a core); the outcomes do not depend on it."""
     out: Path = RESULTS / "experts.json"
     """File that keeps the outcomes."""
+    keep: bool = False
+    """Continue also what another version of the simulator has measured: a change that cannot
+    matter."""
 
     def run(self) -> int:
         """Measure and print a line for each; return 0."""
@@ -49,9 +52,9 @@ class Experts:
         from scripts.progress import progress
 
         chosen = cells(self.task, self.robot, self.operator, self.conditions)
-        jobs = plan(chosen, self.starts, self.out)
+        jobs = plan(chosen, self.starts, self.out, self.keep)
         with progress("experts", len(jobs)) as advance:
-            tallies = measure(chosen, self.starts, self.out, self.workers, advance)
+            tallies = measure(chosen, self.starts, self.out, self.workers, advance, self.keep)
         table = Table(box=None, pad_edge=False)
         for name in ("task", "arm", "style", "condition"):
             table.add_column(name)

@@ -85,6 +85,8 @@ def test_what_other_code_measured_is_measured_anew_and_the_rest_is_kept(tmp_path
     stale = Tally(NOMINAL, "other", 5, {0: "rest"})
     kept = Tally(other, "other", 7, {3: "press"}, 2)
     write_tallies(path, {NOMINAL: stale, other: kept})
+    assert len(plan([NOMINAL], 6, path)) == 6
+    assert plan([NOMINAL], 6, path, keep=True) == [(NOMINAL, 5)]
     (fresh,) = measure([NOMINAL], 1, path)
     assert (fresh.starts, fresh.code) == (1, module.code())
     assert read_tallies(path) == {NOMINAL: fresh, other: kept}
