@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check format perf results clean
+.PHONY: help install bench test check format perf results atlas clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' \
@@ -50,6 +50,9 @@ results: $(READY) ## rebuild the leaderboard from the sealed runs; it must come 
 	@rm -rf build/leaderboard
 	@$(BIN)/armtrials leaderboard --results results --out build/leaderboard
 	@diff -r results/leaderboard build/leaderboard && echo "results: identical"
+
+atlas: $(READY) ## draw the pictures of docs/tasks.md again and fill its tables
+	@$(BIN)/python -m scripts.atlas
 
 clean: ## remove what the targets made (not .venv, data/, runs/, evaluations/)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -21,7 +21,7 @@ from envs.feasible import perturb_feasibly
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from envs.variation import CONTROLS, LEVELS, VARIATIONS, named
+from envs.variation import CONTROLS, LEVELS, VARIATIONS, named, unfit
 
 NOMINAL = "nominal"
 CONTROL = "control"
@@ -158,11 +158,25 @@ class EvalProtocol:
         return digest(canonical(self.definition()))
 
     def condition(self, name: str) -> Condition:
-        """Return a condition by name; raise ``UsageError`` that lists the known ones."""
+        """Return a condition by name.
+
+        Raises:
+            UsageError: an axis that does not apply to the task, with the reason, or an unknown
+                name, with the known ones.
+        """
         for condition in self.conditions:
             if condition.name == name:
                 return condition
-        known = ", ".join(c.name for c in self.conditions)
+        axis = name.partition("/")[0]
+        if axis in VARIATIONS and self.task in TASKS:
+            reason = unfit(axis, TASKS[self.task])
+            if reason is not None:
+                raise UsageError(f"condition {name!r} does not apply to {self.task}: {reason}")
+        levels: dict[str, list[str]] = {}
+        for condition in self.conditions:
+            family, _, level = condition.name.partition("/")
+            levels.setdefault(family, []).append(level)
+        known = ", ".join(f"{k}/{'|'.join(v)}" if v != [""] else k for k, v in levels.items())
         raise UsageError(f"unknown condition {name!r} of {self.id}; known: {known}")
 
     def size(self, condition: Condition) -> int:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.protocol import NOMINAL, EvalProtocol
+from benchmarks.protocol import CONTROL, NOMINAL, EvalProtocol
 from benchmarks.sheet_words import said
 from envs.arm import Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
 from envs.expert import OPERATORS
-from envs.factor import LEVELS, PIXELS, Variation
+from envs.factor import PIXELS, Variation
 from envs.feasible import redraws
 from envs.tasks import TASKS
-from envs.variation import VARIATIONS, distractors_of
+from envs.variation import VARIATIONS, distractors_of, named
+from envs.variation_size import reshaped
+from envs.viewer import pixel_of
 
 VIEW = CameraSpec("view", 320, 240)
 ANTIALIAS = 2
@@ -30,7 +32,10 @@ FASTEST = (0.4, 0.8)
 GHOST = 0.4  # share of the nominal picture in one that is drawn over it
 AS_SEEN = ("camera_pose", "image_quality", "observation")
 """Axes of which the camera's own picture shows most."""
-START, SEEN, DONE = "start", "seen", "done"
+LARGE = CameraSpec("view", 960, 720)
+"""Of this, a part as large as ``VIEW`` is shown of what is small: three times closer."""
+SMALL = ("object_size",)
+START, SEEN, DONE, CLOSE = "start", "seen", "done", "close"
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class AxisRow:
     Attributes:
         name: as registered.
         about: what it changes.
-        kind: ``start``, ``seen`` (by a camera) or ``done`` (commands carried out again).
+        kind: ``start``, ``close`` (the start close up), ``seen`` (by a camera) or ``done``
+            (commands carried out again).
         tracks: where it is measured.
         shots: nominal first.
     """
@@ -116,7 +122,7 @@ def draw_sheet(
     advance()
     rows = []
     for name in axes_of(protocol):
-        rows.append(studio.row(VARIATIONS[name]))
+        rows.append(studio.row(named(name)))
         advance()
     places, redrawn = _places(protocol)
     return Sheet(
@@ -137,7 +143,7 @@ def _places(
     places: dict[str, list[tuple[float, float]]] = {}
     redrawn: dict[str, int] = {}
     for condition in protocol.conditions:
-        if not any(VARIATIONS[name].moves for name, _ in condition.axes) and condition.axes:
+        if not any(named(name).moves for name, _ in condition.axes) and condition.axes:
             continue
         ics = range(protocol.size(condition))
         starts = [protocol.start(condition.name, i) for i in ics]
@@ -166,21 +172,33 @@ class Studio:
         return self.task.instruct(start) if self.task.encode("") else ""
 
     def row(self, variation: Variation) -> AxisRow:
-        """Draw an axis at every level beside nominal."""
-        kind = START if variation.moves or variation.tracks == PIXELS else DONE
+        """Draw an axis at every level beside nominal; a negative control has one."""
+        at_start = variation.moves or variation.words or variation.tracks == PIXELS
+        kind = START if at_start else DONE
         kind = SEEN if variation.name in AS_SEEN else kind
-        shots = [self.shot(kind, NOMINAL, self.nominal, "")]
-        for level in LEVELS:
-            start = self.protocol.start(f"{variation.name}/{level}", self.ic)
-            caption = said(variation.name, start.factors[variation.name])
-            shots.append(self.shot(kind, level, start, caption))
+        kind = CLOSE if variation.name in SMALL else kind
+        plain = f"“{self.told(self.nominal)}”" if variation.words else ""
+        shots = [self.shot(kind, NOMINAL, self.nominal, plain)]
+        for condition in self.protocol.conditions:
+            if [name for name, _ in condition.axes] == [variation.name]:
+                start = self.protocol.start(condition.name, self.ic)
+                title = condition.axes[0][1] if variation.name in VARIATIONS else CONTROL
+                shots.append(self.shot(kind, title, start, self.caption(variation.name, start)))
         return AxisRow(variation.name, variation.about, kind, variation.tracks, tuple(shots))
+
+    def caption(self, axis: str, start: InitialCondition) -> str:
+        """Say what was drawn for an axis."""
+        values = start.factors[axis]
+        if "new_shape" in values:
+            values = {**values, "new_shape": reshaped(self.sims(start).world, values)}
+        return said(axis, values)
 
     def shot(self, kind: str, title: str, start: InitialCondition, caption: str) -> Shot:
         """Draw one start in the way that shows the axis."""
         if kind == DONE:
             return self.done(title, start, caption)
-        return Shot(title, self.seen(start) if kind == SEEN else self.view(start), caption)
+        draw = {SEEN: self.seen, CLOSE: self.close}.get(kind, self.view)
+        return Shot(title, draw(start), caption)
 
     def sims(self, start: InitialCondition) -> SimBatch:
         """Return a simulation that is at ``start``."""
@@ -198,6 +216,16 @@ class Studio:
     def view(self, start: InitialCondition) -> Array:
         """Draw the scene for people."""
         return self.sims(start).frame(0, VIEW, shadows=True, antialias=ANTIALIAS)
+
+    def close(self, start: InitialCondition) -> Array:
+        """Draw the object that is to be moved, close up."""
+        sims = self.sims(start)
+        large = sims.frame(0, LARGE, shadows=True, antialias=1)
+        place = np.array(self.nominal.objects[self.task.subject(start)][:3])
+        x, y = pixel_of(sims.world, LARGE, place)
+        left = min(max(x - VIEW.width // 2, 0), LARGE.width - VIEW.width)
+        top = min(max(y - VIEW.height // 2, 0), LARGE.height - VIEW.height)
+        return large[top : top + VIEW.height, left : left + VIEW.width]
 
     def seen(self, start: InitialCondition) -> Array:
         """Return the picture of the overhead camera."""

@@ -29,19 +29,19 @@ def sheet_png(sheet: Sheet) -> bytes:
     image = Image.new("RGB", (width, 2 * EDGE + 2 * HEAD + row + rows * row), PAPER)
     pen = ImageDraw.Draw(image)
     title = f"{sheet.protocol.id}: {sheet.protocol.task.replace('_', ' ')}"
-    pen.text((EDGE, EDGE - 4), title, INK, _font(17))
+    pen.text((EDGE, EDGE - 4), title, INK, font(17))
     top = EDGE + HEAD
     shots = sheet.starts[:fit]
-    pen.text((EDGE, top), f"{len(shots)} of {sheet.protocol.trials} nominal starts", INK, _font(13))
+    pen.text((EDGE, top), f"{len(shots)} of {sheet.protocol.trials} nominal starts", INK, font(13))
     _strip(image, shots, EDGE, top + HEAD, titles=False)
     top += row
     for k, axis in enumerate(sheet.axes):
         left = EDGE + (k // rows) * (block + 2 * GAP)
         at = top + (k % rows) * row
         name = axis.name.replace("_", " ")
-        pen.text((left, at + 2), name, INK, _font(13))
-        offset = int(pen.textlength(name, _font(13))) + 10
-        pen.text((left + offset, at + 4), axis.about, SOFT, _font(11))
+        pen.text((left, at + 2), name, INK, font(13))
+        offset = int(pen.textlength(name, font(13))) + 10
+        pen.text((left + offset, at + 4), axis.about, SOFT, font(11))
         _strip(image, axis.shots, left, at + HEAD, titles=True)
     return _packed(image)
 
@@ -51,28 +51,28 @@ def _strip(image: Image.Image, shots: Sequence[Shot], left: int, top: int, title
     pen = ImageDraw.Draw(image)
     for k, shot in enumerate(shots):
         x = left + k * (CELL[0] + GAP)
-        image.paste(_fitted(shot), (x, top))
+        image.paste(fitted(shot), (x, top))
         if shot.failed:
             pen.rectangle((x, top, x + CELL[0] - 1, top + CELL[1] - 1), outline=BAD, width=2)
         text = f"{shot.title}: {shot.caption}" if shot.title != NOMINAL else NOMINAL
         text = text if titles else ""
-        pen.text((x, top + CELL[1] + 1), _cut(pen, text), BAD if shot.failed else SOFT, _font(10))
+        pen.text((x, top + CELL[1] + 1), _cut(pen, text), BAD if shot.failed else SOFT, font(10))
 
 
-def _fitted(shot: Shot) -> Image.Image:
-    """Return a picture at the size of a cell; a square one in the middle of it."""
+def fitted(shot: Shot, size: tuple[int, int] = CELL) -> Image.Image:
+    """Return a picture at the size [px] of a cell; a square one in the middle of it."""
     picture = Image.fromarray(shot.picture)
-    scale = min(CELL[0] / picture.width, CELL[1] / picture.height)
-    size = (round(picture.width * scale), round(picture.height * scale))
-    cell = Image.new("RGB", CELL, (238, 240, 237))
-    small = picture.resize(size, Image.Resampling.LANCZOS)
-    cell.paste(small, ((CELL[0] - size[0]) // 2, (CELL[1] - size[1]) // 2))
+    scale = min(size[0] / picture.width, size[1] / picture.height)
+    inner = (round(picture.width * scale), round(picture.height * scale))
+    cell = Image.new("RGB", size, (238, 240, 237))
+    small = picture.resize(inner, Image.Resampling.LANCZOS)
+    cell.paste(small, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
     return cell
 
 
 def _cut(pen: ImageDraw.ImageDraw, text: str) -> str:
     """Return as much of a text as fits under a picture."""
-    while text and pen.textlength(text, _font(10)) > CELL[0] + GAP - 4:
+    while text and pen.textlength(text, font(10)) > CELL[0] + GAP - 4:
         text = text[:-2].rstrip(" ,:") + "…" if not text.endswith("…") else text[:-2] + "…"
     return text
 
@@ -86,7 +86,8 @@ def _packed(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font at a height [px]."""
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font

@@ -42,7 +42,7 @@ def said(axis: str, values: Values) -> str:
     if axis in WORDS:
         return WORDS[axis](values)
     if "instruction" in values:
-        return f"“{values['instruction']}”"
+        return f"“{values['instruction']}”" if values["instruction"] else "nothing"
     plain = {k: v for k, v in values.items() if isinstance(v, str | int | float)}
     return ", ".join(f"{k.replace('_', ' ')} {v:g}" if not isinstance(v, str) else v
                      for k, v in plain.items())  # fmt: skip

@@ -55,6 +55,15 @@ class Hand:
         return self.grasped is None and not any(self.move) and not any(self.turn)
 
 
+def require_one_gripper(arm: ArmSpec) -> None:
+    """Do nothing where one hand can drive ``arm``; raise ``UsageError`` where it has two."""
+    if len(arm.grippers) != 1:
+        raise UsageError(
+            f"one person's hand drives one gripper, {arm.name} has {len(arm.grippers)}; "
+            "choose a task and a robot with one arm"
+        )
+
+
 class CartesianControl:
     """Moves the tool centre point of one arm as a hand asks, by differential inverse kinematics.
 
@@ -71,11 +80,7 @@ class CartesianControl:
         Raises:
             UsageError: an arm with more than one gripper.
         """
-        if len(world.arm.grippers) != 1:
-            raise UsageError(
-                f"one person's hand drives one gripper, {world.arm.name} has "
-                f"{len(world.arm.grippers)}; choose a task and a robot with one arm"
-            )
+        require_one_gripper(world.arm)
         self.arm: ArmSpec = world.arm
         self.kinematics = Kinematics(world)
         self.scale = world.arm.workspace.hover / REFERENCE.hover

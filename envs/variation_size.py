@@ -43,6 +43,15 @@ def _apply_size(m: mujoco.MjModel, world: World, v: Mapping[str, Any]) -> None:
     m.body_inertia[body] *= scale**5
 
 
+def reshaped(world: World, v: Mapping[str, Any]) -> bool:
+    """Tell whether an object that was to get another shape has one: bars and crosses have none."""
+    body = world.model.body(v["object"])
+    a, b, _ = world.model.geom_size[int(body.geomadr[0])]
+    kind = world.model.geom_type[int(body.geomadr[0])]
+    square = kind == BOX and abs(a - b) < ALIKE * max(a, b)
+    return bool(v["new_shape"] and int(body.geomnum[0]) == 1 and (square or kind == CYLINDER))
+
+
 def _change_shape(m: mujoco.MjModel, body: int, geom: int) -> None:
     """Make a square box a cylinder of its width and height, and a cylinder a box.
 

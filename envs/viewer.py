@@ -144,21 +144,28 @@ def compass(world: World, camera: str, facing: float) -> tuple[tuple[float, floa
     """
     if world.model.camera(camera).bodyid[0] != 0:
         return None
-    right, up, back = _axes(world, camera)
     box = world.arm.workspace
     centre = np.array([sum(box.x) / 2, sum(box.y) / 2, box.hover / 2])
     cos, sin = np.cos(facing), np.sin(facing)
     steps = 0.05 * np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    eye = world.model.camera(camera).pos
-
-    def seen(point: Array) -> Array:
-        ray = point - eye
-        place: Array = np.array([ray @ right, -(ray @ up)]) / -(ray @ back)
-        return place
-
-    ways = [seen(centre + step) - seen(centre) for step in steps]
+    ways = [_seen(world, camera, centre + step) - _seen(world, camera, centre) for step in steps]
     longest = max(float(np.linalg.norm(way)) for way in ways)
     return tuple((float(x / longest), float(y / longest)) for x, y in ways)
+
+
+def pixel_of(world: World, camera: CameraSpec, point: Array) -> tuple[int, int]:
+    """Return the column and row where a point (3,) [m] is seen by a camera that does not move."""
+    half = np.tan(np.radians(float(world.model.camera(camera.name).fovy[0])) / 2)
+    right, down = _seen(world, camera.name, point) / half * camera.height / 2
+    return round(camera.width / 2 + float(right)), round(camera.height / 2 + float(down))
+
+
+def _seen(world: World, camera: str, point: Array) -> Array:
+    """Return how far right and down a point lies in a picture, as tangents of the angles (2,)."""
+    right, up, back = _axes(world, camera)
+    ray = point - world.model.camera(camera).pos
+    place: Array = np.array([ray @ right, -(ray @ up)]) / -(ray @ back)
+    return place
 
 
 def _axes(world: World, camera: str) -> Array:

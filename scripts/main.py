@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 COMMANDS: Mapping[str, str] = {
     "collect": "Record demonstrations of a task with the scripted expert.",
+    "experts": "Measure how often the scripted experts succeed.",
     "teleop": "Demonstrate a task yourself, in a web browser.",
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
     "train": "Train a policy on a folder of demonstrations.",

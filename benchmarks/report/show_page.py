@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.protocol import NOMINAL, EvalProtocol
 from benchmarks.report.page import render
-from benchmarks.sheet import DONE, SEEN, START, Sheet, Shot
+from benchmarks.sheet import CLOSE, DONE, SEEN, START, Sheet, Shot
 from benchmarks.sheet_picture import jpeg
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -16,6 +16,7 @@ MARGIN = 0.08  # around the starts [m]
 
 KINDS = {
     START: "the start",
+    CLOSE: "the start, close up",
     SEEN: "what the overhead camera delivers",
     DONE: "the nominal demonstration's commands carried out again, over the nominal picture",
 }

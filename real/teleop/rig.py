@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs.arm import Arm, Array, CameraSpec, InitialCondition, Observation
-from envs.cartesian import CartesianControl
+from envs.cartesian import CartesianControl, require_one_gripper
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.sim import SimArm
@@ -122,6 +122,7 @@ class SimRig(ArmRig):
         """
         task = TASKS[collection.task]
         made = world(task, collection.robot, collection.distractors)
+        require_one_gripper(made.arm)
         least = task.horizon / made.arm.control_hz
         if not least <= limit_s <= LONGEST_S:
             raise UsageError(

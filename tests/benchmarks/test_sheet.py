@@ -80,3 +80,18 @@ def test_more_starts_than_there_are_and_an_unknown_trial_are_refused():
 def test_an_unknown_protocol_lists_the_known(capsys):
     assert main(["show", "pick_place/v9"]) == 2
     assert "unknown protocol 'pick_place/v9'; known:" in capsys.readouterr().err
+
+
+def test_words_and_negative_controls_are_on_the_sheet_with_what_is_said(monkeypatch):
+    monkeypatch.setattr(module, "ANTIALIAS", 1)
+    whole = PROTOCOLS["language_pick/v1"]
+    chosen = [c for c in whole.conditions if c.name.startswith(("nominal", "language", "control"))]
+    sheet = draw_sheet(replace(whole, conditions=tuple(chosen)), 1, 0)
+    language, empty, wrong = sheet.axes
+    assert [shot.title for shot in language.shots] == ["nominal", *LEVELS]
+    assert [shot.title for shot in empty.shots] == ["nominal", "control"]
+    asked = whole.start("nominal", 0).factors["scene"]["instruction"]
+    assert all(row.shots[0].caption == f"“{asked}”" for row in sheet.axes)
+    assert empty.shots[1].caption == "nothing"
+    assert len({shot.caption for shot in (*language.shots, wrong.shots[1])}) == 5
+    assert "told another thing" in show_page(sheet)

@@ -13,11 +13,33 @@ from scripts import main as cli
         ("collect --task juggle --out {new}", "unknown task 'juggle'; known:"),
         ("collect --operator drunk --out {new}", "unknown operator 'drunk'; known: clean, fast"),
         ("collect --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
+        ("collect --task wipe --robot koch --out {new}", "cannot do wipe: the board is wider than"),
+        (
+            "collect --task transfer --robot viperx --out {new}",
+            "it takes two arms at one table",
+        ),
+        (
+            "collect --task pour --randomise object_size/L2 --out {new}",
+            "does not apply to pour",
+        ),
+        ("collect --randomise language/L1 --out {new}", "every episode asks for the same"),
+        ("collect --randomise object_pose/L4 --out {new}", "unknown level 'L4'; known: L1, L2, L3"),
+        ("collect --strategy left --out {new}", "pick_place can be done in one way: leave out"),
+        (
+            "collect --task two_ways --strategy up --out {new}",
+            "share of left ways 0..1, got 'up",
+        ),
+        ("train --algo bc --stream wipe --robot koch --out {new}", "cannot do wipe: the board is"),
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
         ("collect --workers 0 --out {new}", "workers must be at least 1, got 0"),
         ("collect --out {file}", "cannot be written"),
         ("teleop --task juggle --out {new}", "unknown task 'juggle'; known: "),
         ("teleop --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
+        ("teleop --task wipe --robot koch --out {new}", "cannot do wipe: the board is wider than"),
+        (
+            "teleop --task transfer --robot viperx_pair --out {new}",
+            "one person's hand drives one grippe",
+        ),
         ("teleop --port 70000 --out {new}", "--port must be 0..65535, got 70000"),
         ("teleop --limit 1 --out {new}", "--limit must be 8 s"),
         ("teleop --out {file}", "cannot be written"),
@@ -42,6 +64,23 @@ from scripts import main as cli
         ("evaluate --policy {empty} --results {new}", "cannot be read"),
         ("evaluate --policy floor:guess --results {new}", "unknown floor 'guess'; known: hold"),
         ("evaluate --policy floor:hold --conditions rain/L1 --results {new}", "unknown condition"),
+        (
+            "evaluate --policy floor:hold --protocol pour/v1 --conditions object_size/L2 "
+            "--results {new}",
+            "condition 'object_size/L2' does not apply to pour: another cup would not hold as many",
+        ),
+        (
+            "evaluate --policy floor:hold --protocol pick_place/v2 --conditions object_pose/L7 "
+            "--results {new}",
+            "known: nominal, object_pose/L1|L2|L3, home_pose/L1|L2|L3, ",
+        ),
+        (
+            "evaluate --policy floor:hold --protocol pick_place/v2 --conditions lighting/L2 "
+            "--results {new}",
+            "condition 'lighting/L2' does not apply to the state track",
+        ),
+        ("show pour/v1 --ic 100 --out {new}", "ic must be 0..99 in pour/v1, got 100"),
+        ("show pour/v1 --starts 300 --out {new}", "starts must be 1..200 in pour/v1, got 300"),
         ("evaluate --policy --results {new}", "--policy needs a checkpoint folder or a floor"),
         ("evaluate --policy floor:hold --trials 0 --results {new}", "trials must be 1.."),
         ("leaderboard --results {empty}", "there is no run"),
