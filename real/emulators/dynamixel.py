@@ -18,9 +18,10 @@ import numpy as np
 from real.dynamixel_arms import WIRINGS
 from real.emulators.dynamixel_chain import Chain, first_order, setups
 from real.emulators.dynamixel_faults import Fault
-from real.emulators.dynamixel_line import Line, Timing
+from real.emulators.dynamixel_line import Line
 from real.emulators.dynamixel_plant import Plant
 from real.emulators.dynamixel_servo import Servo, Setup
+from real.emulators.dynamixel_wire import Timing
 
 START_S = 30.0
 """How long the process may take to start [s]."""
@@ -50,15 +51,18 @@ class Emulated:
     plant: Callable[[Sequence[Setup]], Plant] | None = None
     link: Path | None = None
 
-    def line(self) -> Line:
-        """Make the port and the servos, with the faults of the start."""
-        faults = [Fault.parse(text) for text in self.faults]
+    def chain(self, now: float) -> Chain:
+        """Make the servos and what they move, without faults, at time ``now`` [s]."""
         made = self.servos
         if made is None:
             made = setups(WIRINGS[self.robot], self.return_delay)
         plant = (self.plant or first_order)(made)
-        chain = Chain(made, plant, np.random.default_rng(self.seed), time.monotonic())
-        line = Line(chain, self.timing, self.link)
+        return Chain(made, plant, np.random.default_rng(self.seed), now)
+
+    def line(self) -> Line:
+        """Make the port and the servos, with the faults of the start."""
+        faults = [Fault.parse(text) for text in self.faults]
+        line = Line(self.chain(time.monotonic()), self.timing, self.link)
         for fault in faults:
             line.inject(fault)
         return line

@@ -1,4 +1,4 @@
-"""The serial line to a chain of emulated servos: a pseudo-terminal, and how long bytes take."""
+"""The serial line to a chain of emulated servos: a pseudo-terminal."""
 
 import errno
 import os
@@ -7,43 +7,22 @@ import select
 import termios
 import time
 import tty
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from real.dynamixel_packet import Instruction, Packet, Scanner
 from real.emulators.dynamixel_chain import Chain
 from real.emulators.dynamixel_faults import Fault
 from real.emulators.dynamixel_registers import BAUDS
+from real.emulators.dynamixel_wire import Timing, Wire
 
 IDLE = 0.010
 """Longest time in which the servos are not looked after [s]."""
-
-BITS = 10
-"""Bits that a byte takes on the wire: start, eight, stop."""
 
 _SPEEDS = {
     getattr(termios, f"B{baud}"): baud
     for baud in (*BAUDS.values(), 1200, 2400, 4800, 19200, 38400, 230400, 460800, 500000)
     if hasattr(termios, f"B{baud}")
 }
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long an answer takes.
-
-    Attributes:
-        wire: whether bytes take their time at the baud rate (servos set to wait, wait either way).
-        latency: what the USB adapter adds to an answer [s] (FTDI: 16 ms unless set to 1 ms).
-    """
-
-    wire: bool = True
-    latency: float = 0.001
-
-
-INSTANT = Timing(wire=False, latency=0.0)
 
 
 class Line:
@@ -74,9 +53,7 @@ class Line:
         tty.setraw(slave)
         self.port = os.ttyname(slave)
         os.close(slave)  # an exclusive lock of the host ends when the host closes
-        self.scanner = Scanner()
-        self.outbox: deque[tuple[float, bytes]] = deque()
-        self.free_at = 0.0
+        self.wire = Wire(self.chain, self.timing)
         if self.link is not None:
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(self.port)
@@ -106,9 +83,7 @@ class Line:
     def turn(self) -> None:
         """Wait for something to happen, at most ``IDLE``, and deal with it."""
         now = time.monotonic()
-        wait = IDLE
-        if self.outbox:
-            wait = min(wait, max(0.0, self.outbox[0][0] - now))
+        wait = min(IDLE, max(0.0, self.wire.next_at - now))
         watched = [*self.watched] + ([] if self.master is None else [self.master])
         ready = select.select(watched, [], [], wait)[0]
         self.chain.advance(time.monotonic())
@@ -131,25 +106,10 @@ class Line:
             time.sleep(IDLE)  # nobody has the port open
             return
         self.chain.baud = _SPEEDS.get(termios.tcgetattr(self.master)[4])
-        for packet in self.scanner.feed(data):
-            if packet.instruction != Instruction.STATUS:
-                self._answer(packet)
-
-    def _answer(self, packet: Packet) -> None:
-        """Let the servos act on ``packet`` and queue what they send."""
-        now = time.monotonic()
-        answer = self.chain.handle(packet, now)
-        start = max(now, self.free_at)
-        baud = self.chain.baud or BAUDS[self.chain.servos[0].get("Baud Rate")]
-        byte = BITS / baud if self.timing.wire else 0.0
-        self.free_at = start + byte * (packet.size + len(answer.data)) + answer.delay
-        if answer.data:
-            self.outbox.append((self.free_at + self.timing.latency, answer.data))
+        self.wire.take(data, time.monotonic())
 
     def _deliver(self) -> None:
         """Send what is due."""
-        now = time.monotonic()
-        while self.outbox and self.outbox[0][0] <= now:
-            data = self.outbox.popleft()[1]
+        for data in self.wire.due(time.monotonic()):
             if self.master is not None:
                 os.write(self.master, data)
