@@ -118,6 +118,9 @@ class DynamixelArm:
         for motor in self.wiring.ids:
             self.bus.put(motor, "Torque Enable", 1)
         self._arm_watchdogs()
+        self._readings = self.bus.get_many(
+            self.wiring.ids, "load", "Present Temperature", 10 * self.pace.budget
+        )
         self.faults, self.engaged = (), True
         return self.read()
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from real.dynamixel_packet import (
     BROADCAST,
+    HEADER,
+    PREFIX,
     Block,
     Error,
     Instruction,
@@ -105,6 +107,7 @@ class Bus:
         self.spoke_at = port.now()
         self._turn = 0
         self._doubtful = False
+        self._silent: dict[int, int] = {}
 
     # -- one servo
 
@@ -207,19 +210,28 @@ class Bus:
             PortLostError: the port is gone.
         """
         end = self.port.now() + budget
-        missing, found = list(motors), dict[int, Reading]()
+        found = dict[int, Reading]()
+        # A servo waits for the one named before it: those that were silent last are named last.
+        missing = sorted(motors, key=lambda motor: self._silent.get(motor, 0))
         while missing:
             span = self._tagged(missing, first, last)
             asked = self.port.now()
             for block in self._ask_many(missing, span, end if found else None):
                 data = block.data[span.skip :]
                 found[block.motor] = Reading(Block(block.motor, block.error, data), asked)
-            missing = [motor for motor in missing if motor not in found]
+            missing = self._left(missing, found)
             if missing and self.port.now() + self._patience(30, 30, 1) > end:
                 break
             self.counts.repeats += bool(missing)
         self.counts.reads += 1
         return found
+
+    def _left(self, asked: Sequence[int], found: Mapping[int, Reading]) -> list[int]:
+        """Return who has not answered yet, the first of them last: the others waited for it."""
+        left = [motor for motor in asked if motor not in found]
+        for motor in asked:
+            self._silent[motor] = self._silent.get(motor, 0) + 1 if motor in left[:1] else 0
+        return left[1:] + left[:1]
 
     def _tagged(self, motors: Sequence[int], first: str, last: str) -> Span:
         """Return the span to read now: it begins at another register than those before."""
@@ -254,7 +266,7 @@ class Bus:
         while len(received) < size and (data := self.port.receive(deadline)):
             received += data
         blocks = fast_blocks(received, wanted)
-        self._learn(len(blocks) == len(motors), bool(received) and not blocks)
+        self._learn(len(blocks) == len(motors), not blocks and _another(received, size))
         return blocks
 
     def _plain(self, motors: Sequence[int], span: Span, size: int, deadline: float) -> list[Block]:
@@ -270,12 +282,12 @@ class Bus:
         return list(blocks.values())
 
     def _learn(self, complete: bool, late: bool) -> None:
-        """Wait longer after an answer that came late; slowly less while all is well."""
+        """Wait longer after an answer that came late; less again while all is well."""
         if late:
             self.counts.late += 1
             self.latency = min(SLOWEST, 1.5 * self.latency + 0.001)
         elif complete:
-            self.latency += 0.01 * (self.usual - self.latency)
+            self.latency += 0.1 * (self.usual - self.latency)
 
     # -- the wire
 
@@ -296,3 +308,10 @@ class Bus:
         if len(items) != 1:
             raise ValueError(f"{name} must stand at one place in all servos of a bus, got {items}")
         return items.pop()
+
+
+def _another(received: bytes, size: int) -> bool:
+    """Tell whether this is the fast answer to another question than one for ``size`` bytes."""
+    start = received.find(HEADER + bytes([BROADCAST]))
+    length = received[start + 5 : start + 7]
+    return start >= 0 and len(length) == 2 and struct.unpack("<H", length)[0] != size - PREFIX

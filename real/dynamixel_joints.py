@@ -26,8 +26,8 @@ class Pace:
         watchdog: silence after which the servos stop on their own, a multiple of 20 ms [s].
     """
 
-    budget: float = 0.012
-    lost: float = 0.150
+    budget: float = 0.016
+    lost: float = 0.100
     watchdog: float = 0.100
 
     def __post_init__(self) -> None:

@@ -79,6 +79,7 @@ class ServoState:
         torque: whether it is on.
         error: the register Hardware Error Status.
         watchdog: the register Bus Watchdog; -1 after it stopped the servo.
+        heard_at: when an instruction last reached it.
         goal_at: when a goal was last accepted.
         moved_at: when the shaft last moved.
         watchdog_at: when the watchdog last stopped it.
@@ -90,6 +91,7 @@ class ServoState:
     torque: bool
     error: int
     watchdog: int
+    heard_at: float
     goal_at: float
     moved_at: float
     watchdog_at: float
@@ -104,6 +106,7 @@ class ServoState:
             bool(servo.get("Torque Enable")),
             servo.get("Hardware Error Status"),
             servo.get("Bus Watchdog"),
+            servo.last_heard,
             servo.goal_at,
             servo.moved_at,
             servo.watchdog_at,

@@ -29,7 +29,7 @@ OVERLOAD_S = 1.0
 """How long the current may stay near standstill before the servo gives up [s]."""
 AMBIENT, HEATING, TEMPERATURE_S = 25.0, 75.0, 90.0
 """Air [deg C], rise at stall current [K] and time constant [s] of the temperature."""
-MOVING = 0.01
+MOVING = 0.05
 """Speed from which the shaft counts as moving in ``moved_at`` [rad/s]."""
 
 WAYS = {0: "current", 1: "velocity", 3: "position", 4: "position", 5: "position", 16: "pwm"}
