@@ -33,6 +33,9 @@ from real.dynamixel_tables import table
 LOG = logging.getLogger(__name__)
 TRIPPED = 0xFF
 """Bus Watchdog after it stopped the servo."""
+BITTEN = "stopped by its watchdog"
+TRIES = 3
+"""How often switching on is tried on a machine that is too busy to feed the watchdogs."""
 NEAR = 64
 """How far a goal may be from the servo before its torque is switched on [ticks]."""
 
@@ -110,40 +113,40 @@ class DynamixelArm:
             HardwareFaultError: a servo does not take the torque.
         """
         configure(self.bus, self.wiring)
+        for _ in range(TRIES):
+            self.faults = self._switch_on()
+            self.engaged = not self.faults
+            state = self.read()
+            if not self.faults:
+                return state
+            self.engaged = False
+            if not all(fault.what.startswith(BITTEN) for fault in self.faults):
+                break
+        raise HardwareFaultError(self.faults)
+
+    def _switch_on(self) -> tuple[MotorFault, ...]:
+        """Prepare every servo, then switch all torques on at once; return what went wrong."""
+        units = round(self.pace.watchdog / WATCHDOG_UNIT)
         for motor in self.wiring.ids:
             self.bus.put(motor, "Bus Watchdog", 0)
         for i, joint in enumerate(self.wiring.motors):
             for motor in joint.ids:
                 self._prepare(joint, self._motor_limits[joint.name], motor, self.velocity[i])
         for motor in self.wiring.ids:
-            self.bus.put(motor, "Torque Enable", 1)
-        self._arm_watchdogs()
-        self._readings = self.bus.get_many(
-            self.wiring.ids, "load", "Present Temperature", 10 * self.pace.budget
-        )
-        self.faults, self.engaged = (), True
-        return self.read()
+            self.bus.put(motor, "Bus Watchdog", units)
+        for _ in range(TRIES):  # nobody confirms that
+            self.bus.put_many("Torque Enable", dict.fromkeys(self.wiring.ids, 1))
+        self._readings = self._now("load", "Present Temperature")
+        torque = self._now("Torque Enable", "Torque Enable")
+        watch = self._now("Bus Watchdog", "Bus Watchdog")
+        off = [m for m in self.wiring.ids if m not in torque or not torque[m].block.data[0]]
+        bitten = [m for m in self.wiring.ids if m not in watch or watch[m].block.data[0] != units]
+        faults = [MotorFault(self._joint(m), m, "it does not take its torque") for m in off]
+        return tuple(faults or [MotorFault(self._joint(m), m, BITTEN) for m in bitten])
 
-    def _arm_watchdogs(self) -> None:
-        """Start all watchdogs at once, so that none waits for the others, and check that they run.
-
-        Raises:
-            HardwareFaultError: one does not.
-        """
-        units = round(self.pace.watchdog / WATCHDOG_UNIT)
-        idle = set(self.wiring.ids)
-        for _ in range(3):
-            self.bus.put_many("Bus Watchdog", dict.fromkeys(idle, units))
-            found = self.bus.get_many(
-                self.wiring.ids, "Bus Watchdog", "Bus Watchdog", self.pace.budget
-            )
-            idle -= {motor for motor, got in found.items() if got.block.data[0] == units}
-            if not idle:
-                return
-        self.limp()
-        raise HardwareFaultError(
-            [MotorFault(self._joint(m), m, "its watchdog does not start") for m in sorted(idle)]
-        )
+    def _now(self, first: str, last: str) -> dict[int, Reading]:
+        """Read registers of all servos, with more patience than there is in a control period."""
+        return self.bus.get_many(self.wiring.ids, first, last, 10 * self.pace.budget)
 
     def _prepare(self, joint: Motor, own: MotorLimits, motor: int, velocity: float) -> None:
         """Limit a servo's speed and current and put its goal where it is.
@@ -270,7 +273,7 @@ class DynamixelArm:
     def _tripped(self, silent: float) -> list[MotorFault]:
         """After a silence: tell which watchdogs stopped their servos."""
         found = self.bus.get_many(self.wiring.ids, "Bus Watchdog", "Bus Watchdog", self.pace.budget)
-        what = f"stopped by its watchdog: nothing was sent for {silent:.2f} s"
+        what = f"{BITTEN}: nothing was sent for {silent:.2f} s"
         return [
             MotorFault(self._joint(motor), motor, what)
             for motor, reading in found.items()
