@@ -120,7 +120,7 @@ def struck_program(
 
 def stop(_: int) -> None:
     """Let motors fail on a line in real time; see when everything rests."""
-    for fault in ("overload@4", "over_temperature@9", "unplug@8", "unplug"):
+    for fault in ("overload@4", "over_temperature@9", "undervoltage@1", "unplug@8", "unplug"):
         with DynamixelEmulator(Emulated("viperx")) as emulator:
             arm = open_arm("viperx", emulator)
             middle, span = (arm.lower + arm.upper) / 2, np.minimum(0.3, arm.upper - arm.lower)

@@ -114,7 +114,11 @@ class DynamixelArm:
         """
         configure(self.bus, self.wiring)
         for _ in range(TRIES):
-            self.faults = self._switch_on()
+            try:
+                self.faults = self._switch_on()
+            except (NoAnswerError, RefusedError) as error:
+                fault = MotorFault(self._joint(error.motor), error.motor, str(error))
+                raise HardwareFaultError([fault]) from error
             self.engaged = not self.faults
             state = self.read()
             if not self.faults:
@@ -263,7 +267,7 @@ class DynamixelArm:
         for motor, reading in new.items():
             if reading.block.error & ALERT and not self._known(motor):
                 try:
-                    status = self.bus.get(motor, "Hardware Error Status")
+                    status = self.bus.get(motor, "Hardware Error Status", tries=2)
                     what = ", ".join(hardware_errors(status)) or "alert that passed"
                 except (NoAnswerError, RefusedError):
                     what = "alert, and it does not say why"

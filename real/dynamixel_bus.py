@@ -37,22 +37,28 @@ UNKNOWN_LATENCY = 0.020
 SLOWEST = 0.050
 """Longest latency that a late answer makes us reckon with [s]."""
 
-TRIES = 4
-"""How often one register is asked for before it is given up."""
+TRIES = 6
+"""How often one register is asked for before it is given up, each time with twice the patience."""
 
 TAGS = ("Present PWM", "Moving Status", "Moving")
 """Registers at which a read may begin earlier, to tell its answer from that of another read."""
 
 
 class NoAnswerError(TimeoutError):
-    """A servo did not answer, however often it was asked."""
+    """A servo, ``motor``, did not answer, however often it was asked."""
+
+    def __init__(self, motor: int) -> None:
+        """Name the servo."""
+        self.motor = motor
+        super().__init__(f"servo {motor} does not answer")
 
 
 class RefusedError(RuntimeError):
-    """A servo answered that it will not do it; ``error`` says why."""
+    """A servo, ``motor``, answered that it will not do it; ``error`` says why."""
 
     def __init__(self, motor: int, error: int, what: str) -> None:
         """Name the servo, the error number and what it was asked for."""
+        self.motor = motor
         self.error = Error(error) if error in set(Error) else Error.RESULT
         super().__init__(f"servo {motor} refused {what}: {self.error.name.lower()} error")
 
@@ -120,8 +126,8 @@ class Bus:
         number, version = struct.unpack("<HB", data)
         return number, version
 
-    def get(self, motor: int, name: str, signed: bool = False) -> int:
-        """Return the register ``name`` of ``motor``.
+    def get(self, motor: int, name: str, signed: bool = False, tries: int = TRIES) -> int:
+        """Return the register ``name`` of ``motor``, asked for ``tries`` times at most.
 
         Raises:
             NoAnswerError: it does not answer.
@@ -129,7 +135,7 @@ class Bus:
         """
         item = self.tables[motor][name]
         parameters = struct.pack("<HH", item.address, item.size)
-        data = self._ask(motor, Instruction.READ, parameters, item.size)
+        data = self._ask(motor, Instruction.READ, parameters, item.size, tries)
         return int.from_bytes(data, "little", signed=signed)
 
     def put(self, motor: int, name: str, value: int) -> None:
@@ -141,31 +147,37 @@ class Bus:
         """
         item = self.tables[motor][name]
         raw = (value & ((1 << (8 * item.size)) - 1)).to_bytes(item.size, "little")
-        self._ask(motor, Instruction.WRITE, struct.pack("<H", item.address) + raw, 0, name)
+        self._ask(motor, Instruction.WRITE, struct.pack("<H", item.address) + raw, 0)
 
     def reboot(self, motor: int) -> None:
         """Let ``motor`` start anew; it is deaf for some tenths of a second."""
         self._ask(motor, Instruction.REBOOT, b"", 0)
 
     def _ask(
-        self, motor: int, instruction: Instruction, parameters: bytes, size: int, what: str = ""
+        self,
+        motor: int,
+        instruction: Instruction,
+        parameters: bytes,
+        size: int,
+        tries: int = TRIES,
     ) -> bytes:
         """Return the ``size`` bytes with which ``motor`` answers."""
         packet = frame(motor, instruction, parameters)
         self._settle()
-        for attempt in range(TRIES):
+        for attempt in range(tries):
             self.counts.repeats += attempt > 0
             deadline = self._send(packet, 11 + size, 1)
+            deadline += (2**attempt - 1) * (deadline - self.spoke_at)
             scanner = Scanner()
             self._doubtful = attempt > 0
             while data := self.port.receive(deadline):
                 for answer in scanner.feed(data):
                     if self._fits(answer, motor, size):
                         if number := answer.error & 0x7F:
-                            raise RefusedError(motor, number, what or instruction.name.lower())
+                            raise RefusedError(motor, number, instruction.name.lower())
                         return answer.data
         self._doubtful = True
-        raise NoAnswerError(f"servo {motor} does not answer")
+        raise NoAnswerError(motor)
 
     def _settle(self) -> None:
         """Let answers to a question that was repeated come in before another one is asked."""

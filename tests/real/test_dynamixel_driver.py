@@ -265,7 +265,7 @@ def test_a_motor_that_never_answers_costs_a_bounded_time() -> None:
     start = bench.port.now()
     with pytest.raises(NoAnswerError, match="servo 2"):
         bench.arm.bus.get(2, "LED")
-    assert bench.port.now() - start < 0.1
+    assert bench.port.now() - start < 0.5
 
 
 @pytest.mark.parametrize("wiring", [VIPERX, KOCH])
