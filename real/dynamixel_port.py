@@ -71,7 +71,7 @@ class SerialPort:
             while data:
                 data = data[os.write(self._handle, data) :]
         except (OSError, termios.error) as error:
-            raise PortLostError(f"{self.path} is gone ({error})") from error
+            raise PortLostError(f"{self.path} is gone ({error.args[-1]})") from error
 
     def receive(self, deadline: float) -> bytes:
         """Return what has come in, waiting for it until ``deadline``."""
@@ -81,7 +81,7 @@ class SerialPort:
                 return b""
             data = os.read(self._handle, CHUNK)
         except OSError as error:
-            raise PortLostError(f"{self.path} is gone ({error})") from error
+            raise PortLostError(f"{self.path} is gone ({error.args[-1]})") from error
         if not data:
             raise PortLostError(f"{self.path} is gone (end of file)")
         return data
