@@ -147,7 +147,10 @@ class Bus:
         """
         item = self.tables[motor][name]
         raw = (value & ((1 << (8 * item.size)) - 1)).to_bytes(item.size, "little")
-        self._ask(motor, Instruction.WRITE, struct.pack("<H", item.address) + raw, 0)
+        try:
+            self._ask(motor, Instruction.WRITE, struct.pack("<H", item.address) + raw, 0)
+        except RefusedError as error:
+            raise RefusedError(motor, error.error, f"{name} = {value}") from None
 
     def reboot(self, motor: int) -> None:
         """Let ``motor`` start anew; it is deaf for some tenths of a second."""
