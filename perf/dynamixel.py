@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from rich.console import Console
@@ -18,27 +20,33 @@ from rich.console import Console
 from envs.robots import ROBOTS
 from perf.dynamixel_proof import Counter, Judge
 from real.dynamixel import DynamixelArm
-from real.dynamixel_arms import WIRINGS
+from real.dynamixel_arms import KOCH, VIPERX, Wiring
 from real.dynamixel_joints import HardwareFaultError, Pace
 from real.emulators.dynamixel import DynamixelEmulator, Emulated, ServoState
+from real.emulators.dynamixel_chain import setups
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 PERIOD = 0.02
 WATCHDOG_GOAL_S, STOP_GOAL_S, RATE_GOAL_HZ = 0.220, 0.250, 150.0
 
 
-def open_arm(robot: str, emulator: DynamixelEmulator, pace: Pace | None = None) -> DynamixelArm:
+SEVEN = replace(VIPERX, motors=tuple(replace(motor, shadows=()) for motor in VIPERX.motors))
+"""A ViperX without the second motors of its shoulder and elbow."""
+
+
+def open_arm(wiring: Wiring, emulator: DynamixelEmulator, pace: Pace | None = None) -> DynamixelArm:
     """Open the emulated arm and switch it on."""
-    arm = DynamixelArm.open(WIRINGS[robot], ROBOTS[robot].spec(), emulator.port, pace)
+    arm = DynamixelArm.open(wiring, ROBOTS[wiring.robot].spec(), emulator.port, pace)
     arm.engage()
     return arm
 
 
 def rate(ticks: int) -> None:
     """Read and write as fast as it goes."""
-    for robot, delay in (("koch", 0), ("koch", 250), ("viperx", 0), ("viperx", 250)):
-        with DynamixelEmulator(Emulated(robot, return_delay=delay)) as emulator:
-            arm = open_arm(robot, emulator, Pace(lost=1.0, watchdog=1.0))
+    for wiring, delay in product((KOCH, SEVEN, VIPERX), (0, 250)):
+        emulated = Emulated(servos=setups(wiring, delay))
+        with DynamixelEmulator(emulated) as emulator:
+            arm = open_arm(wiring, emulator, Pace(lost=1.0, watchdog=1.0))
             stale = 0
             start = time.perf_counter()
             for _ in range(ticks):
@@ -48,7 +56,7 @@ def rate(ticks: int) -> None:
             hz = ticks / (time.perf_counter() - start)
             arm.close()
         CONSOLE.print(
-            f"{robot}, {len(arm.wiring.ids)} motors, return delay {2 * delay} us, USB 1 ms: "
+            f"{wiring.robot}, {len(wiring.ids)} motors, return delay {2 * delay} us, USB 1 ms: "
             f"{hz:.0f} Hz (goal {RATE_GOAL_HZ:.0f}), {stale} of {ticks} stale"
         )
 
@@ -57,7 +65,7 @@ def soak(ticks: int) -> None:
     """Read a bad line and judge every value."""
     faults = ("loss=0.01", "crc=0.01", "truncation=0.01")
     with DynamixelEmulator(Emulated("koch", faults=faults, plant=Counter)) as emulator:
-        arm = open_arm("koch", emulator, Pace(lost=1.0, watchdog=2.0))
+        arm = open_arm(KOCH, emulator, Pace(lost=1.0, watchdog=2.0))
         judge, aborts, oldest = Judge(arm.wiring), 0, 0.0
         start = time.perf_counter()
         for _ in range(ticks):
@@ -122,7 +130,7 @@ def stop(_: int) -> None:
     """Let motors fail on a line in real time; see when everything rests."""
     for fault in ("overload@4", "over_temperature@9", "undervoltage@1", "unplug@8", "unplug"):
         with DynamixelEmulator(Emulated("viperx")) as emulator:
-            arm = open_arm("viperx", emulator)
+            arm = open_arm(VIPERX, emulator)
             middle, span = (arm.lower + arm.upper) / 2, np.minimum(0.3, arm.upper - arm.lower)
             start, struck, said = time.monotonic(), 0.0, "nothing was noticed"
             for tick in range(150):

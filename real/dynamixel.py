@@ -8,6 +8,7 @@ stop talking, the servos' own watchdogs stop the arm.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,11 +45,11 @@ class DynamixelArm:
     """The servos of one arm behind joint names and units.
 
     Attributes:
-        spec: the arm's joints; its limits hold together with those of the servos.
+        spec: the arm, with the limits that both it and its servos allow.
         wiring: which servo moves which joint.
-        lower: lowest targets (n,), what both the spec and the servos allow.
-        upper: highest targets (n,).
-        velocity: highest speeds (n,) [rad/s, 1/s]; the servos keep to it on their own.
+        lower: the spec's lowest targets (n,).
+        upper: its highest targets (n,).
+        velocity: its highest speeds (n,) [rad/s, 1/s]; the servos keep to them on their own.
         faults: why no more goals are taken.
     """
 
@@ -102,6 +103,9 @@ class DynamixelArm:
                 )
         self.lower, self.upper = np.array(lower), np.array(upper)
         self.velocity = np.array(speed)
+        self.spec = replace(
+            self.spec, lower=tuple(lower), upper=tuple(upper), velocity=tuple(map(float, speed))
+        )
 
     # -- torque
 

@@ -59,6 +59,7 @@ def test_the_limits_are_those_of_the_arm_and_of_its_motors() -> None:
     narrower = type(bench.arm)(bench.wiring, bench.arm.spec, bench.port)
     assert narrower.upper[2] == pytest.approx(bench.wiring.motors[2].value(3070))
     assert narrower.lower[2] == bench.arm.lower[2]
+    assert narrower.spec.upper == tuple(narrower.upper)
     narrower.engage()
     with pytest.raises(ValueError, match="target must be within"):
         narrower.write(np.where(np.arange(7) == 2, 1.6, 0.5))

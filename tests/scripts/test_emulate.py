@@ -53,6 +53,22 @@ def test_it_names_a_port_obeys_what_is_typed_and_ends_with_ctrl_c(tmp_path: Path
     assert not link.is_symlink()
 
 
+def test_without_the_sdk_everything_imports_and_the_command_says_how_to_install_it() -> None:
+    program = """
+import sys
+for name in ("dynamixel_sdk", "dynamixel_easy_sdk", "serial"):
+    sys.modules[name] = None
+import real.dynamixel, real.dynamixel_check, real.emulators.dynamixel, scripts.doctor
+from scripts.main import main
+sys.exit(main(["emulate", "--robot", "koch"]))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "pip install 'armtrials[dynamixel]'" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
