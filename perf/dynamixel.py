@@ -1,7 +1,9 @@
 """What the Dynamixel driver holds on an emulated line: ``python -m perf.dynamixel [names]``.
 
 rate      reading and writing, as fast as it goes
-soak      30,000 readings of a line that loses, spoils and cuts 1 % of each motor's answers
+clock     30,000 control periods of a line that loses, spoils and cuts 1 % of each motor's answers,
+          on a clock of its own
+soak      30,000 readings of such a line in real time, as fast as it goes
 watchdog  20 times SIGKILL and SIGSTOP of the program that moves the arm
 stop      overload, over-temperature, unplug: until nothing moves any more
 """
@@ -11,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
@@ -24,9 +27,12 @@ from real.dynamixel_arms import KOCH, VIPERX, Wiring
 from real.dynamixel_joints import HardwareFaultError, Pace
 from real.emulators.dynamixel import DynamixelEmulator, Emulated, ServoState
 from real.emulators.dynamixel_chain import setups
+from real.emulators.dynamixel_faults import Fault
+from real.emulators.dynamixel_wire import Timing, VirtualPort
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 PERIOD = 0.02
+BAD_LINE = ("loss=0.01", "crc=0.01", "truncation=0.01")
 WATCHDOG_GOAL_S, STOP_GOAL_S, RATE_GOAL_HZ = 0.220, 0.250, 150.0
 
 
@@ -61,20 +67,36 @@ def rate(ticks: int) -> None:
         )
 
 
+def clock(ticks: int) -> None:
+    """Read a bad line 50 times a second on a clock of its own and judge every value."""
+    port = VirtualPort(Emulated("koch", plant=Counter).chain(0.0), Timing())
+    arm = DynamixelArm(KOCH, ROBOTS["koch"].spec(), port)
+    arm.engage()
+    for fault in BAD_LINE:
+        port.chain.inject(Fault.parse(fault))
+    judged(arm, ticks, lambda: port.pass_time(PERIOD - port.now() % PERIOD))
+
+
 def soak(ticks: int) -> None:
-    """Read a bad line and judge every value."""
-    faults = ("loss=0.01", "crc=0.01", "truncation=0.01")
-    with DynamixelEmulator(Emulated("koch", faults=faults, plant=Counter)) as emulator:
+    """Read a bad line in real time and judge every value."""
+    with DynamixelEmulator(Emulated("koch", faults=BAD_LINE, plant=Counter)) as emulator:
+        # The pace of a machine that does other things, too: it may stop us for a while.
         arm = open_arm(KOCH, emulator, Pace(lost=1.0, watchdog=2.0))
-        judge, aborts, oldest = Judge(arm.wiring), 0, 0.0
-        start = time.perf_counter()
-        for _ in range(ticks):
-            state = arm.read()
-            judge.look(state)
-            aborts += bool(state.faults)
-            oldest = max(oldest, float(state.age.max()))
-        took = time.perf_counter() - start
+        judged(arm, ticks, lambda: None)
         arm.close()
+
+
+def judged(arm: DynamixelArm, ticks: int, wait: Callable[[], None]) -> None:
+    """Read ``arm`` so many times, each after ``wait``, and tell what the judge says."""
+    judge, aborts, oldest = Judge(arm.wiring), 0, 0.0
+    start = time.perf_counter()
+    for _ in range(ticks):
+        wait()
+        state = arm.read()
+        judge.look(state)
+        aborts += bool(state.faults)
+        oldest = max(oldest, float(state.age.max()))
+    took = time.perf_counter() - start
     CONSOLE.print(
         f"{ticks} readings in {took:.0f} s: {aborts} aborts, {len(judge.wrong)} wrong values, "
         f"{judge.stale} with a stale joint, all flagged; the oldest value was {oldest * 1e3:.0f} ms"
@@ -150,6 +172,7 @@ def stop(_: int) -> None:
 
 PARTS = {
     "rate": (rate, 1000),
+    "clock": (clock, 30_000),
     "soak": (soak, 30_000),
     "watchdog": (watchdog, 20),
     "stop": (stop, 1),
@@ -163,9 +186,13 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", choices=[*PARTS, []], help="default: all")
-    parser.add_argument("--times", type=int, help="ticks of rate and soak, blows of watchdog")
+    parser.add_argument("names", nargs="*", help="default: all")
+    parser.add_argument(
+        "--times", type=int, help="ticks of rate, clock and soak, blows of watchdog"
+    )
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(PARTS):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
     for name in arguments.names or PARTS:
         part, times = PARTS[name]
         part(arguments.times or times)

@@ -202,7 +202,7 @@ class DynamixelArm:
         for motor in self.wiring.ids:
             try:
                 self.bus.put(motor, "Torque Enable", 0)
-            except (NoAnswerError, RefusedError) as error:
+            except (NoAnswerError, RefusedError, PortLostError) as error:
                 LOG.warning("%s", error)
 
     def close(self) -> None:
