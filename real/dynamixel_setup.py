@@ -13,8 +13,8 @@ from real.dynamixel_tables import model_of, table
 REVERSE, TIME_BASED = 0x01, 0x04
 """Bits of Drive Mode."""
 
-FAST_SINCE = 45
-"""Firmware from which the X series knows fast reads (e-Manual: protocol 2.0, fast sync read)."""
+PROBE_S = 0.05
+"""Time in which a fast read is tried, three times; older firmware does not know it [s]."""
 
 CLEAN_PINGS = 9
 """Answers by which the latency is measured."""
@@ -36,7 +36,7 @@ def find(bus: Bus, wiring: Wiring) -> None:
     Raises:
         UsageError: a servo that is missing or another model; names the joints.
     """
-    versions, absent, other = [], [], []
+    absent, other = [], []
     for joint in wiring.motors:
         for motor in joint.ids:
             answer = bus.ping(motor)
@@ -46,8 +46,6 @@ def find(bus: Bus, wiring: Wiring) -> None:
                 other.append(
                     f"{joint.name} (id {motor}) is {model_of(answer[0])}, not {joint.model}"
                 )
-            else:
-                versions.append(answer[1])
     if absent:
         raise UsageError(
             f"no answer from {', '.join(absent)}; check power and cables from the first of them "
@@ -57,7 +55,11 @@ def find(bus: Bus, wiring: Wiring) -> None:
         raise UsageError(f"{'; '.join(other)}: is this a {wiring.robot}?")
     bus.hesitation = 2e-6 * max(bus.get(motor, "Return Delay Time") for motor in wiring.ids)
     bus.latency = bus.usual = latency(bus, wiring.ids[0])
-    bus.fast = min(versions) >= FAST_SINCE
+    bus.fast = True
+    bus.fast = any(
+        len(bus.get_many(wiring.ids, "load", "Present Temperature", PROBE_S)) == len(wiring.ids)
+        for _ in range(3)
+    )
 
 
 def latency(bus: Bus, motor: int) -> float:

@@ -21,7 +21,7 @@ from real.dynamixel_packet import (
 )
 from real.emulators.dynamixel_faults import Fault, Faults
 from real.emulators.dynamixel_plant import FirstOrderPlant, Plant, Shaft
-from real.emulators.dynamixel_registers import BAUDS
+from real.emulators.dynamixel_registers import BAUDS, FAST_FIRMWARE
 from real.emulators.dynamixel_servo import Servo, Setup
 
 STEP = 0.005
@@ -140,8 +140,11 @@ class Chain:
             servo.heated = servo.get("Temperature Limit") + 5.0 if hot else None
             low = self.faults.value("undervoltage", motor)
             servo.volts = servo.get("Min Voltage Limit") / 10 - 0.5 if low else servo.model.volts
+            if hot:
+                servo.temperature = float(servo.get("Temperature Limit") + 5)
             if not self.powered(servo):
                 servo.put("Torque Enable", 0)
+            servo.judge()
 
     def powered(self, servo: Servo) -> bool:
         """Tell whether no cable between the adapter and ``servo`` is out."""
@@ -287,15 +290,18 @@ class Chain:
             asked = [(motor, address, length) for motor in p[4:]]
         else:
             asked = [struct.unpack("<BHH", p[at : at + 5]) for at in range(0, len(p), 5)]
+        fast = packet.instruction in (Instruction.FAST_SYNC_READ, Instruction.FAST_BULK_READ)
         by_id = {servo.motor: servo for servo in hearing}
         said = []
         for motor, address, length in asked:
-            if motor not in by_id:
+            if motor not in by_id or (
+                fast and by_id[motor].get("Firmware Version") < FAST_FIRMWARE
+            ):
                 break  # the next one waits for its answer in vain
             said.append((by_id[motor], *by_id[motor].read(address, length)))
-        if packet.instruction in (Instruction.SYNC_READ, Instruction.BULK_READ):
-            return self._answers(said, chained=True)
-        return self._fast(said, [length for _, _, length in asked])
+        if fast:
+            return self._fast(said, [length for _, _, length in asked])
+        return self._answers(said, chained=True)
 
     def _fast(self, said: Sequence[tuple[Servo, int, bytes]], lengths: Sequence[int]) -> Answer:
         """Return the one packet of a fast read, as far as it gets."""

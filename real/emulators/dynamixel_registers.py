@@ -100,6 +100,9 @@ BAUDS: Mapping[int, int] = {
 FIRMWARE = 48
 """A version that knows fast reads and the bus watchdog (v38)."""
 
+FAST_FIRMWARE = 45
+"""Older servos stay silent in fast reads (assumed: the e-Manual names no version)."""
+
 FACTORY: Mapping[str, int] = {
     "ID": 1,
     "Baud Rate": 1,

@@ -248,14 +248,14 @@ class Servo:
         if self.heated is not None:
             self.temperature = self.heated
         self.overloaded_for = self.overloaded_for + dt if share > 0.8 else 0.0
-        self._judge()
+        self.judge()
         self._show(now)
 
     @property
     def _shut_down(self) -> bool:
         return bool(self.get("Hardware Error Status") & self.get("Shutdown"))
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
         """Set Hardware Error Status; what Shutdown names switches the torque off and stays."""
         tenths = round(self.volts * 10)
         found = self.forced
