@@ -232,8 +232,8 @@ class DynamixelArm:
         except PortLostError as error:
             faults.append(MotorFault("", 0, str(error)))
         faults += self._lost()
-        if faults and not self.faults:
-            self._stop(faults)
+        if unknown := [fault for fault in faults if not self._known(fault.motor)]:
+            self._stop(unknown)
         return self._state(new)
 
     def write(self, target: Array) -> None:
@@ -294,15 +294,15 @@ class DynamixelArm:
         return [
             MotorFault(self._joint(motor), motor, f"no answer for {now - reading.asked:.2f} s")
             for motor, reading in self._readings.items()
-            if now - reading.asked > self.pace.lost and not self._known(motor)
+            if now - reading.asked > self.pace.lost
         ]
 
     def _stop(self, faults: Sequence[MotorFault]) -> None:
         """Take no more goals, and let what still obeys hold."""
-        self.faults = tuple(faults)
+        first, self.faults = not self.faults, (*self.faults, *faults)
         LOG.error("%s", HardwareFaultError(faults))
         try:
-            if self.engaged:
+            if self.engaged and first:
                 self.hold()
         except PortLostError:
             LOG.error("the port is gone; the watchdogs stop the servos")

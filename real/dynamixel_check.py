@@ -95,7 +95,7 @@ def examine(wiring: Wiring, port: Port, path: str = "", seconds: float = 2.0) ->
         hottest,
         (),
     )
-    return _advised(report, path, [m for m, delay in delays.items() if delay])
+    return _advised(report, [m for m, delay in delays.items() if delay])
 
 
 def latency_timer(path: str) -> int | None:
@@ -108,21 +108,20 @@ def latency_timer(path: str) -> int | None:
         return None
 
 
-def _advised(report: LineReport, path: str, delayed: list[int]) -> LineReport:
+def _advised(report: LineReport, delayed: list[int]) -> LineReport:
     """Return ``report`` with what to change."""
     advice = []
     if (report.timer or 0) > 1 or report.latency > SLOW_LATENCY:
-        name = Path(path).name or "ttyUSB0"
         advice.append(
             f"an answer takes {report.latency * 1e3:.0f} ms beyond its time on the wire: set the "
-            f"adapter's latency timer to 1 (echo 1 | sudo tee /sys/bus/usb-serial/devices/{name}"
-            "/latency_timer; for good: the udev rule in docs/hardware.md)"
+            "adapter's latency timer to 1 ms (docs/hardware.md, The computer)"
         )
     if report.hz < ENOUGH_HZ and delayed:
-        motors = ", ".join(map(str, delayed))
+        some = f"motors {', '.join(map(str, delayed))}"
+        motors = some if len(delayed) < report.motors else "all motors"
         advice.append(
-            f"motors {motors} wait {report.return_delay} us before they answer: set Return Delay "
-            "Time (address 9) to 0 with DYNAMIXEL Wizard"
+            f"Return Delay Time (address 9) of {motors} lets them wait up to "
+            f"{report.return_delay} us: set it to 0 with DYNAMIXEL Wizard"
         )
     if not report.fast:
         advice.append("some firmware knows no fast reads: update it with DYNAMIXEL Wizard")

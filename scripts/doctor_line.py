@@ -1,7 +1,7 @@
 """The part of the doctor that measures the line to an arm."""
 
 from real.dynamixel_arms import WIRINGS
-from real.dynamixel_check import CONTROL_HZ, ENOUGH_HZ, LineReport, examine
+from real.dynamixel_check import CONTROL_HZ, ENOUGH_HZ, SLOW_LATENCY, LineReport, examine
 from real.dynamixel_port import SerialPort
 from scripts.doctor import Check, Verdict
 
@@ -24,11 +24,12 @@ def rows(report: LineReport) -> list[Check]:
     """Make a table of what was measured; what to change stands below, a row each."""
     speed: Verdict = "ok" if report.hz >= ENOUGH_HZ else "note"
     speed = "missing" if report.hz < CONTROL_HZ else speed
+    lag: Verdict = "ok" if report.latency <= SLOW_LATENCY else "note"
     timer = "" if report.timer is None else f" (latency timer {report.timer} ms)"
     found = [
         Check("motors", f"{report.motors} answer, the hottest has {report.hottest} C"),
         Check("rate", f"{report.hz:.0f} Hz for reading all and writing all", speed),
-        Check("latency", f"{report.latency * 1e3:.1f} ms{timer}"),
+        Check("latency", f"{report.latency * 1e3:.1f} ms{timer}", lag),
         Check("return delay", f"{report.return_delay} us"),
         Check("reads", "fast" if report.fast else "one by one"),
     ]

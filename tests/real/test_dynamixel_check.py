@@ -22,7 +22,7 @@ def test_the_latency_timer_of_an_adapter_as_sold_is_found() -> None:
     slow = VirtualPort(bench.chain, Timing(latency=0.016))
     report = examine(bench.wiring, slow)
     assert 40 < report.hz < 60
-    assert "latency timer to 1" in report.advice[0]
+    assert "latency timer to 1 ms" in report.advice[0]
 
 
 def test_the_factory_s_return_delay_is_found() -> None:
@@ -32,7 +32,7 @@ def test_the_factory_s_return_delay_is_found() -> None:
     assert report.return_delay == 500
     assert report.hz < 150
     told = " ".join(report.advice)
-    assert "Return Delay Time (address 9) to 0" in told
+    assert "Return Delay Time (address 9) of all motors lets them wait up to 500 us" in told
     assert "no fast reads" in told
 
 

@@ -164,6 +164,20 @@ def test_a_fault_names_its_motor_ends_all_goals_and_stops_the_arm(
     assert all(s.get("Torque Enable") for s in working if bench.chain.powered(s))
 
 
+def test_a_second_fault_is_named_beside_the_first() -> None:
+    bench = Bench("koch")
+    bench.arm.engage()
+    for fault in ("overload@2", "silence@5"):
+        bench.inject(fault)
+        for _ in range(10):
+            bench.wait_for_tick()
+            state = bench.arm.read()
+    assert [(fault.joint, fault.motor) for fault in state.faults] == [
+        ("shoulder_lift", 2),
+        ("wrist_roll", 5),
+    ]
+
+
 def test_a_pause_that_the_watchdogs_did_not_like_is_reported() -> None:
     bench = Bench("koch")
     bench.arm.engage()
