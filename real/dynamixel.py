@@ -144,6 +144,7 @@ class DynamixelArm:
             self.bus.put(motor, "Bus Watchdog", units)
         for _ in range(TRIES):  # nobody confirms that
             self.bus.put_many("Torque Enable", dict.fromkeys(self.wiring.ids, 1))
+        self.bus.silence = 0.0
         self._readings = self._now("load", "Present Temperature")
         torque = self._now("Torque Enable", "Torque Enable")
         watch = self._now("Bus Watchdog", "Bus Watchdog")
@@ -174,10 +175,7 @@ class DynamixelArm:
         place = bus.get(motor, "Present Position", signed=True)
         try:
             bus.put(motor, "Goal Position", place)
-        except (
-            RefusedError
-        ) as error:  # it lies outside the limits: then the goal is the nearest one
-            LOG.info("%s: %s", joint.name, error)
+        except RefusedError:  # outside the limits: then the nearest position within
             bus.put(motor, "Goal Position", min(max(place, own.lower), own.upper))
         goal = bus.get(motor, "Goal Position", signed=True)
         if abs(goal - place) > NEAR:
@@ -217,8 +215,6 @@ class DynamixelArm:
 
         A fault that is found holds the arm at once.
         """
-        now = self.bus.port.now()
-        silent = now - self.bus.spoke_at
         faults: list[MotorFault] = []
         new: dict[int, Reading] = {}
         try:
@@ -227,8 +223,8 @@ class DynamixelArm:
             )
             self._readings |= new
             faults += self._alerts(new)
-            if self.engaged and silent > self.pace.watchdog - WATCHDOG_UNIT:
-                faults += self._tripped(silent)
+            if self.engaged and self.bus.silence > self.pace.watchdog - WATCHDOG_UNIT:
+                faults += self._tripped(self.bus.silence)
         except PortLostError as error:
             faults.append(MotorFault("", 0, str(error)))
         faults += self._lost()
@@ -281,6 +277,8 @@ class DynamixelArm:
     def _tripped(self, silent: float) -> list[MotorFault]:
         """After a silence: tell which watchdogs stopped their servos."""
         found = self.bus.get_many(self.wiring.ids, "Bus Watchdog", "Bus Watchdog", self.pace.budget)
+        if len(found) == len(self.wiring.ids):
+            self.bus.silence = 0.0
         what = f"{BITTEN}: nothing was sent for {silent:.2f} s"
         return [
             MotorFault(self._joint(motor), motor, what)

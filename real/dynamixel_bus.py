@@ -102,6 +102,7 @@ class Bus:
         fast: whether fast reads are used.
         counts: what happened so far.
         spoke_at: when something was last sent [s].
+        silence: the longest pause between two packets since somebody set this to 0 [s].
     """
 
     def __init__(self, port: Port, tables: Mapping[int, Table], baud: int) -> None:
@@ -110,7 +111,7 @@ class Bus:
         self.latency, self.hesitation, self.fast = UNKNOWN_LATENCY, 0.0005, False
         self.usual = UNKNOWN_LATENCY
         self.counts = Counts()
-        self.spoke_at = port.now()
+        self.spoke_at, self.silence = port.now(), 0.0
         self._turn = 0
         self._doubtful = False
         self._silent: dict[int, int] = {}
@@ -309,7 +310,8 @@ class Bus:
     def _send(self, packet: bytes, size: int, servos: int) -> float:
         """Send ``packet``; return until when an answer of ``size`` bytes is waited for."""
         self.port.send(packet)
-        self.spoke_at = self.port.now()
+        before, self.spoke_at = self.spoke_at, self.port.now()
+        self.silence = max(self.silence, self.spoke_at - before)
         return self.spoke_at + self._patience(len(packet), size, servos)
 
     def _patience(self, sent: int, size: int, servos: int) -> float:

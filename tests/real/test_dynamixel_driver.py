@@ -178,11 +178,17 @@ def test_a_second_fault_is_named_beside_the_first() -> None:
     ]
 
 
-def test_a_pause_that_the_watchdogs_did_not_like_is_reported() -> None:
+@pytest.mark.parametrize("before", ["read", "write"])
+def test_a_pause_that_the_watchdogs_did_not_like_is_reported(before: str) -> None:
     bench = Bench("koch")
     bench.arm.engage()
     drive(bench, 10)
-    bench.port.pass_time(0.5)
+    if before == "write":
+        target = bench.arm.read().position
+        bench.port.pass_time(0.5)
+        bench.arm.write(np.clip(target, bench.arm.lower, bench.arm.upper))
+    else:
+        bench.port.pass_time(0.5)
     state = bench.arm.read()
     assert {fault.motor for fault in state.faults} == set(range(1, 7))
     assert "stopped by its watchdog" in str(state.faults[0])
