@@ -225,9 +225,9 @@ class DynamixelArm:
             faults += self._alerts(new)
             if self.engaged and self.bus.silence > self.pace.watchdog - WATCHDOG_UNIT:
                 faults += self._tripped(self.bus.silence)
+            faults += self._lost()
         except PortLostError as error:
-            faults.append(MotorFault("", 0, str(error)))
-        faults += self._lost()
+            faults = [MotorFault("", 0, str(error))]
         if unknown := [fault for fault in faults if not self._known(fault.motor)]:
             self._stop(unknown)
         return self._state(new)

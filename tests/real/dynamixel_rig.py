@@ -22,11 +22,13 @@ pytest.importorskip(
 class Bench:
     """An emulated arm, its port without real time and the driver."""
 
-    def __init__(self, robot: str = "viperx", pace: Pace | None = None, **emulated) -> None:
+    def __init__(
+        self, robot: str = "viperx", pace: Pace | None = None, wiring=None, **emulated
+    ) -> None:
         what = Emulated(robot, **emulated)
         self.chain: Chain = what.chain(100.0)
         self.port = VirtualPort(self.chain, Timing())
-        self.wiring = WIRINGS[robot]
+        self.wiring = wiring or WIRINGS[robot]
         self.arm = DynamixelArm(self.wiring, ROBOTS[robot].spec(), self.port, pace)
 
     def servo(self, motor: int):

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.errors import UsageError
+from perf.dynamixel import SEVEN
 from perf.dynamixel_proof import Counter, Judge
 from real.dynamixel_arms import KOCH, VIPERX, Motor
 from real.dynamixel_bus import NoAnswerError
 from real.dynamixel_joints import HardwareFaultError, Pace
+from real.emulators.dynamixel_chain import setups
 from tests.real.dynamixel_rig import Bench, sway
 
 SAFE_STOP_S = 0.250
@@ -41,15 +43,16 @@ def test_an_arm_is_found_engaged_and_follows_its_targets(robot: str) -> None:
     assert not state.faults
 
 
-@pytest.mark.parametrize(("robot", "least"), [("viperx", 150), ("koch", 150)])
-def test_the_rate_on_the_wire_is_enough(robot: str, least: float) -> None:
-    bench = Bench(robot)
+@pytest.mark.parametrize("delay", [0, 250])
+@pytest.mark.parametrize("wiring", [KOCH, SEVEN, VIPERX], ids=["6", "7", "9"])
+def test_the_wire_and_the_adapter_leave_150_readings_and_writings_a_second(wiring, delay) -> None:
+    bench = Bench(wiring.robot, wiring=wiring, servos=setups(wiring, delay))
     state = bench.arm.engage()
     start = bench.port.now()
     for _ in range(100):
         state = bench.arm.read()
         bench.arm.write(np.clip(state.position, bench.arm.lower, bench.arm.upper))
-    assert 100 / (bench.port.now() - start) >= least
+    assert 100 / (bench.port.now() - start) >= 150
 
 
 def test_the_limits_are_those_of_the_arm_and_of_its_motors() -> None:
