@@ -20,6 +20,7 @@ from envs.gl import choose_backend
 EXAMPLES = """
 armtrials doctor
 armtrials doctor --path results
+armtrials doctor --port /dev/ttyUSB0 --robot viperx
 """
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,15 +51,28 @@ class Doctor:
 
     path: Path = Path()
     """Folder whose disk is checked for free space."""
+    port: str | None = None
+    """Serial port of a Dynamixel arm; with it the line is measured instead. Nothing moves."""
+    robot: str = "koch"
+    """Arm on that port: viperx, koch or koch_leader."""
 
     def run(self) -> int:
         """Print the table; return 0 when nothing needed is missing, else 1."""
+        if self.port is not None:
+            from scripts.doctor_line import check_line
+
+            return report(check_line(self.robot, self.port), f"Ready: {self.robot} on {self.port}")
         found = [check() for check in CHECKS] + [check_disk(self.path)]
-        console = Console()
-        console.print(_table(found))
-        missing = [check for check in found if check.verdict == "missing"]
-        console.print("The main job cannot run yet." if missing else "Ready: armtrials bench")
-        return 1 if missing else 0
+        return report(found, "Ready: armtrials bench")
+
+
+def report(found: list[Check], ready: str) -> int:
+    """Print what was found, and ``ready`` when nothing is missing; return 0 then, else 1."""
+    console = Console()
+    console.print(_table(found))
+    missing = [check for check in found if check.verdict == "missing"]
+    console.print("Not ready yet." if missing else ready, markup=False)
+    return 1 if missing else 0
 
 
 def check_python() -> Check:
@@ -154,6 +168,15 @@ def check_disk(path: Path) -> Check:
     return Check("disk", f"{free:.0f} GiB free at {folder}")
 
 
+def check_buses() -> Check:
+    """Tell whether the libraries for real arms are there."""
+    absent = [name for name in ("dynamixel-sdk", "pyserial") if _installed(name) is None]
+    if absent:
+        advice = "pip install 'armtrials[dynamixel]' (only for Dynamixel arms)"
+        return Check("arms on a serial port", f"no {' and no '.join(absent)}", "note", advice)
+    return Check("arms on a serial port", "dynamixel-sdk, pyserial")
+
+
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_python,
     check_packages,
@@ -162,6 +185,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_cores,
     check_memory,
     check_chromium,
+    check_buses,
 )
 
 

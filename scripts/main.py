@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "Show where a protocol's trials start and what each of its axes changes.",
     "plan": "Tell how many trials a comparison needs.",
     "bench": "Run the main job: demonstrations, training, evaluation, leaderboard.",
+    "emulate": "Emulate an arm's bus on a serial port, for any software that speaks to its motors.",
     "doctor": "Check what this machine offers and what is missing.",
 }
 """Command name -> its module's one-line summary (kept equal by a test)."""

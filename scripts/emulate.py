@@ -1,0 +1,132 @@
+"""Emulate an arm's bus on a serial port, for any software that speaks to its motors."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from real.emulators.dynamixel_line import Line
+
+EXAMPLES = """
+armtrials emulate --robot koch
+armtrials emulate --robot viperx --faults loss=0.01 crc=0.01 truncation=0.01
+armtrials emulate --robot koch --link koch-port --latency 0.016 --return-delay 250
+"""
+
+HELP = """\
+Lines typed here are obeyed while it runs:
+  name[=value][@id]      begin a fault; without an id of all motors
+  clear [name[@id]]      end a fault, or all
+  status                 what every motor does
+faults:"""
+
+
+@dataclass(frozen=True)
+class Emulate:
+    """Run an emulated Dynamixel arm until Ctrl-C; the port to open is printed.
+
+    Motors move as their registers say; with no program talking to them they rest.
+    """
+
+    robot: str = "koch"
+    """Arm: viperx, koch or koch_leader."""
+    faults: tuple[str, ...] = ()
+    """Faults from the start, name[=value][@id]; others can be typed while it runs."""
+    link: Path | None = None
+    """A symbolic link to the port, for software that wants a fixed name."""
+    latency: float = 0.001
+    """What the USB adapter adds to every answer [s]; an FTDI adapter's default is 0.016."""
+    return_delay: int = 0
+    """Return Delay Time of the motors, units of 2 us; 250 is the factory's setting."""
+    seed: int = 0
+    """Another seed strikes other packets."""
+
+    def run(self) -> int:
+        """Serve until Ctrl-C; return 0."""
+        from envs.errors import UsageError
+        from real.dynamixel_arms import WIRINGS
+        from real.emulators.dynamixel import Emulated
+        from real.emulators.dynamixel_wire import Timing
+
+        if not 0 <= self.return_delay <= 254:
+            raise UsageError(f"--return-delay must be 0..254, got {self.return_delay}")
+        if not 0 <= self.latency <= 1:
+            raise UsageError(f"--latency must be 0..1 s, got {self.latency:g}")
+        if self.link is not None and self.link.exists() and not self.link.is_symlink():
+            raise UsageError(f"--link {self.link}: there is something else of that name")
+        wiring = WIRINGS[self.robot]
+        emulated = Emulated(
+            self.robot,
+            Timing(latency=self.latency),
+            self.faults,
+            self.seed,
+            self.return_delay,
+            link=self.link,
+        )
+        line = emulated.line()
+        try:
+            motors = ", ".join(f"{number}" for number in wiring.ids)
+            say(f"{self.robot}: motors {motors} at {wiring.baud} baud (Ctrl-C ends it)")
+            say(f"port: {line.port}")
+            signal.signal(signal.SIGTERM, lambda *_: setattr(line, "stopped", True))
+            line.watched[sys.stdin.fileno()] = lambda: listen(line)
+            line.serve()
+        except KeyboardInterrupt:
+            say("")
+        finally:
+            line.close()
+        return 0
+
+
+def listen(line: "Line") -> None:
+    """Obey what was typed; when nothing can come any more, stop listening."""
+    text = os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
+    if not text:
+        del line.watched[sys.stdin.fileno()]
+        return
+    for order in text.splitlines():
+        say(obey(line, order))
+
+
+def obey(line: "Line", order: str) -> str:
+    """Carry out one typed line and return what there is to say about it."""
+    from envs.errors import UsageError
+    from real.emulators.dynamixel_faults import KINDS, Fault
+
+    words = order.split()
+    port = line.port
+    try:
+        if words[:1] == ["clear"]:
+            fault = Fault.parse(words[1]) if len(words) > 1 else None
+            line.clear(*((fault.name, fault.motor) if fault else (None, None)))
+            return f"port: {line.port}" if line.port != port else "cleared"
+        if words == ["status"]:
+            return status(line)
+        if not words or words[0] in ("help", "?"):
+            return "\n".join([HELP, *(f"  {name:<18} {kind.what}" for name, kind in KINDS.items())])
+        for word in words:
+            line.inject(Fault.parse(word))
+    except UsageError as error:
+        return str(error)
+    return f"in force: {order.strip()}"
+
+
+def status(line: "Line") -> str:
+    """Return a line about every motor."""
+    rows = [" id  position    goal  torque  temperature  error"]
+    for servo in line.chain.servos:
+        rows.append(
+            f"{servo.motor:>3}  {servo.position:>8}  {servo.get('Goal Position'):>6}  "
+            f"{'on' if servo.get('Torque Enable') else 'off':>6}  {servo.temperature:>8.0f} C  "
+            f"  0x{servo.get('Hardware Error Status'):02x}"
+        )
+    return "\n".join(rows)
+
+
+def say(text: str) -> None:
+    """Write a line at once, so that other programs can read the port from it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
