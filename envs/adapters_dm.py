@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from envs.arm import Array
 from envs.errors import UsageError
+from envs.gl import choose_backend
 
 DM = "dm:"
 CAMERA = 0  # of those that the environment has
@@ -84,9 +85,14 @@ class DmEnv(gym.Env[dict[str, Array], Array]):
         return self._seen(moment.observation), reward, over and dead, over and not dead, info
 
     def render(self) -> Any:  # noqa: ANN401  (as Gymnasium has it)
-        """Return the first camera's picture (240, 320, 3) uint8, None without physics."""
+        """Return the first camera's picture (240, 320, 3) uint8, None without physics or OpenGL.
+
+        Where there is no OpenGL dm_control would end the process, so it is not asked.
+        """
         physics = getattr(self._inner, "physics", None)
-        return None if physics is None else physics.render(height=240, width=320, camera_id=CAMERA)
+        if physics is None or choose_backend() == "ray":
+            return None
+        return physics.render(height=240, width=320, camera_id=CAMERA)
 
     def close(self) -> None:
         """Release the environment."""
