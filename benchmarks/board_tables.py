@@ -20,6 +20,7 @@ from benchmarks.board_rows import (
 )
 from benchmarks.board_runs import Loaded
 from benchmarks.protocol import Plan
+from benchmarks.records import made_in
 
 ALPHA = 0.05
 STATUSES = ("valid", "partial", "preliminary")
@@ -133,10 +134,8 @@ def slug(*parts: object) -> str:
 def table_key(run: Loaded) -> tuple[str, ...]:
     """Return what must agree between runs of one table."""
     m = run.manifest
-    protocol, pixels = m["protocol"], m["track"] == "pixels"
-    renderer = str(m["versions"].get("renderer") or "") if pixels else ""
-    made = (m.get("model_hash") or "", renderer)
-    return (m["world"], m["task"], m["track"], protocol["id"], protocol["hash"], *made)
+    protocol = m["protocol"]
+    return (m["world"], m["task"], m["track"], protocol["id"], protocol["hash"], *made_in(m))
 
 
 def make_tables(runs: Sequence[Loaded]) -> tuple[Table, ...]:

@@ -6,6 +6,7 @@ read, so runs that judge differently are never in one table.
 """
 
 import functools
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -13,14 +14,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.film import format_of
+from benchmarks.foreign_film import UnfilmableError, film_foreign, why_not
 from benchmarks.foreign_protocol import ForeignProtocol
 from benchmarks.foreign_trial import ForeignRunner
-from benchmarks.manifest import code_state, cpu_name, package_version, policy_entry, run_name
+from benchmarks.lines import Record
+from benchmarks.manifest import (
+    code_state,
+    cpu_name,
+    package_version,
+    place_run,
+    policy_entry,
+    run_name,
+)
 from benchmarks.manifest import versions as common_versions
 from benchmarks.protocol import TEST, Plan, Wave, make_plan
 from benchmarks.records import SCHEMA
 from benchmarks.run import EvaluateConfig, Job, Piece, Workers, execution_of
+from benchmarks.trajectories import trajectory
 from benchmarks.trial import Execution, WaveResult
+from benchmarks.writer import refuse_disk_errors
 from envs.adapters import Foreign, adapt
 from envs.errors import UsageError
 from envs.pool import Pool
@@ -29,10 +42,12 @@ from policies.base import Policy
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.floors import FLOOR
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ForeignConfig(EvaluateConfig):
-    """What to evaluate in which environment; ``protocol`` and ``videos`` do not apply.
+    """What to evaluate in which environment; ``protocol`` does not apply.
 
     Attributes:
         env: ``gym:<id>`` or ``dm:<domain>/<task>``.
@@ -58,14 +73,18 @@ class ForeignJob(Job):
         return self.own
 
 
-def prepare_foreign(config: ForeignConfig) -> ForeignJob:
+def prepare_foreign(config: ForeignConfig, say: Callable[[str], None] = log.info) -> ForeignJob:
     """Make the environment, load the policy and name the run, without writing anything.
+
+    Args:
+        config: what and how.
+        say: told why there will be no videos, where an environment cannot be filmed.
 
     Raises:
         UsageError: an unknown environment, a success that cannot be read, or a policy that was
             made for something else.
     """
-    env = adapt(config.env, config.horizon)
+    env = adapt(config.env, config.horizon, draws=config.videos != "none")
     protocol = ForeignProtocol.of(env, Success(config.success))
     policy = load_for(config, env)
     plan = make_plan(protocol, policy.spec.track, config.conditions, config.trials, config.split)
@@ -73,12 +92,14 @@ def prepare_foreign(config: ForeignConfig) -> ForeignJob:
     manifest = _manifest(config, env, policy, (protocol, plan, execution))
     kind = "runs" if config.split == TEST else config.split
     place = re.sub(r"[^A-Za-z0-9.-]+", "_", protocol.id)
-    parent = Path(config.results) / kind / f"{place}-{protocol.hash[:8]}"
+    parent = Path(config.results) / kind
+    reason = None if config.videos == "none" else why_not(env)
     env.close()
-    config = replace(config, videos="none")
-    return ForeignJob(
-        config, plan, execution, manifest, parent / run_name(manifest), protocol, config
-    )
+    if reason is not None:
+        say(f"no videos: {reason}")
+        config = replace(config, videos="none")
+    folder, manifest = place_run(parent / f"{place}-{protocol.hash[:8]}", manifest)
+    return ForeignJob(config, plan, execution, manifest, folder, protocol, config)
 
 
 def load_for(config: ForeignConfig, env: Foreign) -> Policy:
@@ -99,15 +120,32 @@ def foreign_workers(count: int) -> Workers:
     return Pool(_ready, count)
 
 
-def _ready() -> Callable[[Piece], WaveResult]:
+def _ready() -> Callable[[Piece], WaveResult | str | None]:
     return _work
 
 
-def _work(piece: Piece) -> WaveResult:
-    """Run a wave, in a worker process; there are no films."""
-    if isinstance(piece.job, ForeignJob) and isinstance(piece.what, Wave):
-        return _runner(piece.job).run(piece.what)
-    raise ValueError(f"not a wave of a foreign run: {piece}")
+def _work(piece: Piece) -> WaveResult | str | None:
+    """Run a wave or film a trial, in a worker process; return why there is no film."""
+    job, what = piece.job, piece.what
+    if not isinstance(job, ForeignJob):
+        raise ValueError(f"not a piece of a foreign run: {piece}")
+    return _runner(job).run(what) if isinstance(what, Wave) else _film(job, what)
+
+
+def _film(job: ForeignJob, record: Record) -> str | None:
+    """Film a trial in an environment of its own; return the reason where that cannot be."""
+    actions = trajectory(job.folder, record, job.execution.batch)
+    env = adapt(job.foreign.env, job.foreign.horizon, draws=True)
+    try:
+        with refuse_disk_errors(job.folder):
+            film_foreign(
+                env, record, actions, job.folder / record["video"], format_of(job.config.videos)
+            )
+    except UnfilmableError as error:
+        return str(error)
+    finally:
+        env.close()
+    return None
 
 
 @functools.lru_cache(maxsize=1)

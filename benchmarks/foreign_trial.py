@@ -79,7 +79,6 @@ class Episode:
         success, steps = self.verdict.now and not self.broken, len(self.actions)
         value = self.verdict.value
         actions = np.array(self.actions, np.float32).reshape(steps, self.env.spec.n)
-        final = b"".join(np.ascontiguousarray(self.seen[k]).tobytes() for k in sorted(self.seen))
         return {
             "status": "invalid" if self.broken else "valid",
             "reason": self.broken or self.error or None,
@@ -100,9 +99,15 @@ class Episode:
             },
             "clamps": self.clamps,
             "actions_sha256": actions_digest(actions),
-            "final_sha256": hashlib.sha256(final).hexdigest(),
+            "final_sha256": seen_digest(self.seen),
             "video": None,
         }
+
+
+def seen_digest(seen: Observation) -> str:
+    """SHA-256 of an observation, entry by entry in the order of their names."""
+    data = b"".join(np.ascontiguousarray(seen[key]).tobytes() for key in sorted(seen))
+    return hashlib.sha256(data).hexdigest()
 
 
 class ForeignRunner(Runner):

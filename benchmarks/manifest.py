@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.lines import canonical, digest
 from benchmarks.protocol import EvalProtocol, Plan
-from benchmarks.records import SCHEMA
+from benchmarks.records import MANIFEST, SCHEMA, made_in, read_manifest
 from benchmarks.trial import Execution
 from envs.gl import choose_backend
 from envs.tasks import TASKS
@@ -85,6 +85,21 @@ def run_name(manifest: Mapping[str, Any]) -> str:
     seed = "" if policy["seed"] is None else f"s{policy['seed']}-"
     name = "".join(c if c.isalnum() or c in "-._" else "-" for c in policy["name"])
     return f"{name}-{seed}{digest(canonical(identity))[:10]}"
+
+
+def place_run(parent: Path, manifest: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Return the folder of a run and its manifest, which names it.
+
+    The same trials in another simulated world (its model changed, or what draws its pictures) are
+    another run: its name ends with the hash of that world, and the folder of the first stays.
+
+    Raises:
+        UsageError: the folder holds a broken manifest.
+    """
+    folder = parent / manifest["run"]
+    if (folder / MANIFEST).is_file() and made_in(read_manifest(folder)) != made_in(manifest):
+        folder = parent / f"{folder.name}-{digest(canonical(made_in(manifest)))[:6]}"
+    return folder, {**manifest, "run": folder.name}
 
 
 def policy_entry(source: str, policy: Policy, name: str | None) -> dict[str, Any]:

@@ -115,9 +115,29 @@ def read_run(folder: Path) -> Run:
         trials = tuple(parse(line) for line in lines)
         sealed = (folder / SEAL).is_file()
         seal = parse((folder / SEAL).read_bytes()) if sealed else None
-    except (ValueError, OSError) as error:
+        _check_objects({MANIFEST: manifest, SEAL: seal or {}, "a trial": trials})
+    except (ValueError, OSError, RecursionError) as error:
         raise UsageError(f"the run {folder} cannot be read: {error}") from error
     return Run(folder, manifest, trials, seal)
+
+
+def _check_objects(found: Mapping[str, Any]) -> None:
+    """Refuse what is no JSON object, and trials that do not say which ones they are."""
+    for name, value in found.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if not isinstance(one, dict):
+                raise ValueError(f"{name} must be an object, got {str(one)[:40]}")
+    for trial in found["a trial"]:
+        key = trial.get("key")
+        if not isinstance(key, dict) or not isinstance(key.get("condition"), str):
+            raise ValueError("a trial must have a key that names its condition")
+
+
+def made_in(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the simulated world of a run: hash of its model, what drew its pictures ("": none)."""
+    versions, pixels = manifest.get("versions"), manifest.get("track") == "pixels"
+    renderer = versions.get("renderer") if pixels and isinstance(versions, dict) else None
+    return str(manifest.get("model_hash") or ""), str(renderer or "")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import film
 from benchmarks.lines import Record
-from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
+from benchmarks.manifest import SEALED_BY, make_manifest, place_run, policy_entry
 from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
 from benchmarks.records import MANIFEST, SEAL, read_manifest, read_run
 from benchmarks.trajectories import trajectory, write_trajectories
@@ -173,7 +173,8 @@ def prepare(config: EvaluateConfig) -> Job:
     kind = "runs" if config.split == TEST else config.split
     parent = Path(config.results) / kind / protocol.id.replace("/", "_")
     _refuse_edited(parent, protocol)
-    return Job(config, plan, execution, manifest, parent / run_name(manifest))
+    folder, manifest = place_run(parent, manifest)
+    return Job(config, plan, execution, manifest, folder)
 
 
 def execution_of(config: EvaluateConfig, spec: PolicySpec) -> Execution:
@@ -281,8 +282,11 @@ def _run_films(
     wanted = [t for t in trials if t["video"] and not (job.folder / t["video"]).is_file()]
     if wanted:
         say(f"filming {len(wanted)} trials")
-    for _ in pool.run([Piece(job, record) for record in wanted]):
-        log.debug("a film is done")
+    told: set[str] = set()
+    for problem in pool.run([Piece(job, record) for record in wanted]):
+        if problem is not None and problem not in told:
+            told.add(problem)
+            say(f"no video: {problem}")
 
 
 def _artefacts(folder: Path) -> list[str]:

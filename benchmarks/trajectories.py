@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from benchmarks.trial import WaveResult, actions_digest
 from benchmarks.writer import write_atomic
 from envs.arm import Array
 from envs.errors import UsageError
+
+BROKEN = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, BadZipFile)
+"""What reading a file raises that is not what ``write_trajectories`` wrote."""
 
 
 def write_trajectories(folder: Path, result: WaveResult) -> Path:
@@ -37,8 +41,11 @@ def trajectory(folder: Path, record: Record, batch: int) -> Array:
             f"the trajectories of {folder} were not kept ({path.name} is missing): "
             "evaluate again to see this trial"
         )
-    with np.load(path, allow_pickle=False) as stored:
-        actions: Array = stored["actions"][key["ic"] - first, : record["steps"]]
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            actions: Array = stored["actions"][key["ic"] - first, : record["steps"]]
+    except BROKEN as error:
+        raise UsageError(f"{path} is broken: {error}; evaluate again to see this trial") from error
     if actions_digest(actions) != record["actions_sha256"]:
         raise UsageError(f"{path} does not hold the commands of {key['condition']}/{key['ic']}")
     return actions

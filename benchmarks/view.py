@@ -23,6 +23,9 @@ from envs.errors import UsageError
 from envs.tasks import TASKS
 from envs.world import world
 
+UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+"""What a record raises that lacks something, or holds something of another kind."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -91,7 +94,17 @@ def show_trial(folder: Path, name: str) -> Shown:
         UsageError: no such run or trial, or its trajectories were not kept.
     """
     run = read_run(folder)
-    record = find_trial(run, name)
+    try:
+        return _shown(run, find_trial(run, name))
+    except UNREADABLE as error:
+        raise UsageError(
+            f"trial {name!r} of {folder} cannot be shown, its record or the manifest is broken "
+            f"({type(error).__name__}: {error}); `armtrials leaderboard` says what else is"
+        ) from error
+
+
+def _shown(run: Run, record: Record) -> Shown:
+    """Replay a trial and gather what there is to see."""
     robot = run.manifest["robot"]
     actions = trajectory(run.folder, record, run.manifest["execution"]["batch"])
     rows = list(_watch(replay(record, actions, robot)))
@@ -144,8 +157,9 @@ def _said(name: str) -> str:
 
 def _film_bytes(run: Run, record: Record, actions: Array, robot: str) -> bytes:
     """Return the trial's video: the stored one, or a new one."""
-    stored = run.folder / record["video"] if record["video"] else None
-    if stored is not None and stored.is_file():
+    stored = run.folder / (record["video"] or "")
+    own = stored.resolve().is_relative_to(run.folder.resolve()) and stored.suffix == ".mp4"
+    if own and stored.is_file():
         return bytes(stored.read_bytes())
     with tempfile.TemporaryDirectory() as folder:
         return film(record, actions, Path(folder) / "film.mp4", robot).read_bytes()

@@ -22,6 +22,7 @@ from envs.errors import UsageError
 GYM = "gym:"
 HZ = 50.0  # of an environment that does not say its rate
 HORIZON = 1000  # steps of an environment that does not say its limit
+RGB = "rgb_array"  # Gymnasium's name of pictures as arrays
 PICTURES = "pixels"  # name of a picture that is the whole observation
 
 
@@ -87,6 +88,11 @@ class Foreign:
         limits = self.spec.limits
         return np.clip(action, limits.lower, limits.upper).astype(np.float32)
 
+    def render(self) -> Array | None:
+        """Return the environment's own picture of its state, None where it draws none."""
+        drawn: Any = self.env.render() if self.env.render_mode == RGB else None
+        return None if drawn is None else np.asarray(drawn)
+
     def close(self) -> None:
         """Release the environment."""
         self.env.close()
@@ -105,14 +111,19 @@ class Foreign:
         return seen
 
 
-def adapt(name: str, horizon: int | None = None) -> Foreign:
+def adapt(name: str, horizon: int | None = None, draws: bool = False) -> Foreign:
     """Make the environment ``gym:<id>`` or ``dm:<domain>/<task>``.
+
+    Args:
+        name: which one.
+        horizon: steps until an episode is cut off, where its own limit is longer or none.
+        draws: let it draw pictures for `Foreign.render`, where it can.
 
     Raises:
         UsageError: it is unknown, its packages are missing, or it cannot be adapted.
     """
     if name.startswith(GYM):
-        return Foreign(name, _make_gym(name), horizon)
+        return Foreign(name, _make_gym(name, draws), horizon)
     if name.startswith(DM):
         return Foreign(name, DmEnv(dm_loader(name)), horizon)
     raise UsageError(
@@ -121,9 +132,13 @@ def adapt(name: str, horizon: int | None = None) -> Foreign:
     )
 
 
-def _make_gym(name: str) -> gym.Env[Any, Any]:
+def _make_gym(name: str, draws: bool) -> gym.Env[Any, Any]:
     try:
-        return gym.make(name.removeprefix(GYM))
+        env = gym.make(name.removeprefix(GYM))
+        if draws and RGB in (env.metadata.get("render_modes") or ()):
+            env.close()
+            env = gym.make(name.removeprefix(GYM), render_mode=RGB)
+        return env
     except (gym.error.Error, ImportError) as error:
         said = " ".join(str(error).split())
         raise UsageError(f"{name} cannot be made: {said}") from error

@@ -10,8 +10,10 @@ from gymnasium import spaces
 
 from envs.arm import Array
 from envs.errors import UsageError
+from envs.gl import choose_backend
 
 DM = "dm:"
+CAMERA = 0  # of those that the environment has
 STEP_S = 0.02  # control period of an environment that does not say its own [s]
 
 
@@ -46,9 +48,12 @@ class DmEnv(gym.Env[dict[str, Array], Array]):
     An episode that ends with discount 0 terminates; one that ends otherwise is truncated.
     """
 
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012  (Gymnasium's form)
+
     def __init__(self, load: Callable[[int], Any]) -> None:
         """Adapt what ``load`` makes from a seed: the same seed, the same episodes."""
         self._load, self._inner = load, load(0)
+        self.render_mode = "rgb_array"  # drawn when asked for
         action = self._inner.action_spec()
         low, high = (np.broadcast_to(b, action.shape) for b in (action.minimum, action.maximum))
         self.action_space = spaces.Box(low.astype(np.float32), high.astype(np.float32))
@@ -78,6 +83,16 @@ class DmEnv(gym.Env[dict[str, Array], Array]):
         reward = 0.0 if moment.reward is None else float(moment.reward)
         info = {"discount": moment.discount}
         return self._seen(moment.observation), reward, over and dead, over and not dead, info
+
+    def render(self) -> Any:  # noqa: ANN401  (as Gymnasium has it)
+        """Return the first camera's picture (240, 320, 3) uint8, None without physics or OpenGL.
+
+        Where there is no OpenGL dm_control would end the process, so it is not asked.
+        """
+        physics = getattr(self._inner, "physics", None)
+        if physics is None or choose_backend() == "ray":
+            return None
+        return physics.render(height=240, width=320, camera_id=CAMERA)
 
     def close(self) -> None:
         """Release the environment."""

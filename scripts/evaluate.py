@@ -9,6 +9,8 @@ from scripts.options import RESULTS
 from scripts.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from benchmarks.run import EvaluateConfig, Evaluated, Job, Workers
@@ -56,7 +58,8 @@ class Evaluate:
     results: Path = RESULTS
     """Folder that takes the runs."""
     env: str | None = None
-    """Somebody else's environment instead of a protocol: gym:ID or dm:DOMAIN/TASK; no videos."""
+    """Somebody else's environment instead of a protocol: gym:ID or dm:DOMAIN/TASK; its
+    own pictures make the videos."""
     success: str | None = None
     """With --env, what counts as success: a key of info, return>NUMBER or return>=NUMBER."""
     horizon: int | None = None
@@ -76,7 +79,7 @@ class Evaluate:
         console = Console(highlight=False, soft_wrap=True)
         with self._pool() as pool:
             for config in self.configs():
-                job = self._prepare(config)
+                job = self._prepare(config, console.print)
                 title = f"{job.manifest['run']} on {job.protocol.id}"
                 with progress(title, job.plan.trials) as bar:
                     done = evaluate(config, bar, job, pool, console.print)
@@ -89,7 +92,7 @@ class Evaluate:
 
         return workers_of(self.workers) if self.env is None else foreign_workers(self.workers)
 
-    def _prepare(self, config: "EvaluateConfig") -> "Job":
+    def _prepare(self, config: "EvaluateConfig", say: "Callable[[str], None]") -> "Job":
         """Plan the run, under a protocol or in somebody else's environment."""
         from benchmarks.foreign import ForeignConfig, prepare_foreign
         from benchmarks.run import prepare
@@ -105,7 +108,8 @@ class Evaluate:
             )
         settings = {f.name: getattr(config, f.name) for f in fields(config)}
         return prepare_foreign(
-            ForeignConfig(**settings, env=self.env, success=self.success, horizon=self.horizon)
+            ForeignConfig(**settings, env=self.env, success=self.success, horizon=self.horizon),
+            say,
         )
 
     @staticmethod

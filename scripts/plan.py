@@ -1,18 +1,22 @@
-"""Tell how many trials a comparison needs."""
+"""Tell how many trials a comparison needs, and whether one that runs may stop."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import planner
+from benchmarks.decide import decide
 from envs.errors import UsageError
 
 EXAMPLES = """
 armtrials plan --better .8 --worse .7
 armtrials plan --better .9 --worse .8 --correlation .6 --sequential
 armtrials plan --trials 200
+armtrials plan --runs evaluations/runs/pick_place_v1/act-s0-1a2b3c4d5e \
+    evaluations/runs/pick_place_v1/bc-s0-5e4d3c2b1a
 """
 
 CORRELATIONS = (0.0, 0.4, 0.6, 0.8)
@@ -23,7 +27,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Plan:
-    """Trials needed to tell two policies apart, or what a number of trials can tell.
+    """Trials needed to tell two policies apart, what a number of trials can tell, may we stop.
 
     Paired: both policies meet the same initial conditions and exact McNemar decides. The numbers
     are for one comparison of two checkpoints; a claim on algorithms needs three seeds or more.
@@ -43,6 +47,11 @@ class Plan:
     """Plan for the test that looks after every pair and may stop early."""
     trials: int | None = None
     """Tell what this many trials a policy can show, instead."""
+    runs: tuple[Path, Path] | None = None
+    """Two run folders, finished or not: tell, instead, what the sequential test of their protocol
+    says after the pairs that both have: stop (which is better, or no difference found) or go on."""
+    condition: str = "nominal"
+    """With --runs: the condition whose trials are paired."""
 
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be made."""
@@ -52,9 +61,12 @@ class Plan:
             )
 
     def run(self) -> int:
-        """Print the tables; return 0."""
+        """Print the tables or the verdict; return 0."""
         console = Console()
-        if self.trials is None:
+        if self.runs is not None:
+            for line in decide(*self.runs, self.condition).lines():
+                console.print(line, highlight=False, soft_wrap=True)
+        elif self.trials is None:
             self._print_needed(console)
         else:
             self._print_resolution(console, self.trials)

@@ -1,6 +1,7 @@
 import json
 import os
 import resource
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,9 +11,17 @@ import numpy as np
 import pytest
 from made_checkpoint import CHUNK, EXECUTE, config, make_checkpoint, stable
 
-from benchmarks.lines import digest
+from benchmarks.lines import digest, parse
 from benchmarks.protocol import PROTOCOLS, Wave
-from benchmarks.records import FIELDS, TRIALS, read_run, verify_run
+from benchmarks.records import (
+    FIELDS,
+    MANIFEST,
+    TRIALS,
+    made_in,
+    manifest_bytes,
+    read_run,
+    verify_run,
+)
 from benchmarks.run import evaluate, prepare
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import Execution, Runner, replay, state_digest
@@ -114,6 +123,29 @@ def test_other_settings_or_weights_make_another_run(checkpoint: Path, tmp_path: 
     ):
         assert prepare(changed).folder != base
     assert prepare(config(checkpoint, tmp_path, workers=2, videos="all")).folder == base
+
+
+def test_trials_in_another_simulated_world_are_another_run(
+    checkpoint: Path, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.parents[2], tmp_path, dirs_exist_ok=True)
+    before = prepare(config(checkpoint, tmp_path))
+    assert before.folder.name == finished.name
+    manifest = parse((before.folder / MANIFEST).read_bytes())
+    (before.folder / MANIFEST).write_bytes(manifest_bytes({**manifest, "model_hash": "0" * 64}))
+    job = prepare(config(checkpoint, tmp_path))
+    assert job.folder.name.startswith(f"{finished.name}-")
+    assert job.manifest["run"] == job.folder.name
+    done = evaluate(config(checkpoint, tmp_path))
+    assert (done.folder, done.ran, verify_run(done.folder)) == (job.folder, 8, [])
+    assert evaluate(config(checkpoint, tmp_path)).sealed_before
+
+
+def test_what_draws_the_pictures_tells_worlds_apart_where_there_are_pictures() -> None:
+    manifest = {"model_hash": "00", "track": "pixels", "versions": {"renderer": "egl"}}
+    assert made_in(manifest) == ("00", "egl")
+    assert made_in({**manifest, "track": "state"}) == ("00", "")
+    assert made_in({}) == made_in({"versions": [], "track": "pixels"}) == ("", "")
 
 
 def test_the_dev_split_is_kept_apart_and_has_other_starts(checkpoint: Path, tmp_path: Path) -> None:
