@@ -7,7 +7,7 @@ import numpy as np
 
 from envs.arm import REFERENCE, ArmSpec, Array
 from envs.errors import UsageError
-from envs.kinematics import Kinematics
+from envs.kinematics import Kinematics, rotated, rotation
 from envs.world import World
 
 SPEED = 0.28  # of the hand at full deflection [m/s]
@@ -144,9 +144,9 @@ class CartesianControl:
         way = np.array(hand.position) - np.array(taken.position)
         goal = point + self._to_arm(way) * self.scale
         self.point = _towards(self.point, goal, DRAG_SPEED * self.scale * self.dt)
-        turned = _rotation(np.array(taken.quaternion), np.array(hand.quaternion))
-        whole = _rotated(quat, self._to_arm(turned))
-        rest = _rotation(self.quat, whole)
+        turned = rotation(np.array(taken.quaternion), np.array(hand.quaternion))
+        whole = rotated(quat, self._to_arm(turned))
+        rest = rotation(self.quat, whole)
         self._rotate(_towards(np.zeros(3), rest, DRAG_SPIN * self.dt))
 
     def _swing(self, before: Array) -> None:
@@ -161,8 +161,8 @@ class CartesianControl:
         point, quat = self.kinematics.forward(self.q)
         self.point = _leashed(self.point, point, REACH_LEASH * self.scale)
         if not self.swings:
-            away = _rotation(quat, self.quat)
-            self.quat = _rotated(quat, _towards(np.zeros(3), away, TURN_LEASH))
+            away = rotation(quat, self.quat)
+            self.quat = rotated(quat, _towards(np.zeros(3), away, TURN_LEASH))
 
     def _grip(self, hand: Hand, measured: float) -> None:
         """Open or close; a closing gripper holds with a bounded force."""
@@ -180,7 +180,7 @@ class CartesianControl:
 
     def _rotate(self, vector: Array) -> None:
         """Turn the commanded orientation about ``vector`` (3,) by its length [rad]."""
-        self.quat = _rotated(self.quat, vector)
+        self.quat = rotated(self.quat, vector)
 
 
 def _towards(value: Array, goal: Array, most: float) -> Array:
@@ -193,25 +193,3 @@ def _towards(value: Array, goal: Array, most: float) -> Array:
 def _leashed(value: Array, centre: Array, length: float) -> Array:
     """Return ``value``, pulled to within ``length`` of ``centre``."""
     return _towards(centre, value, length)
-
-
-def _rotated(quat: Array, vector: Array) -> Array:
-    """Return ``quat`` (4,) turned about ``vector`` (3,), given in the world's axes [rad]."""
-    angle = float(np.linalg.norm(vector))
-    turn, turned = np.zeros(4), np.zeros(4)
-    axis = vector / angle if angle > 0 else np.array([0.0, 0.0, 1.0])
-    mujoco.mju_axisAngle2Quat(turn, axis, angle)
-    mujoco.mju_mulQuat(turned, turn, quat)
-    mujoco.mju_normalize4(turned)
-    return turned
-
-
-def _rotation(start: Array, end: Array) -> Array:
-    """Return the rotation vector (3,) in the world's axes that turns ``start`` to ``end`` [rad]."""
-    inverse, between, vector = np.zeros(4), np.zeros(4), np.zeros(3)
-    mujoco.mju_negQuat(inverse, start)
-    mujoco.mju_mulQuat(between, end, inverse)
-    if between[0] < 0:  # the short way round
-        between = -between
-    mujoco.mju_quat2Vel(vector, between, 1.0)
-    return vector

@@ -7,18 +7,16 @@ and pushes. Slopes and the arms' compliance guide the rest.
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 
 from envs.arm import Array, InitialCondition
 from envs.expert import OPEN, Operator, Waypoint
 from envs.expert_hand import Hand, PreciseFollower
-from envs.kinematics import yaw_of
-from envs.readings import Readings, point_of
+from envs.kinematics import rotated, rotation, yaw_of
+from envs.readings import Readings, point_of, seen_from
 from envs.world import World
 
 MEET = (0.469, 0.028, 0.15)  # of the part that is held still: midway between the bases [m]
-LEVEL_QUAT = np.array([1.0, 0.0, 0.0, 0.0])
 ASIDE = 0.09  # of both on their own sides first: the hands must not pass each other [m]
 GAP = 0.015  # between the parts before they are joined [m]
 ALIGNED, ALIGNED_TURN = 0.002, 0.02  # of the moved part before it is pushed [m], [rad]
@@ -31,6 +29,7 @@ TIME_TO_ALIGN, TIME_TO_JOIN = 1.0, 2.0  # [s]
 TRIALS = 4  # a part that has not gone home is drawn back and pushed again
 BACK = (0.30, -0.10, 0.22)  # where the left hand goes when it has let go [m]
 UP = 0.08  # above the grasp, to get clear of what was held [m]
+UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])  # the still part is held like this
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,7 @@ class LevelFollower(PreciseFollower):
     tilt: Array
 
     def _aim(self) -> Array:
-        turned, angle = self.quat.copy(), float(np.linalg.norm(self.tilt))
-        if angle > 0:
-            turn = np.zeros(4)
-            mujoco.mju_axisAngle2Quat(turn, self.tilt / angle, angle)
-            mujoco.mju_mulQuat(turned, turn, self.quat)
-        return turned
+        return rotated(self.quat, self.tilt)
 
 
 class Holder(Hand):
@@ -101,7 +95,7 @@ class Holder(Hand):
         yaw = yaw_of(quat)
         at = pos + _turned(np.array([0.0, self.grip.along, self.grip.height]), yaw)
         self.yaw, self.opening = yaw + self.grip.turn, OPEN
-        yield from self.go(at + [0.0, 0.0, self.hover], OPEN)
+        yield from self.go(_above(at, self.hover), OPEN)
         yield from self.go(at, OPEN)
         self.opening = self.shut
         yield from self.go(at, self.shut, 0.2)
@@ -109,7 +103,7 @@ class Holder(Hand):
     def lift(self) -> Iterator[Array]:
         """Lift the part straight up."""
         self.offset, self.slip = self._hang()
-        yield from self.go(self.tcp + [0.0, 0.0, self.hover], self.shut)
+        yield from self.go(_above(self.tcp, self.hover), self.shut)
 
     def bring(self, pos: Array) -> Iterator[Array]:
         """Bring the part to ``pos`` (3,) m, its y along the world's."""
@@ -125,10 +119,7 @@ class Holder(Hand):
 
     def _level(self, quat: Array) -> None:
         """Correct how the part is tilted against ``quat``: the arm sags, the part may slip."""
-        inverse, between, turn = np.zeros(4), np.zeros(4), np.zeros(3)
-        mujoco.mju_negQuat(inverse, self.pose(self.grip.part)[1])
-        mujoco.mju_mulQuat(between, quat, inverse)
-        mujoco.mju_quat2Vel(turn, between, 1.0)
+        turn = rotation(self.pose(self.grip.part)[1], quat)
         tilt = self.follower.tilt + LEVEL * self.follower.dt * turn * [1.0, 1.0, 0.0]
         self.follower.tilt = np.clip(tilt, -TILTED, TILTED)
 
@@ -172,7 +163,7 @@ class Joiner:
 
     def _work(self) -> Iterator[Array]:
         meet, aside = np.array(MEET), np.array([ASIDE, 0.0, 0.0])
-        before = meet + [0.0, self.joint.home - self.joint.depth - GAP, 0.0]
+        before = meet + np.array([0.0, self.joint.home - self.joint.depth - GAP, 0.0])
         left, right = self.hands
         yield from self._together(left.take(), right.take())
         yield from self._together(left.lift(), right.lift())
@@ -203,18 +194,16 @@ class Joiner:
             goal, quat = self._place(self.joint.depth + GAP)
             pos, turned = self.left.pose(self.left.grip.part)
             off = float(np.linalg.norm(pos - goal)) - 2 * self.left.fine.tremor
-            if off < ALIGNED and _angle(turned, quat) < ALIGNED_TURN:
+            if off < ALIGNED and np.linalg.norm(rotation(turned, quat)) < ALIGNED_TURN:
                 break
-            still = self.right.follow(np.array(MEET), LEVEL_QUAT)
+            still = self.right.follow(np.array(MEET), UPRIGHT)
             yield np.concatenate([self.left.follow(goal, quat), still])
 
     def _push(self) -> Generator[Array, None, bool]:
         """Push the left part home; return whether it got there."""
         for _ in range(self.left.periods(TIME_TO_JOIN)):
             goal, quat = self._place(-PRESS)
-            home = self._place(DONE)[0]
-            axis = self._place(0.0)[0] - self._place(1.0)[0]
-            if (self.left.pose(self.left.grip.part)[0] - home) @ axis > 0:
+            if self._short() < DONE:
                 return True
             yield np.concatenate([self.left.follow(goal, quat), self.right.hold()])
         return False
@@ -225,18 +214,24 @@ class Joiner:
         hand.follower.operator, hand.opening = hand.operator, OPEN
         here = hand.tcp
         yield from hand.go(here, OPEN, 0.2)
-        yield from hand.go(here + [0.0, 0.0, UP], OPEN)
+        yield from hand.go(_above(here, UP), OPEN)
         yield from hand.go(np.array(BACK), OPEN)
 
     def _place(self, short: float) -> tuple[Array, Array]:
-        """Return where the left part is ``short`` of its place [m], and how it must be turned."""
+        """Return where the left part is ``short`` of its place [m], and its orientation there."""
         pos, quat = self.right.pose(self.right.grip.part)
-        return np.array(point_of((0.0, self.joint.home - short, 0.0), pos, quat)), quat
+        at = (0.0, self.joint.home - short, 0.0)
+        return np.array(point_of(at, pos.tolist(), quat.tolist())), quat
+
+    def _short(self) -> float:
+        """Return how far the left part is from its place, along the right one's y [m]."""
+        pos, _ = self.left.pose(self.left.grip.part)
+        still, quat = self.right.pose(self.right.grip.part)
+        return float(self.joint.home - seen_from(pos.tolist(), still.tolist(), quat.tolist())[1])
 
 
-def _angle(one: Array, other: Array) -> float:
-    """Return the angle between two orientations [rad]."""
-    return float(2 * np.arccos(min(1.0, abs(one @ other))))
+def _above(pos: Array, height: float) -> Array:
+    return np.array([pos[0], pos[1], pos[2] + height])
 
 
 def _turned(vector: Array, yaw: float) -> Array:

@@ -7,9 +7,7 @@ SLACK = 0.005  # the point between the pads is at most this far outside the thin
 Vec3 = tuple[float, float, float]
 
 
-def holds(
-    r: Readings, arm: str, name: str, half: Vec3, centre: Vec3 = (0.0, 0.0, 0.0)
-) -> Flag:
+def holds(r: Readings, arm: str, name: str, half: Vec3, centre: Vec3 = (0.0, 0.0, 0.0)) -> Flag:
     """Tell whether an arm has a thing in its grasp.
 
     Both fingers touch it, and the point between them is in it: so they press on opposite sides. A

@@ -175,9 +175,7 @@ def lying(shapes: Sequence[Box]) -> list[Box]:
     def half(v: Vec3) -> Vec3:
         return (v[0], v[2], v[1])
 
-    return [
-        replace(box, half=half(box.half), at=tip(box.at), axis=tip(box.axis)) for box in shapes
-    ]
+    return [replace(box, half=half(box.half), at=tip(box.at), axis=tip(box.axis)) for box in shapes]
 
 
 def standing(x: float, y: float, yaw: float, z: float) -> Pose:

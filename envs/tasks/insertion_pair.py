@@ -141,7 +141,7 @@ class InsertionPair(Task):
         return x, -y, z
 
     def _inserted(self, r: Readings) -> Flag:
-        """Tell whether the peg's tip is at the bottom of the hole: there is one way to get there."""
+        """Tell whether the peg's tip is at the bottom of the hole."""
         x, above, z = self._tip(r)
         return (x * x + z * z < INSIDE**2) & (above * above < HOME**2)
 
@@ -150,7 +150,7 @@ class InsertionPair(Task):
         return holds(r, RIGHT, "socket", half, (0.0, (STOP - DEPTH) / 2, 0.0))
 
     def goal(self, r: Readings) -> Flag:
-        """Put together, at rest, in the air; the right arm holds the socket, the left one let go."""
+        """Put together and at rest, in the air, in the right hand alone."""
         done = self._inserted(r) & self._holds_socket(r) & (r["socket_pos"][2] > AIRBORNE)
         for name in self.objects:
             vx, vy, vz = r[f"{name}_vel"]
