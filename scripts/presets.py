@@ -125,7 +125,13 @@ for _preset in (
         references=(("diffusion-epsilon",), ("act-blind",)),
         other_seeds=(0,),
         other_level="L2",
-        needed={"transfer": 100, "insertion": 200, "assembly": 500, "language_pick": 500},
+        needed={
+            "transfer": 100,
+            "insertion": 200,
+            "insertion_pair": 200,
+            "assembly": 500,
+            "language_pick": 500,
+        },
     ),
     Preset(
         name="paper",
