@@ -21,6 +21,8 @@ ASIDE = 0.09  # of both on their own sides first: the hands must not pass each o
 GAP = 0.015  # between the parts before they are joined [m]
 ALIGNED, ALIGNED_TURN = 0.002, 0.02  # of the moved part before it is pushed [m], [rad]
 WATCH = 0.2  # share of what is seen anew in each control period in the estimate of the offset
+WIDE = 0.95  # opening on approach: the socket is nearly as wide as the hand
+BESIDE = 0.015  # a part that is held further than this from where it should be is not held [m]
 DONE = 0.0015  # short of its place, at which the part is let go [m]
 LEVEL = 2.5  # of the integral that removes how a part is tilted [1/s]
 TILTED = 0.15  # largest correction of it [rad]
@@ -90,15 +92,22 @@ class Holder(Hand):
         self.follower.tilt = np.zeros(3)
 
     def take(self) -> Iterator[Array]:
-        """Grasp the part where it lies."""
+        """Grasp the part where it lies, again if the fingers have closed beside it."""
+        for _ in range(TRIALS):
+            at, yaw = self._lies()
+            self.yaw, self.opening = yaw + self.grip.turn, WIDE
+            yield from self.go(_above(at, self.hover), WIDE)
+            yield from self.go(at, WIDE)
+            self.opening = self.shut
+            yield from self.go(at, self.shut, 0.2)
+            if np.linalg.norm(self._lies()[0] - self.tcp) < BESIDE:
+                return
+
+    def _lies(self) -> tuple[Array, float]:
+        """Return where the part is to be held, and how it is turned."""
         pos, quat = self.pose(self.grip.part)
         yaw = yaw_of(quat)
-        at = pos + _turned(np.array([0.0, self.grip.along, self.grip.height]), yaw)
-        self.yaw, self.opening = yaw + self.grip.turn, OPEN
-        yield from self.go(_above(at, self.hover), OPEN)
-        yield from self.go(at, OPEN)
-        self.opening = self.shut
-        yield from self.go(at, self.shut, 0.2)
+        return pos + _turned(np.array([0.0, self.grip.along, self.grip.height]), yaw), yaw
 
     def lift(self) -> Iterator[Array]:
         """Lift the part straight up."""

@@ -68,7 +68,7 @@ class InsertionPair(Task):
     inapplicable: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"object_size": "parts of another size would not fit"}
     )
-    horizon: ClassVar[int] = 700
+    horizon: ClassVar[int] = 600
     region: ClassVar[Region] = Region((0.27, 0.41), (-0.16, 0.16), (-0.44, 0.44))
     arms: ClassVar[int] = 2
     robot: ClassVar[str] = VIPERX_PAIR.name
