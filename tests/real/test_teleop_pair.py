@@ -119,8 +119,7 @@ def test_a_key_changes_the_arm_the_page_shows_which_and_all_joints_are_recorded(
     page.keyboard.press("n")
     wait(lambda: server.loop.session.album.index > index)
     moved = recorded(server, index)
-    assert moved[:6].max() > 0.05
-    assert moved[7:13].max() > 0.05
+    assert min(moved[:6].max(), moved[7:13].max()) > 0.05
     assert moved[6] > 0.5
     assert moved[13] < 1e-6
 
@@ -158,7 +157,7 @@ def test_each_controller_of_a_headset_takes_the_arm_on_its_side_along(
     page.evaluate("""hands.left.position = [0, 1, -0.04]; hands.right.position = [0, 1.03, 0];
         hands.right.buttons[0] = 1""")
     goal = np.array([[0.0, 0.04, 0.0], [0.0, 0.0, 0.03]])
-    wait(lambda: np.abs(tcps(server) - start - goal).max() < 0.012)
+    wait(lambda: np.abs(tcps(server) - start - goal).max() < 0.015)
     wait(lambda: server.loop.session.rig.observation["qpos"][13] < 0.2)
     assert server.loop.session.rig.observation["qpos"][6] > 0.7
     assert sorted(driven(page)) == ["Left arm", "Right arm"]
