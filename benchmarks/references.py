@@ -52,8 +52,8 @@ REFERENCES = (
     *_rules("assembly", "assembly in several steps", 500, 500, 0.50, 0.70),
     Reference("transfer", "act", 50, 0.86, 0.86, "cube transfer, scripted", ALOHA, True),
     Reference("transfer", "act", 50, 0.50, 0.50, "cube transfer, human", ALOHA, True),
-    Reference("insertion", "act", 50, 0.32, 0.32, "bimanual insertion, scripted", ALOHA, True),
-    Reference("insertion", "act", 50, 0.20, 0.20, "bimanual insertion, human", ALOHA, True),
+    Reference("insertion_pair", "act", 50, 0.32, 0.32, "bimanual insertion, scripted", ALOHA, True),
+    Reference("insertion_pair", "act", 50, 0.20, 0.20, "bimanual insertion, human", ALOHA, True),
 )
 
 

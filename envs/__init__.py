@@ -15,6 +15,7 @@ _IDS = {
     "Insertion": "insertion",
     "Insertion2mm": "insertion_2mm",
     "Insertion05mm": "insertion_05mm",
+    "InsertionPair": "insertion_pair",
     "Assembly": "assembly",
     "LanguagePick": "language_pick",
     "TwoWays": "two_ways",

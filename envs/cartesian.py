@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from envs.arm import REFERENCE, ArmSpec, Array
-from envs.errors import UsageError
-from envs.kinematics import Kinematics
+from envs.arm import REFERENCE, Array, Limits
+from envs.kinematics import Kinematics, rotated, rotation
 from envs.world import World
 
 SPEED = 0.28  # of the hand at full deflection [m/s]
@@ -41,6 +40,8 @@ class Hand:
         slow: for precise work.
         opening: wanted opening of the gripper 0..1; None leaves it to ``CartesianControl.toggle``.
         grasped: pose of the tracked hand while it drags the arm along, else None.
+        second: of a person with both hands tracked what the right one asks for; all else is then
+            the left one's. Without it the hand drives the arm that was chosen last.
     """
 
     move: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -48,20 +49,19 @@ class Hand:
     slow: bool = False
     opening: float | None = None
     grasped: Grasped | None = None
+    second: "Hand | None" = None
 
     @property
     def still(self) -> bool:
-        """Whether the arm is asked to stay where it is."""
-        return self.grasped is None and not any(self.move) and not any(self.turn)
+        """Whether every arm is asked to stay where it is."""
+        mine = self.grasped is None and not any(self.move) and not any(self.turn)
+        return mine and (self.second is None or self.second.still)
 
-
-def require_one_gripper(arm: ArmSpec) -> None:
-    """Do nothing where one hand can drive ``arm``; raise ``UsageError`` where it has two."""
-    if len(arm.grippers) != 1:
-        raise UsageError(
-            f"one person's hand drives one gripper, {arm.name} has {len(arm.grippers)}; "
-            "choose a task and a robot with one arm"
-        )
+    @property
+    def openings(self) -> tuple[float, ...]:
+        """The openings that are asked for by triggers."""
+        both = (self.opening, None if self.second is None else self.second.opening)
+        return tuple(opening for opening in both if opening is not None)
 
 
 class CartesianControl:
@@ -72,25 +72,26 @@ class CartesianControl:
     takes effect at once.
     """
 
-    def __init__(self, world: World, facing: float = 0.0) -> None:
-        """Control the arm of ``world`` for a person who looks ``facing`` to where it looks [rad].
+    def __init__(self, world: World, facing: float = 0.0, part: int = 0) -> None:
+        """Control one arm of ``world``, its ``part``, for a person at the table.
 
-        0: stands behind the arm; pi: stands before it.
-
-        Raises:
-            UsageError: an arm with more than one gripper.
+        ``facing`` is where the person looks, from where the (left) arm looks [rad]. 0: stands
+        behind the arm; pi: stands before it.
         """
-        require_one_gripper(world.arm)
-        self.arm: ArmSpec = world.arm
-        self.kinematics = Kinematics(world)
+        arm, whole = world.parts[part], world.arm.limits
+        self.columns = slice(arm.hinges.start, arm.gripper + 1)
+        self.limits = Limits(*(x[self.columns] for x in (whole.lower, whole.upper, whole.step)))
+        self.kinematics = Kinematics(world, part=part)
         self.scale = world.arm.workspace.hover / REFERENCE.hover
         self.dt = 1.0 / world.arm.control_hz
+        self.rate = float(world.arm.velocity[arm.gripper])
         self.facing = np.array([np.cos(facing / 2), 0.0, 0.0, np.sin(facing / 2)])
-        self.swings = world.arm.n - 1 < 6  # too few joints to keep the hand's direction anywhere
-        self.begin(np.array(world.arm.home))
+        # Too few joints to keep the hand's direction anywhere?
+        self.swings = arm.hinges.stop - arm.hinges.start < 6
+        self.begin(np.array(world.arm.home[self.columns]))
 
     def begin(self, command: Array) -> None:
-        """Start from the joint targets ``command`` (n,)."""
+        """Start from the arm's joint targets ``command`` (n,)."""
         self.command = np.asarray(command, np.float32)
         self.q = np.array(command[:-1], np.float64)
         self.opening = self.wanted = float(command[-1])
@@ -127,7 +128,7 @@ class CartesianControl:
         self._solve()
         self._grip(hand, float(measured[-1]))
         wished = np.append(self.q, self.opening)
-        self.command = self.arm.clamp(wished, self.command).astype(np.float32)
+        self.command = self.limits.clamp(wished, self.command).astype(np.float32)
         return self.command
 
     def _glide(self, hand: Hand) -> None:
@@ -149,9 +150,9 @@ class CartesianControl:
         way = np.array(hand.position) - np.array(taken.position)
         goal = point + self._to_arm(way) * self.scale
         self.point = _towards(self.point, goal, DRAG_SPEED * self.scale * self.dt)
-        turned = _rotation(np.array(taken.quaternion), np.array(hand.quaternion))
-        whole = _rotated(quat, self._to_arm(turned))
-        rest = _rotation(self.quat, whole)
+        turned = rotation(np.array(taken.quaternion), np.array(hand.quaternion))
+        whole = rotated(quat, self._to_arm(turned))
+        rest = rotation(self.quat, whole)
         self._rotate(_towards(np.zeros(3), rest, DRAG_SPIN * self.dt))
 
     def _swing(self, before: Array) -> None:
@@ -166,14 +167,14 @@ class CartesianControl:
         point, quat = self.kinematics.forward(self.q)
         self.point = _leashed(self.point, point, REACH_LEASH * self.scale)
         if not self.swings:
-            away = _rotation(quat, self.quat)
-            self.quat = _rotated(quat, _towards(np.zeros(3), away, TURN_LEASH))
+            away = rotation(quat, self.quat)
+            self.quat = rotated(quat, _towards(np.zeros(3), away, TURN_LEASH))
 
     def _grip(self, hand: Hand, measured: float) -> None:
         """Open or close; a closing gripper holds with a bounded force."""
         if hand.opening is not None:
             self.wanted = hand.opening
-        step = float(self.arm.velocity[-1]) * self.dt
+        step = self.rate * self.dt
         self.opening += float(np.clip(self.wanted - self.opening, -step, step))
         self.opening = max(self.opening, min(measured - GRIP_LEASH, 1.0))
 
@@ -185,7 +186,7 @@ class CartesianControl:
 
     def _rotate(self, vector: Array) -> None:
         """Turn the commanded orientation about ``vector`` (3,) by its length [rad]."""
-        self.quat = _rotated(self.quat, vector)
+        self.quat = rotated(self.quat, vector)
 
 
 def _towards(value: Array, goal: Array, most: float) -> Array:
@@ -198,25 +199,3 @@ def _towards(value: Array, goal: Array, most: float) -> Array:
 def _leashed(value: Array, centre: Array, length: float) -> Array:
     """Return ``value``, pulled to within ``length`` of ``centre``."""
     return _towards(centre, value, length)
-
-
-def _rotated(quat: Array, vector: Array) -> Array:
-    """Return ``quat`` (4,) turned about ``vector`` (3,), given in the world's axes [rad]."""
-    angle = float(np.linalg.norm(vector))
-    turn, turned = np.zeros(4), np.zeros(4)
-    axis = vector / angle if angle > 0 else np.array([0.0, 0.0, 1.0])
-    mujoco.mju_axisAngle2Quat(turn, axis, angle)
-    mujoco.mju_mulQuat(turned, turn, quat)
-    mujoco.mju_normalize4(turned)
-    return turned
-
-
-def _rotation(start: Array, end: Array) -> Array:
-    """Return the rotation vector (3,) in the world's axes that turns ``start`` to ``end`` [rad]."""
-    inverse, between, vector = np.zeros(4), np.zeros(4), np.zeros(3)
-    mujoco.mju_negQuat(inverse, start)
-    mujoco.mju_mulQuat(between, end, inverse)
-    if between[0] < 0:  # the short way round
-        between = -between
-    mujoco.mju_quat2Vel(vector, between, 1.0)
-    return vector

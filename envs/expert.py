@@ -135,13 +135,17 @@ class WaypointFollower:
         self.trim = np.clip(self.trim, -TRIM_LIMIT, TRIM_LIMIT)
         self._wander()
         goal = self.point + self.trim + self.tremor
-        self.q = self.kinematics.solve(self.q, goal, self.quat)
+        self.q = self.kinematics.solve(self.q, goal, self._aim())
         there = travelled and turned and self.opening == waypoint.opening
         return np.append(self.q, self.opening), there and self._settled(waypoint, tcp)
 
     def _expected(self) -> Array:
         """Return where the tool centre point should be seen now, (3,) m."""
         return self.point
+
+    def _aim(self) -> Array:
+        """Return the orientation (4,) that is commanded now."""
+        return self.quat
 
     def _settled(self, waypoint: Waypoint, tcp: Array) -> bool:
         self.patience += self.dt

@@ -96,3 +96,25 @@ def pointing_down(yaw: float, lean: float = 0.0, outward: float = 0.0) -> Array:
 def nearest_quarter(yaw: float, wanted: float) -> float:
     """Return ``yaw`` plus the multiple of 90 degrees that brings it nearest to ``wanted``."""
     return float(yaw + np.round((wanted - yaw) / (np.pi / 2)) * np.pi / 2)
+
+
+def rotated(quat: Array, vector: Array) -> Array:
+    """Return ``quat`` (4,) turned about ``vector`` (3,), given in the world's axes [rad]."""
+    angle = float(np.linalg.norm(vector))
+    turn, turned = np.zeros(4), np.zeros(4)
+    axis = vector / angle if angle > 0 else np.array([0.0, 0.0, 1.0])
+    mujoco.mju_axisAngle2Quat(turn, axis, angle)
+    mujoco.mju_mulQuat(turned, turn, quat)
+    mujoco.mju_normalize4(turned)
+    return turned
+
+
+def rotation(start: Array, end: Array) -> Array:
+    """Return the rotation vector (3,) in the world's axes that turns ``start`` to ``end`` [rad]."""
+    inverse, between, vector = np.zeros(4), np.zeros(4), np.zeros(3)
+    mujoco.mju_negQuat(inverse, start)
+    mujoco.mju_mulQuat(between, end, inverse)
+    if between[0] < 0:  # the short way round
+        between = -between
+    mujoco.mju_quat2Vel(vector, between, 1.0)
+    return vector

@@ -6,7 +6,7 @@ Units: m, rad, kg.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, pi, sin, sqrt
 
 import mujoco
@@ -164,6 +164,18 @@ def socket(
         *walls(hole + lead, wall - lead, depth - lead, depth),
         *funnel(hole, lead, depth, slopes),
     ]
+
+
+def lying(shapes: Sequence[Box]) -> list[Box]:
+    """Return boxes tipped over about x: what pointed up points to -y."""
+
+    def tip(v: Vec3) -> Vec3:
+        return (v[0], -v[2], v[1])
+
+    def half(v: Vec3) -> Vec3:
+        return (v[0], v[2], v[1])
+
+    return [replace(box, half=half(box.half), at=tip(box.at), axis=tip(box.axis)) for box in shapes]
 
 
 def standing(x: float, y: float, yaw: float, z: float) -> Pose:

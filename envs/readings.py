@@ -61,3 +61,12 @@ def seen_from(
         y + w * ty + i * tz - k * tx,
         z + w * tz + j * tx - i * ty,
     )
+
+
+def point_of(
+    point: Sequence[Value], pos: Sequence[Value], quat: Sequence[Value]
+) -> tuple[Value, Value, Value]:
+    """Return where a point (x, y, z) of a body at ``pos`` turned by ``quat`` wxyz is [m]."""
+    w, i, j, k = quat
+    x, y, z = seen_from(point, (0.0, 0.0, 0.0), (w, -i, -j, -k))
+    return x + pos[0], y + pos[1], z + pos[2]

@@ -129,8 +129,14 @@ for _preset in (
         references=(("diffusion-epsilon",), ("act-blind",)),
         other_seeds=(0,),
         other_level="L2",
-        needed={"transfer": 100, "insertion": 200, "assembly": 500, "language_pick": 500},
-        longer={"assembly": 4, "language_pick": 4},
+        needed={
+            "transfer": 100,
+            "insertion": 200,
+            "insertion_pair": 200,
+            "assembly": 500,
+            "language_pick": 500,
+        },
+        longer={"assembly": 4, "language_pick": 8},
     ),
     Preset(
         name="paper",

@@ -8,6 +8,7 @@ from pathlib import Path
 EXAMPLES = """
 armtrials teleop --task pick_place --out data/by_hand
 armtrials teleop --robot koch --pixels --operator anna --out data/anna
+armtrials teleop --task transfer --out data/two_arms
 armtrials teleop --randomise object_pose/L2 --port 9000 --out data/varied
 """
 
@@ -24,8 +25,8 @@ class Teleop:
     """Folder of the demonstrations; made if missing."""
     task: str = "pick_place"
     """Task to demonstrate."""
-    robot: str = "viperx"
-    """Robot to demonstrate with: viperx, koch or openarm."""
+    robot: str = ""
+    """Robot to demonstrate with: viperx, koch, openarm, viperx_pair; the task's own if none."""
     operator: str = "person"
     """Alias of the person, stored with every episode."""
     pixels: bool = False

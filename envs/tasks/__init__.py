@@ -4,6 +4,7 @@ from envs.registry import Registry
 from envs.task import Task
 from envs.tasks.assembly import Assembly
 from envs.tasks.insertion import Insertion, LooseInsertion, TightInsertion
+from envs.tasks.insertion_pair import InsertionPair
 from envs.tasks.language_pick import LanguagePick
 from envs.tasks.pick_place import PickPlace
 from envs.tasks.pour import Pour
@@ -18,6 +19,7 @@ for _task in (
     Insertion(),
     LooseInsertion(),
     TightInsertion(),
+    InsertionPair(),
     Assembly(),
     LanguagePick(),
     TwoWays(),

@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 
 from envs.arm import ArmSpec, InitialCondition
-from envs.readings import Flag, Readings, distance2, distance2_xy, seen_from
+from envs.grasp import holds
+from envs.readings import Flag, Readings, distance2, distance2_xy
 from envs.robot_pair import LEFT, RIGHT, VIPERX_PAIR
 from envs.scene import add_block, add_zone
 from envs.task import Pose, Region, Task
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 HALF = (0.015, 0.065, 0.015)  # half extents of the bar, which lies across the arms' line [m]
 ZONE = 0.05  # radius of the zone [m]
-SLACK = 0.005  # in a grasp, the point between the pads is at most this far outside the bar [m]
 TOLERANCE = 0.03  # the bar's centre lies this close to the zone's [m]
 REACHED = 0.07  # between the left tool centre point and the bar's centre [m]
 # Height of the bar's centre from which no part of the bar can touch the table, however it hangs:
@@ -35,7 +35,7 @@ JITTER = 0.01  # of the arms' start pose [rad]
 class Transfer(Task):
     """A bar from one arm to the other: both hold it by contact of both fingers, in the air.
 
-    A touch is no grasp: see ``_holds``. The bar has been handed over when it is too high to reach
+    A touch is no grasp: see ``holds``. The bar has been handed over when it is too high to reach
     the table, the right arm has it in its grasp, and nothing of the left arm touches it. Only then
     does putting it down count.
     """
@@ -77,7 +77,7 @@ class Transfer(Task):
     def milestones(self, r: Readings) -> tuple[Flag, ...]:
         """Reach, grasp and lift (left), meet (both hold it), hand over, carry (right), place."""
         bar, target = r["bar_pos"], r["target_pos"]
-        left, right = _holds(r, LEFT), _holds(r, RIGHT)
+        left, right = holds(r, LEFT, "bar", HALF), holds(r, RIGHT, "bar", HALF)
         high = bar[2] > AIRBORNE
         taken = right & (r.scalar(f"{LEFT}arm_bar") <= 0)
         near = distance2_xy(bar, target)
@@ -108,19 +108,3 @@ class Transfer(Task):
         from envs.expert_transfer import Giver
 
         return Giver(world, operator)
-
-
-def _holds(r: Readings, arm: str) -> Flag:
-    """Tell whether an arm has the bar in its grasp.
-
-    Both fingers touch it, and the point between them is in it: so they press on opposite sides. A
-    closed gripper that pushes on the bar may touch it with both fingers, too, and does not hold it.
-    """
-    x, y, z = seen_from(r[f"{arm}tcp_pos"], r["bar_pos"], r["bar_quat"])
-    return (
-        (r.scalar(f"{arm}left_bar") > 0)
-        & (r.scalar(f"{arm}right_bar") > 0)
-        & (x * x < (HALF[0] + SLACK) ** 2)
-        & (y * y < (HALF[1] + SLACK) ** 2)
-        & (z * z < (HALF[2] + SLACK) ** 2)
-    )

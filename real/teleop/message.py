@@ -9,7 +9,7 @@ from typing import Any
 from envs.cartesian import Grasped, Hand
 from envs.errors import UsageError
 
-PRESSES = ("gripper", "success", "failure", "discard", "reset", "undo")
+PRESSES = ("gripper", "success", "failure", "discard", "reset", "undo", "switch")
 """What a person can press once, beside moving the arm."""
 
 TAKE = "take"
@@ -48,14 +48,22 @@ def parse(text: str | bytes) -> Hand | Press:
 
 def _hand(data: Mapping[str, Any]) -> Hand:
     opening = data.get("opening")
-    grasped = data.get("grasped")
+    grasped, second = data.get("grasped"), data.get("second")
     return Hand(
         move=_numbers("move", data.get("move"), 3, 1.0),
         turn=_numbers("turn", data.get("turn"), 3, 1.0),
         slow=data.get("slow") is True,
         opening=None if opening is None else _numbers("opening", [opening], 1, 1.0, 0.0)[0],
         grasped=None if grasped is None else _grasped(grasped),
+        second=None if second is None else _second(second),
     )
+
+
+def _second(data: Any) -> Hand:  # noqa: ANN401  (anything a browser can send)
+    """Read what the right one of two tracked hands asks for."""
+    if not isinstance(data, dict) or data.get("second") is not None:
+        raise UsageError(f"second must be a hand without a second or null, got {str(data)[:80]}")
+    return _hand(data)
 
 
 def _grasped(data: Any) -> Grasped:  # noqa: ANN401  (anything a browser can send)

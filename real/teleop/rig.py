@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs.arm import Arm, Array, CameraSpec, InitialCondition, Observation
-from envs.cartesian import CartesianControl, require_one_gripper
+from envs.cartesian_pair import Control, control_of
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.sim import SimArm
@@ -16,9 +16,7 @@ from envs.tasks import TASKS
 from envs.viewer import Snapshot, Viewer, compass, facing, to_jpeg
 from envs.world import World, world
 
-VIEWS = (
-    CameraSpec("view", 640, 480), CameraSpec("overhead", 320, 240), CameraSpec("wrist", 320, 240),
-)  # fmt: skip
+MAIN, SMALL = (640, 480), (320, 240)  # sizes of the views [px]
 LONGEST_S = 1800.0  # an episode is read into memory as a whole [s]
 
 
@@ -60,7 +58,7 @@ class ArmRig:
         self.arm, self.collection, self.limit, self.seat = arm, collection, limit, seat
         self.task: Task = TASKS[collection.task]
         self.world: World = world(self.task, collection.robot, collection.distractors)
-        self.control = CartesianControl(self.world, seat.facing)
+        self.control: Control = control_of(self.world, seat.facing)
         self.observation: Observation = {}
 
     def begin(self, index: int) -> InitialCondition:
@@ -113,16 +111,18 @@ class SimRig(ArmRig):
     arm: SimArm
 
     def __init__(
-        self, collection: Collection, limit_s: float = 60.0, views: Sequence[CameraSpec] = VIEWS
+        self, collection: Collection, limit_s: float = 60.0, views: Sequence[CameraSpec] = ()
     ) -> None:
         """Build the scene; an episode is over after ``limit_s`` [s].
 
+        ``views`` are what the person sees, by default the table and what each camera of the robot
+        sees.
+
         Raises:
-            UsageError: a limit that cannot be, or a task for two arms.
+            UsageError: a limit that cannot be.
         """
         task = TASKS[collection.task]
         made = world(task, collection.robot, collection.distractors)
-        require_one_gripper(made.arm)
         least = task.horizon / made.arm.control_hz
         if not least <= limit_s <= LONGEST_S:
             raise UsageError(
@@ -138,7 +138,8 @@ class SimRig(ArmRig):
             horizon=limit,
         )
         looks = facing(made)
-        shown = tuple(views)
+        own = (CameraSpec(name, *SMALL) for name in made.arm.cameras)
+        shown = tuple(views) or (CameraSpec("view", *MAIN), *own)
         ways = tuple(compass(made, camera.name, looks) for camera in shown)
         super().__init__(arm, collection, limit, Seat(looks, shown, ways))
         self.viewer = Viewer(collection.task, collection.robot, collection.distractors, shown)

@@ -239,6 +239,7 @@ class TeleopServer:
             "robot": rig.collection.robot,
             "stages": list(rig.task.stages),
             "judges": rig.judges,
+            "hands": list(rig.control.hands),
             "hz": hz,
             "horizon": rig.task.horizon / hz,
             "limit": rig.limit / hz,

@@ -35,8 +35,9 @@ class Status:
         armed: whether a motion begins the recording: the hand has been at rest in this scene.
         steps: control periods recorded of the present episode.
         stage: stages reached in order.
-        opening: measured opening of the gripper.
+        opening: measured opening of the gripper that is driven.
         closing: whether it is asked to close.
+        hand: which of two arms is driven: ``left``, ``right`` or ``both``; else empty.
         notice: what was told last.
     """
 
@@ -49,6 +50,7 @@ class Status:
     stage: int
     opening: float
     closing: bool
+    hand: str
     notice: Notice
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ class Session:
         self.rig, self.album, self.operator = rig, album, operator
         self._recorder: Recorder | None = None
         self._steps, self._armed = 0, False
-        self._squeezed: float | None = None  # the opening asked for by the trigger at rest
+        self._squeezed: tuple[float, ...] = ()  # the openings asked for by triggers at rest
         self.notice = Notice(0, "plain", "Move the arm to begin.")
         self._meta = self._begin()
         self._presses: dict[str, Callable[[], None]] = {
@@ -78,6 +80,7 @@ class Session:
             "discard": self._discard,
             "reset": self._reset,
             "undo": self._undo,
+            "switch": self._switch,
         }
 
     @property
@@ -114,12 +117,14 @@ class Session:
         self._step(hand, self._recorder)
 
     def _gripped(self, hand: Hand) -> bool:
-        """Whether the gripper is asked to move: by its key, or by a trigger that is moved."""
-        if hand.opening is None:
-            return abs(self.rig.control.wanted - self.rig.control.opening) > SQUEEZE
-        if self._squeezed is None:
-            self._squeezed = hand.opening
-        return abs(hand.opening - self._squeezed) > SQUEEZE
+        """Whether a gripper is asked to move: by its key, or by a trigger that is moved."""
+        openings = hand.openings
+        if not openings:
+            return self.rig.control.gripping > SQUEEZE
+        if len(openings) != len(self._squeezed):
+            self._squeezed = openings
+        pairs = zip(openings, self._squeezed, strict=True)
+        return any(abs(now - rest) > SQUEEZE for now, rest in pairs)
 
     def _step(self, hand: Hand, recorder: Recorder) -> None:
         """Command and record one period, and see whether the episode is over."""
@@ -144,8 +149,9 @@ class Session:
             armed=self._armed,
             steps=self._steps,
             stage=self.rig.stage,
-            opening=float(self.rig.observation["qpos"][-1]),
+            opening=float(self.rig.observation["qpos"][control.gripper]),
             closing=control.wanted < 0.5,
+            hand=control.hand,
             notice=self.notice,
         )
 
@@ -163,7 +169,7 @@ class Session:
         """Set the scene of the next episode up and return what is known of it."""
         rig = self.rig
         self._recorder, self._steps, self._armed = None, 0, False
-        self._squeezed = None
+        self._squeezed = ()
         start = rig.begin(self.album.index)
         return EpisodeMeta(
             task=rig.task.name,
@@ -199,6 +205,14 @@ class Session:
 
     def _toggle(self) -> None:
         self.rig.control.toggle()
+
+    def _switch(self) -> None:
+        """Drive the other one of two arms; this one stays where it is, and holds what it holds."""
+        if not self.rig.control.hand:
+            self.tell(f"{self.rig.collection.robot} has one arm.")
+            return
+        self.rig.control.switch()
+        self.tell(f"You drive the {self.rig.control.hand} arm; the other one holds.")
 
     def _claim_success(self) -> None:
         """Take the person's word, unless the rig sees for itself."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from envs.ability import able
 from envs.cartesian import DRAG_SPEED, LEASH, SLOW, SPEED, CartesianControl, Grasped, Hand
-from envs.errors import UsageError
+from envs.cartesian_pair import control_of
 from envs.sim import SimArm
 from envs.tasks import TASKS
 from envs.world import world
@@ -168,9 +168,7 @@ def test_whatever_is_asked_for_every_command_is_finite_and_within_the_limits(
     robot: str, wished: list[tuple[Hand, int]]
 ) -> None:
     made = world(TASK, robot)
-    if len(made.arm.grippers) != 1:
-        pytest.skip(f"{robot} has more than one gripper")
-    control = CartesianControl(made, math.pi)
+    control = control_of(made, math.pi)
     before = control.command
     limits = made.arm.limits
     for hand, steps in wished:
@@ -181,14 +179,3 @@ def test_whatever_is_asked_for_every_command_is_finite_and_within_the_limits(
             assert (command <= limits.upper + 1e-5).all()
             assert (np.abs(command - before) <= limits.step + 1e-5).all()
             before = command
-
-
-def test_an_arm_with_two_grippers_is_refused() -> None:
-    made = world(TASK, "viperx")
-
-    class Two:
-        arm = type("Spec", (), {"grippers": (6, 13), "name": "pair"})()
-        model = made.model
-
-    with pytest.raises(UsageError, match="drives one gripper, pair has 2"):
-        CartesianControl(Two())  # type: ignore[arg-type]

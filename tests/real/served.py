@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,10 +49,12 @@ class Serving(threading.Thread):
 
 
 @contextmanager
-def served(out: Path) -> Iterator[TeleopServer]:
-    """Serve pick_place; the folder ``out`` is filled."""
-    rig = SimRig(PICK_PLACE, views=SMALL)
-    with Album(out, PICK_PLACE) as album:
+def served(
+    out: Path, collection: Collection = PICK_PLACE, views: Sequence[CameraSpec] = SMALL
+) -> Iterator[TeleopServer]:
+    """Serve a task, by default pick_place; the folder ``out`` is filled."""
+    rig = SimRig(collection, views=views)
+    with Album(out, collection) as album:
         server = TeleopServer(Loop(Session(rig, album, "anna")))
         serving = Serving(server)
         serving.start()

@@ -38,7 +38,22 @@ def test_a_tracked_pose_is_turned_into_the_persons_axes() -> None:
     assert read.grasped.quaternion == pytest.approx((half, 0, 0, half))
 
 
+def test_the_second_of_two_tracked_hands_is_read() -> None:
+    right = {**STILL, "opening": 0.2}
+    read = parse(hand(opening=0.9, second=right))
+    assert isinstance(read, Hand)
+    assert read == Hand(opening=0.9, second=Hand(opening=0.2))
+    assert read.openings == (0.9, 0.2)
+    assert read.still
+    turning = parse(hand(second={**STILL, "turn": [0, 1, 0]}))
+    assert isinstance(turning, Hand)
+    assert not turning.still
+
+
 BAD = [
+    (hand(second=[1]), "second must be a hand without a second"),
+    (hand(second={**STILL, "second": STILL}), "second must be a hand without a second"),
+    (hand(second={**STILL, "move": [0, 0, 3]}), "move must be 3 finite numbers"),
     ("", "must be JSON"),
     ("hello", "must be JSON"),
     ("\xff", "must be JSON"),

@@ -4,10 +4,12 @@
 const MOVES = { w: [0, 1], s: [0, -1], a: [1, 1], d: [1, -1], e: [2, 1], q: [2, -1] };
 const TURNS = { u: [0, 1], o: [0, -1], k: [1, 1], i: [1, -1], j: [2, 1], l: [2, -1] };
 const SAME = { arrowup: "w", arrowdown: "s", arrowleft: "a", arrowright: "d", pageup: "e", pagedown: "q" };
-const PRESSES = { " ": "gripper", enter: "success", n: "failure", p: "reset", backspace: "discard" };
+const PRESSES = { " ": "gripper", enter: "success", n: "failure", p: "reset", backspace: "discard", h: "switch" };
 
 const DEAD = 0.12; // of a stick
-const PAD_PRESSES = { 0: "gripper", 1: "undo", 2: "failure", 3: "reset", 8: "discard", 9: "success" };
+const PAD_PRESSES = {
+  0: "gripper", 1: "undo", 2: "failure", 3: "reset", 5: "switch", 8: "discard", 9: "success",
+};
 const LEFT_BUMPER = 4;
 
 export const CROSS = [["w", "s"], ["a", "d"], ["e", "q"]]; // keys along the three axes

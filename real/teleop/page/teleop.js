@@ -121,6 +121,9 @@ function showHello(message) {
   text("adb", `adb reverse tcp:${location.port} tcp:${location.port}`);
   $("views").replaceChildren(...hello.views.map(makeView));
   canvases = [...document.querySelectorAll(".view canvas")];
+  $("views").classList.toggle("four", canvases.length > 3);
+  document.body.dataset.arms = Math.max(1, hello.hands.length);
+  tracked.pair = hello.hands.length === 2;
   choose(0);
   $("clock").title = `a policy has ${hello.horizon} s, a demonstration ${hello.limit} s`;
   showXr();
@@ -135,7 +138,7 @@ function makeView(view, number) {
   canvas.height = view.height;
   const name = document.createElement("span");
   name.className = "name";
-  name.textContent = view.name;
+  name.textContent = view.name.replace("_", " ");
   box.append(canvas, name);
   if (view.compass) box.append(cross(view.compass));
   box.onclick = (event) => { choose(number); if (event.detail) box.blur(); };
@@ -192,10 +195,11 @@ function showState(message) {
   Object.assign(body.dataset, {
     phase: state.phase, held: state.held, drives: state.drives, episode: state.episode,
     saved: state.saved, failed: state.failed, stage: state.stage, steps: state.steps,
-    opening: state.opening.toFixed(3), closing: state.closing, armed: state.armed,
+    hand: state.hand, opening: state.opening.toFixed(3), closing: state.closing, armed: state.armed,
     notice: state.notice.number,
   });
   showRole();
+  showArm();
   const seconds = state.steps / hello.hz;
   const ready = state.armed ? "Ready" : "Let go first";
   text("phase", state.held ? "Held" : state.phase === "recording" ? "Recording" : ready);
@@ -204,7 +208,8 @@ function showState(message) {
   text("episode", `${state.episode}`);
   text("saved", `${state.saved}`);
   text("failed", `${state.failed}`);
-  text("gripper", state.closing ? "Open the gripper" : "Close the gripper");
+  const which = hello.hands.includes(state.hand) ? `${state.hand} gripper` : "gripper";
+  text("gripper", `${state.closing ? "Open" : "Close"} the ${which}`);
   text("instruction", state.instruction);
   [...$("stages").children].forEach((item, i) => {
     const look = i < state.stage ? "done" : i === state.stage ? "next" : "";
@@ -228,6 +233,17 @@ function showRole() {
   } else {
     role("", "You watch: another browser drives");
   }
+}
+
+/** Show which of two arms is driven: in the switch, and around the view of its wrist. */
+function showArm() {
+  const drives = (name) => state.hand === name || state.hand === "both";
+  for (const label of document.querySelectorAll("[data-arm]"))
+    label.classList.toggle("driven", drives(label.dataset.arm));
+  document.querySelectorAll(".view").forEach((box, i) => {
+    box.classList.toggle("driven", hello.hands.some(
+      (name) => drives(name) && hello.views[i].name.startsWith(`${name}_`)));
+  });
 }
 
 function notice(tone, words) {

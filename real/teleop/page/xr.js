@@ -14,6 +14,7 @@ export class Tracked {
     this.sent = -Infinity;
     this.down = new Set();
     this.touching = false;
+    this.pair = false; // of arms
   }
 
   /** Return "immersive-ar", "immersive-vr", or null where this browser has neither. */
@@ -55,16 +56,24 @@ export class Tracked {
     this.hand(this.read(frame, viewer));
   }
 
-  /** Return the message: where the hand is while it holds the arm, and how far it grips. */
+  /** Return the message. Of two arms each controller drives its own: the right one is second. */
   read(frame, viewer) {
+    const sources = [...this.session.inputSources].filter((one) => one.gripSpace && one.gamepad);
+    if (!this.pair || !sources.length) return this.one(frame, sources[0], viewer);
+    const [left, right] = ["left", "right"].map((side) =>
+      this.one(frame, sources.find((one) => one.handedness === side), null, side));
+    return { ...left, second: right };
+  }
+
+  /** Return where one hand is while it holds the arm, and how far it grips. */
+  one(frame, source, viewer, side = "") {
     const message = { type: "hand", move: [0, 0, 0], turn: [0, 0, 0], slow: false };
-    const source = [...this.session.inputSources].find((one) => one.gripSpace && one.gamepad);
     const buttons = source?.gamepad.buttons ?? [];
     if (source) {
       if (buttons[TRIGGER]) message.opening = 1 - Math.max(0, Math.min(1, buttons[TRIGGER].value));
-      this.once(buttons);
+      this.once(buttons, side);
     }
-    const holds = source ? buttons[GRIP]?.pressed : this.touching;
+    const holds = source ? buttons[GRIP]?.pressed : viewer && this.touching;
     const pose = source ? frame.getPose(source.gripSpace, this.space) : viewer;
     if (holds && pose) {
       const { position: p, orientation: o } = pose.transform;
@@ -73,11 +82,11 @@ export class Tracked {
     return message;
   }
 
-  once(buttons) {
+  once(buttons, side) {
     for (const index in PRESSES) {
-      const held = buttons[index]?.pressed ?? false;
-      if (held && !this.down.has(index)) this.press(PRESSES[index]);
-      this.down[held ? "add" : "delete"](index);
+      const held = buttons[index]?.pressed ?? false, key = side + index;
+      if (held && !this.down.has(key)) this.press(PRESSES[index]);
+      this.down[held ? "add" : "delete"](key);
     }
   }
 }
