@@ -2,14 +2,15 @@
 
 An answer carries no number, so a late answer to an earlier command cannot be told from a new one by
 its content. A motor answers in the order in which it is asked, though: whoever has missed an answer
-of a motor first asks it for a register that was not asked for lately, and takes what comes before
-that register's value as old. So no state is ever reported that was not read in the same call.
+of a motor asks it for a register, another one each time, before the next command; what comes before
+that register's value is old. So no state is ever reported that was not read in the same call.
 """
 
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 from envs.errors import UsageError
 from real.can_bus import CanBus, Frame
@@ -17,21 +18,15 @@ from real.damiao_wire import (
     CTRL_MODE,
     DISABLED,
     ENABLED,
-    ESC_ID,
     FAULTS,
     INTEGERS,
     MIT,
-    MST_ID,
-    OC,
-    OT,
-    OV,
     PMAX,
     READ,
     REFRESH,
     REGISTERS_AT,
     TIMEOUT,
     TMAX,
-    UV,
     VMAX,
     WRITE,
     Feedback,
@@ -47,14 +42,16 @@ from real.damiao_wire import (
 from real.machine import MachineError, NoAnswerError
 from real.openarm import Motor
 
-ANSWER_S = 0.002
+ANSWER_S = 0.0015
 """So long is waited for answers before a command is sent again; eight come within 1 ms [s]."""
 
-BUDGET_S = 0.010
-"""So long may one exchange with all motors take, half a control period [s]."""
+BUDGET_S = 0.008
+"""So long may one exchange with all motors take; a control period has two, and 20 ms [s]."""
 
-MARKS = (UV, OT, OC, MST_ID, ESC_ID, TIMEOUT, CTRL_MODE, PMAX, VMAX, TMAX, OV)
-"""Registers read in turn to find out which answers are old."""
+MARKS = range(37)
+"""Registers that are read to find out which answers are old, another one in each exchange. A late
+answer would have to be 37 exchanges old, .37 s, to be mistaken; the safety chain ends a trial
+after .2 s without answers."""
 
 
 class DamiaoBus:
@@ -86,6 +83,7 @@ class DamiaoBus:
         self.retries = dict.fromkeys(self.ranges, 0)
         self._bus, self._clock, self._budget = bus, clock, budget_s
         self._by_id = {motor.receive: motor for motor in motors}
+        self._by_name = {motor.name: motor for motor in motors}
         self._owed = dict.fromkeys(self.ranges, 0)
         self._marks: Iterator[int] = cycle(MARKS)
 
@@ -144,10 +142,9 @@ class DamiaoBus:
         Raises:
             NoAnswerError: motors that did not answer, in spite of retries within the budget.
         """
-        names = {motor.name: motor for motor in self.motors}
         return self._exchange(
             {
-                name: Frame(names[name].send, pack_mit(command, self.ranges[name]))
+                name: Frame(self._by_name[name].send, pack_mit(command, self.ranges[name]))
                 for name, command in commands.items()
             }
         )
@@ -164,58 +161,66 @@ class DamiaoBus:
         )
 
     def _exchange(self, frames: Mapping[str, Frame]) -> dict[str, Feedback]:
-        """Send every frame until it is answered, all motors at once, within the budget."""
-        until = self._clock() + self._budget
-        self._drain()
-        self._settle([motor for motor in self.motors if self._owed[motor.name]], until)
-        found: dict[str, Feedback] = {}
-        while missing := [name for name in frames if name not in found]:
-            if self._clock() >= until:
-                raise NoAnswerError(tuple(missing))
-            for name in missing:
-                self.retries[name] += self._owed[name] > 0
-                self._send(name, frames[name])
-            wait = min(self._clock() + ANSWER_S, until)
-            while len(found) < len(frames) and (answer := self._receive(wait)) is not None:
-                motor, data = answer
-                if _register_of(data, motor) is None and motor.name in frames:
-                    found.setdefault(motor.name, unpack_feedback(data, self.ranges[motor.name]))
-        return found
+        """Send every frame until it is answered, all motors at once, within the budget.
 
-    def _settle(self, motors: Sequence[Motor], until: float) -> None:
-        """Make sure that no old answer of ``motors`` is still under way."""
-        waiting = {motor.name: motor for motor in motors}
-        while waiting:
-            if self._clock() >= until:
-                raise NoAnswerError(tuple(waiting))
-            mark = next(self._marks)
-            for motor in waiting.values():
-                request = Register(motor.send, READ, mark, 0)
-                self._send(motor.name, Frame(REGISTERS_AT, pack_register(request)))
-            wait = min(self._clock() + ANSWER_S, until)
-            while waiting and (answer := self._receive(wait)) is not None:
-                motor, data = answer
-                value = _register_of(data, motor)
-                if value is not None and value.register == mark and motor.name in waiting:
-                    del waiting[motor.name]
-                    self._owed[motor.name] = 0
+        A motor that is out of step or silent keeps none of the others from its command.
+        """
+        found: dict[str, Feedback] = {}
+        for motor, data in self._answers(frames, found):
+            if _register_of(data, motor) is None:
+                found[motor.name] = unpack_feedback(data, self.ranges[motor.name])
+        return {name: found[name] for name in frames}
 
     def _register(self, motor: Motor, request: Register) -> float:
         """Send a request about a register until it is answered; return the value in force."""
+        found: dict[str, float] = {}
+        frames = {motor.name: Frame(REGISTERS_AT, pack_register(request))}
+        for _, data in self._answers(frames, found):
+            value = _register_of(data, motor)
+            if value and value[1:3] == request[1:3]:
+                found[motor.name] = value.value
+        return found[motor.name]
+
+    def _answers(
+        self, frames: Mapping[str, Frame], found: dict[str, Any]
+    ) -> Iterator[tuple[Motor, bytes]]:
+        """Yield new answers until ``found``, which the caller fills, has every name of ``frames``.
+
+        Raises:
+            NoAnswerError: what is missing when the budget is used up; everything is sent at least
+                once.
+        """
         until = self._clock() + self._budget
         self._drain()
-        self._settle([motor] if self._owed[motor.name] else [], until)
-        while self._clock() < until:
-            self._send(motor.name, Frame(REGISTERS_AT, pack_register(request)))
-            wait = min(self._clock() + ANSWER_S, until)
-            while (answer := self._receive(wait)) is not None:
-                sender, data = answer
-                value = _register_of(data, sender)
-                if sender is motor and value and value[1:3] == request[1:3]:
-                    return value.value
-        raise NoAnswerError((motor.name,))
+        behind = {name for name in frames if self._owed[name]}
+        mark, tries = next(self._marks), 0
+        while missing := [name for name in frames if name not in found]:
+            if tries and self._clock() >= until:
+                raise NoAnswerError(tuple(missing))
+            for name in missing:
+                self.retries[name] += tries > 0
+                self._send(name, frames[name], mark if name in behind else None)
+            tries += 1
+            wait = self._clock() + ANSWER_S
+            while not found.keys() >= frames.keys() and (answer := self._receive(wait)):
+                if self._is_new(*answer, behind, mark) and answer[0].name in frames.keys() - found:
+                    yield answer
 
-    def _send(self, name: str, frame: Frame) -> None:
+    def _is_new(self, motor: Motor, data: bytes, behind: set[str], mark: int) -> bool:
+        """Whether an answer is new: the one to ``mark`` takes its motor out of ``behind``."""
+        if motor.name not in behind:
+            return True
+        value = _register_of(data, motor)
+        if value is not None and (value.action, value.register) == (READ, mark):
+            behind.remove(motor.name)
+        return False
+
+    def _send(self, name: str, frame: Frame, mark: int | None) -> None:
+        """Send a frame, with the question for a register before it if there is a mark."""
+        if mark is not None:
+            request = Register(self._by_name[name].send, READ, mark, 0)
+            self._owed[name] += 1
+            self._bus.send(Frame(REGISTERS_AT, pack_register(request)))
         self._owed[name] += 1
         self._bus.send(frame)
 

@@ -57,6 +57,7 @@ def check(tick: Tick, state: State, rules: Rules, clearance: Clearance) -> tuple
     if tick.wanted is None:
         verdict = max(verdict, Verdict.HELD)
     if verdict >= Verdict.HELD or step is None:
+        findings = [finding for finding in findings if finding.verdict >= Verdict.HELD]
         step = _held(replace(state, rest=rest), rules, clearance)
     target = np.clip(state.target + step, rules.lower, rules.upper)
     ends = next((finding.ends for finding in findings if finding.ends), "")

@@ -23,18 +23,22 @@ class SafetyLog:
         """Append to ``path``, or only count."""
         self.verdicts: Counter[str] = Counter()
         self.findings: Counter[str] = Counter()
+        self._told: tuple[object, ...] = (Verdict.PASSED,)
         self._file: TextIO | None = None if path is None else path.open("a", encoding="utf-8")
 
     def add(self, time_s: float, outcome: Outcome) -> None:
-        """Take one control period at ``time_s``; a line is written unless nothing was found."""
+        """Take one control period at ``time_s``; a line is written when something changes."""
         self.verdicts[outcome.verdict.name.lower()] += 1
         for finding in outcome.findings:
             self.findings[finding.what] += 1
+        told = (outcome.verdict, *((found.what, found.where) for found in outcome.findings))
+        if told == self._told:
+            return
+        self._told = told
         if outcome.verdict >= Verdict.HELD and outcome.findings:
-            _log.warning(
-                "%s: %s", outcome.verdict.name.lower(), "; ".join(map(str, outcome.findings))
-            )
-        if self._file is not None and outcome.findings:
+            found = "; ".join(map(str, outcome.findings))
+            _log.warning("%s: %s", outcome.verdict.name.lower(), found)
+        if self._file is not None:
             self._file.write(json.dumps(to_json(time_s, outcome)) + "\n")
             self._file.flush()
 

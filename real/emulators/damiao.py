@@ -102,6 +102,7 @@ class DamiaoEmulator:
         self._now = clock()
         self._late: list[tuple[float, int, Frame]] = []
         self._order = itertools.count()
+        self._due: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="damiao", daemon=True)
 
@@ -208,8 +209,10 @@ class DamiaoEmulator:
         if motor.trouble.silent or self._lost(motor):
             return
         frame = Frame(motor.motor.receive, data, fd)
-        if motor.trouble.delay > 0:
-            due = self._clock() + motor.trouble.delay
+        now, name = self._clock(), motor.motor.name
+        # A motor answers in order: nothing overtakes an answer that is late.
+        due = self._due[name] = max(now + motor.trouble.delay, self._due.get(name, 0.0))
+        if due > now:
             heapq.heappush(self._late, (due, next(self._order), frame))
         else:
             self._bus.send(frame)

@@ -99,12 +99,7 @@ class EmulatedMotor:
         self.status, self.torque, self.winding = DISABLED, 0.0, AMBIENT
         self._zero, self._heard = 0.0, 0.0
         self._command = Mit(0.0, 0.0, 0.0, 0.0, 0.0)
-        ranges = motor.ranges
-        self.registers: dict[int, float] = {
-            UV: 15.0, OT: 100.0, OC: 0.98, OV: 32.0, TIMEOUT: 0, CTRL_MODE: MIT, CAN_BR: CAN_FD_5M,
-            MST_ID: motor.receive, ESC_ID: motor.send,
-            PMAX: ranges.position, VMAX: ranges.velocity, TMAX: ranges.torque,
-        }  # fmt: skip
+        self.registers = self._delivered()
 
     @property
     def ranges(self) -> Ranges:
@@ -145,7 +140,9 @@ class EmulatedMotor:
         limit = self.registers[TIMEOUT] * TIMEOUT_UNIT_S
         if self.status == ENABLED and 0 < limit < now - self._heard:
             self._fail(LOST)
-        if self.status != ENABLED or self.trouble.unplugged:
+        if self.trouble.unplugged:
+            self.status, self.registers = DISABLED, self._delivered()
+        if self.status != ENABLED:
             self.torque = 0.0
             return -SLACK_KD * dq
         c, most = self._command, self.registers[TMAX]
@@ -168,6 +165,15 @@ class EmulatedMotor:
         return Feedback(
             self.motor.send & 0xF, self.status, q - self._zero, dq, self.torque, driver, heat
         )
+
+    def _delivered(self) -> dict[int, float]:
+        """Return the registers after switching on; what was written before is gone."""
+        ranges = self.motor.ranges
+        return {
+            UV: 15.0, OT: 100.0, OC: 0.98, OV: 32.0, TIMEOUT: 0, CTRL_MODE: MIT, CAN_BR: CAN_FD_5M,
+            MST_ID: self.motor.receive, ESC_ID: self.motor.send,
+            PMAX: ranges.position, VMAX: ranges.velocity, TMAX: ranges.torque,
+        }  # fmt: skip
 
     def _fail(self, status: int) -> None:
         """Report a fault; the torque is off until it is cleared and the motor enabled again."""

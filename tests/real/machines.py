@@ -6,6 +6,8 @@ import numpy as np
 
 from envs.arm import ArmSpec, Array
 from real.machine import Cleared, MachineError, NoAnswerError, Sensed
+from real.rules import Rules
+from real.verdict import State
 
 TOY = ArmSpec(
     name="toy",
@@ -19,9 +21,22 @@ TOY = ArmSpec(
 )
 
 
+EPS = 1e-9
+
+
 def free(command: Array) -> tuple[float, str]:
     """Nothing is near."""
     return 1.0, "nothing"
+
+
+def assert_within(before: State, after: State, rules: Rules) -> None:
+    most, change = rules.bounds
+    assert np.isfinite(after.target).all()
+    assert (after.target >= rules.lower).all()
+    assert (after.target <= rules.upper).all()
+    step = after.target - before.target
+    assert (np.abs(step) <= most + EPS).all()
+    assert (np.abs(step - before.step) <= change + EPS).all()
 
 
 class Clock:
