@@ -90,6 +90,7 @@ class EmulatedMotor:
         status: ``DISABLED``, ``ENABLED`` or a fault.
         torque: present torque [N m].
         winding: temperature of the winding [deg C].
+        lost_after: time without frames after which the motor last switched itself off [s].
     """
 
     def __init__(self, motor: Motor) -> None:
@@ -97,7 +98,7 @@ class EmulatedMotor:
         self.motor = motor
         self.trouble = Trouble()
         self.status, self.torque, self.winding = DISABLED, 0.0, AMBIENT
-        self._zero, self._heard = 0.0, 0.0
+        self._zero, self._heard, self.lost_after = 0.0, 0.0, 0.0
         self._command = Mit(0.0, 0.0, 0.0, 0.0, 0.0)
         self.registers = self._delivered()
 
@@ -139,6 +140,7 @@ class EmulatedMotor:
         """Return the torque [N m] at the shaft's angle [rad] and velocity [rad/s]."""
         limit = self.registers[TIMEOUT] * TIMEOUT_UNIT_S
         if self.status == ENABLED and 0 < limit < now - self._heard:
+            self.lost_after = now - self._heard
             self._fail(LOST)
         if self.trouble.unplugged:
             self.status, self.registers = DISABLED, self._delivered()

@@ -1,6 +1,7 @@
 """The emulated motors on python-can itself: within a process, and between processes."""
 
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
 from real.damiao_wire import ENABLE, Mit
 from real.emulators.damiao import DamiaoEmulator, serve
+from real.emulators.damiao_motor import LOST
 from real.machine import Cleared, MachineError
 from real.openarm import OPENARM_RIGHT
 
@@ -49,7 +51,7 @@ def test_the_motors_are_driven_through_python_can() -> None:
         host = CanBus("virtual", "arm-1")
         bus = DamiaoBus(host, OPENARM_RIGHT, budget_s=PATIENT_S)
         bus.command(ENABLE)
-        motors["joint2"].trouble.loss = 0.1
+        motors["joint2"].trouble.loss = 0.5
         until = time.monotonic() + PATIENT_S
         wish = {m.name: Mit(0.3 * (m.name == "joint2"), 0, m.kp, m.kd, 0) for m in OPENARM_RIGHT}
         while (q := bus.control(wish)["joint2"].q) < 0.28:
@@ -126,6 +128,48 @@ def test_motors_in_another_process_are_an_arm() -> None:
         server.kill()
         server.wait()
         server.stdout.close()
+
+
+CONTROL = """
+import sys, time
+from envs.robots import ROBOTS
+from real.can_bus import CanBus
+from real.damiao import DamiaoBus
+from real.damiao_arm import DamiaoArm
+from real.machine import Cleared
+from real.openarm import OPENARM_RIGHT
+bus = DamiaoBus(CanBus("udp_multicast", sys.argv[1]), OPENARM_RIGHT, budget_s=20.0)
+arm = DamiaoArm(ROBOTS["openarm"].spec(), bus)
+q = arm.enable().qpos
+print("on", flush=True)
+while True:
+    arm.drive(Cleared(q.copy()))
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.skipif(not multicast_works(), reason="no UDP multicast on this machine")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_motors_switch_themselves_off_when_the_control_process_dies(number) -> None:
+    channel = f"239.74.163.{20 + number}"
+    with DamiaoEmulator(OPENARM_RIGHT, CanBus("udp_multicast", channel)) as motors:
+        control = subprocess.Popen(
+            [sys.executable, "-c", CONTROL, channel], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert control.stdout.readline() == "on\n"
+            control.send_signal(number)
+            until = time.monotonic() + PATIENT_S
+            while {motor.status for motor in motors.motors} != {LOST}:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            assert {motor.torque for motor in motors.motors} == {0.0}
+            # By the motors' own time, which a busy computer does not stretch.
+            assert max(motor.lost_after for motor in motors.motors) < 0.22
+        finally:
+            control.kill()
+            control.wait()
+            control.stdout.close()
 
 
 def test_everything_imports_without_python_can() -> None:

@@ -1,7 +1,5 @@
 import json
-import os
 import re
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from real.machine import MachineError
 from real.rules import SafetyConfig
 from real.safe_arm import SafeArm, StoppedError
 from real.safety_log import SafetyLog
-from real.stop import Heartbeat, Reaction, StopBoard, StopRequest, on_signals
+from real.stop import Heartbeat, Reaction, StopBoard
 from real.verdict import Verdict
 from tests.real.damiao_bench import Bench, at_home
 from tests.real.machines import TOY, Clock, FakeMachine, free
@@ -254,70 +252,6 @@ def test_an_openarm_runs_behind_the_chain_on_the_emulated_bus_in_spite_of_losses
     arm.home(InitialCondition(arm.spec.home, {}))
     arm.close()
     assert {motor.status for motor in bench.motors.motors} == {0}
-
-
-# --- emergency stop -------------------------------------------------------------------------------
-
-
-def test_limp_prevails_over_hold_and_the_first_source_is_remembered() -> None:
-    board = StopBoard()
-    assert board.request() is None
-    board.press("space key")
-    board.press("gamepad")
-    assert board.request() == StopRequest(Reaction.HOLD, "space key")
-    board.event({"source": "browser", "reaction": "limp"})
-    board.press("gamepad")
-    assert board.request() == StopRequest(Reaction.LIMP, "browser")
-    assert board.release() is None
-
-
-@pytest.mark.parametrize(
-    "message",
-    [{}, {"source": ""}, {"source": "x" * 50}, {"source": "pad", "reaction": "go"},
-     {"source": "pad", "reaction": None}, {"source": 3, "reaction": "limp"}],
-)  # fmt: skip
-def test_an_event_that_is_not_understood_holds_the_arm_all_the_same(message) -> None:
-    board = StopBoard()
-    with pytest.raises(UsageError, match="must be"):
-        board.event(message)
-    assert board.request().reaction is Reaction.HOLD
-
-
-def test_a_lost_heartbeat_asks_for_hold_until_it_is_released() -> None:
-    clock = Clock()
-    beat = Heartbeat(0.1, "page", clock)
-    board = StopBoard(beat)
-    clock.sleep(1.0)
-    assert board.request() is None
-    beat.beat()
-    clock.sleep(0.2)
-    assert board.request() == StopRequest(Reaction.HOLD, "lost heartbeat of page")
-    beat.beat()
-    assert board.request() is not None
-    assert board.release() is None
-    beat.rest()
-    clock.sleep(9.0)
-    assert board.request() is None
-
-
-@pytest.mark.parametrize(
-    ("number", "reaction"),
-    [(signal.SIGINT, "hold"), (signal.SIGTERM, "hold"), (signal.SIGQUIT, "limp")],
-)
-def test_a_signal_stops_the_arm_and_the_old_handlers_come_back(number, reaction) -> None:
-    board, before = StopBoard(), signal.getsignal(number)
-    with on_signals(board):
-        os.kill(os.getpid(), number)
-        assert board.request() == StopRequest(Reaction(reaction), signal.Signals(number).name)
-    assert signal.getsignal(number) is before
-
-
-def test_a_second_interrupt_ends_the_program() -> None:
-    board = StopBoard()
-    with on_signals(board):
-        os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 # --- the only way ---------------------------------------------------------------------------------
