@@ -104,8 +104,8 @@ class SafeArm(Arm):
             StoppedError: the arm was stopped on the way, or did not arrive.
         """
         goal = np.array(start.qpos, float)
-        inside = (goal >= self.rules.lower) & (goal <= self.rules.upper)
-        if goal.shape != (self.spec.n,) or not inside.all():
+        fits = goal.shape == (self.spec.n,)
+        if not fits or not ((goal >= self.rules.lower) & (goal <= self.rules.upper)).all():
             raise UsageError(f"a start pose must be within the limits of {self.spec.name}")
         self._refuse_if_over()
         for pose in self._ramp(goal):

@@ -38,7 +38,7 @@ from real.emulators.damiao_motor import EmulatedMotor
 from real.openarm import OPENARM_RIGHT, Motor
 
 PHYSICS_S = 0.001  # control period of the motors and step of the plant [s]
-CATCH_UP_S = 0.1  # after a longer break of the computer the plant does not catch up [s]
+CATCH_UP_S = 0.1  # for the motors, a longer break of this computer did not happen [s]
 CLASSIC = 4  # highest code of a bit rate without CAN-FD in the register ``CAN_BR``
 
 
@@ -99,7 +99,7 @@ class DamiaoEmulator:
         self.plant = plant or FirstOrderPlant(middle)
         self._bus, self._clock = bus, clock
         self._rng = rng or np.random.default_rng()
-        self._now = clock()
+        self._now, self._skipped = clock(), 0.0
         self._late: list[tuple[float, int, Frame]] = []
         self._order = itertools.count()
         self._due: dict[str, float] = {}
@@ -134,9 +134,9 @@ class DamiaoEmulator:
             self.advance(PHYSICS_S)
 
     def advance(self, wait_s: float = 0.0) -> None:
-        """Wait for a frame, answer it and all that follow at once, and let the shafts turn."""
-        frame = self._bus.receive(wait_s)
+        """Let the shafts turn, wait for a frame, answer it and all that follow at once."""
         self._turn()
+        frame = self._bus.receive(wait_s)
         while frame is not None:
             self._hear(frame)
             frame = self._bus.receive(0.0)
@@ -145,8 +145,10 @@ class DamiaoEmulator:
 
     def _turn(self) -> None:
         """Let the shafts turn up to the present time, in steps of ``PHYSICS_S``."""
-        now = self._clock()
-        self._now = max(self._now, now - CATCH_UP_S)
+        now = self._clock() - self._skipped
+        if (over := now - self._now - CATCH_UP_S) > 0:
+            self._skipped += over
+            now -= over
         while self._now + PHYSICS_S <= now:
             self._now += PHYSICS_S
             q, dq = self.plant.q, self.plant.dq
