@@ -1,1 +1,1 @@
-"""Hardware that is not there: emulated buses for tests, CI and other people's software."""
+"""Stand-ins for hardware, public: any program may drive them as it drives the real thing."""
