@@ -278,10 +278,12 @@ class AlgorithmEntry:
 
 ALGORITHMS: Registry[AlgorithmEntry] = Registry("algorithm")
 ALGORITHMS.register("bc", AlgorithmEntry("policies.bc", "BC", "BehaviorCloning"))
+ALGORITHMS.register("bc_rnn", AlgorithmEntry("policies.bc_rnn", "BC-RNN", "BcRnn"))
 ALGORITHMS.register("act", AlgorithmEntry("policies.act", "ACT", "ACT"))
 ALGORITHMS.register(
     "diffusion", AlgorithmEntry("policies.diffusion", "Diffusion Policy", "DiffusionPolicy")
 )
+ALGORITHMS.register("flow", AlgorithmEntry("policies.flow", "Flow matching", "FlowPolicy"))
 
 
 def preset(algo: str, track: str, name: str) -> Preset:
