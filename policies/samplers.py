@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from torch import Tensor
 
 from envs.errors import UsageError
@@ -113,30 +112,65 @@ class Ddim:
         return x
 
 
+@dataclass(frozen=True)
+class Leap:
+    """One step of DPM-Solver++ from a noise level to the next lower one.
+
+    x' = keep x + pull clean + turn (clean - clean of the level before)
+    """
+
+    level: int
+    signal: float
+    noise: float
+    keep: float
+    pull: float
+    turn: float
+
+
+def multistep(schedule: Schedule) -> tuple[Leap, ...]:
+    """Return the steps of DPM-Solver++(2M) (Lu et al. 2022, algorithm 2) over the levels of DDIM.
+
+    With lambda = log(signal / noise) and h its increase: keep = noise' / noise, pull = signal'
+    (1 - exp(-h)), turn = pull h / (2 h before). The first step knows no level before, the last one
+    goes to no noise at all, where h is infinite: both are of first order (turn = 0).
+    """
+    seen = descent(schedule)
+    here = [(step.signal, step.noise) for step in seen]
+    there = [*here[1:], (1.0, 0.0)]
+    steps, before = [], math.inf
+    for step, (signal, noise) in zip(seen, there, strict=True):
+        keep = noise / step.noise
+        pull = signal - keep * step.signal
+        last = noise == 0.0
+        h = math.inf if last else math.log(signal / noise) - math.log(step.signal / step.noise)
+        turn = 0.0 if last else pull * h / (2 * before)
+        steps.append(Leap(step.level, step.signal, step.noise, keep, pull, turn))
+        before = h
+    return tuple(steps)
+
+
 class DpmSolver:
-    """DPM-Solver++ of second order, several steps (Lu et al. 2022), as diffusers has it."""
+    """DPM-Solver++ of second order, several steps, in its data-prediction form.
+
+    It is what diffusers' ``DPMSolverMultistepScheduler`` does, as a table of numbers, too.
+    """
 
     def __init__(self, schedule: Schedule) -> None:
-        """Prepare the scheduler; it is always told the clean chunk."""
-        self.schedule = schedule
-        told = {**schedule.training(), "prediction_type": "sample"}
-        self.scheduler = DPMSolverMultistepScheduler(
-            **told, algorithm_type="dpmsolver++", timestep_spacing=schedule.spacing
-        )
+        """Prepare the steps."""
+        self.prediction = schedule.prediction
+        self.steps = multistep(schedule)
 
     def __call__(self, network: Network, x: Tensor) -> Tensor:
         """Return the clean chunk that ``network`` makes of noise ``x`` (B, chunk, n)."""
-        self.scheduler.set_timesteps(self.schedule.steps)
-        for t in self.scheduler.timesteps:
-            clean = self._clean(network(x, int(t)), x, int(t)).clamp(-1, 1)
-            x = self.scheduler.step(clean, t, x).prev_sample
+        before = x
+        for step in self.steps:
+            clean = network(x, step.level)
+            if self.prediction == "epsilon":
+                clean = (x - step.noise * clean) / step.signal
+            clean = clean.clamp(-1, 1)
+            x = step.keep * x + step.pull * clean + step.turn * (clean - before)
+            before = clean
         return x
-
-    def _clean(self, output: Tensor, x: Tensor, level: int) -> Tensor:
-        if self.schedule.prediction == "sample":
-            return output
-        kept = float(self.scheduler.alphas_cumprod[level])
-        return (x - math.sqrt(1 - kept) * output) / math.sqrt(kept)
 
 
 SAMPLERS: Mapping[str, type[Ddim] | type[DpmSolver]] = {"ddim": Ddim, "dpm": DpmSolver}

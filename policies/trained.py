@@ -62,7 +62,7 @@ class TrainedPolicy:
             chunk, self._memory = self.algorithm.step(inputs, self._noise(rows), self._memory)
         actions = self.normalizer.denormalize("action", chunk.float().numpy())
         if self._offsets:
-            actions[..., self._offsets] += obs["qpos"][:, -1, None, self._offsets]
+            actions[..., self._offsets] += obs["qpos"][:, -1:][..., self._offsets]
         return actions
 
     def _check(self, obs: Mapping[str, Array]) -> int:
