@@ -71,7 +71,7 @@ def exact(schedule: Schedule) -> tuple[Network, float]:
 
 def error(sampler: str, steps: int, prediction: str = "sample") -> float:
     """Return how far a sampler ends from where the exact flow of probability leads."""
-    schedule = Schedule(100, prediction, steps, "trailing")
+    schedule = Schedule(100, prediction, steps, "leading")
     network, signal = exact(schedule)
     x = torch.linspace(-2, 2, 9)[None, :, None]
     scale = SPREAD / math.sqrt(signal**2 * SPREAD**2 + 1 - signal**2)
