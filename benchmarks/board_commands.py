@@ -85,6 +85,10 @@ def _options(manifest: Manifest) -> str:
         text += f" --execute {word(execution['execute'])}"
     if execution.get("ensemble") is not None:
         text += f" --ensemble {word(execution['ensemble'])}"
+    if execution.get("delay"):
+        text += f" --delay {word(execution['delay'])}"
+    if execution.get("ddim_steps") is not None:
+        text += f" --ddim-steps {word(execution['ddim_steps'])}"
     if execution.get("batch") not in (None, BATCH):
         text += f" --batch {word(execution['batch'])}"
     return text

@@ -47,6 +47,9 @@ def identity(run: Loaded) -> Identity:
         str(policy["data"].get("fingerprint")),
         str(policy["hashes"].get("config")),
         *(str(execution.get(key)) for key in ("chunk", "execute", "ensemble")),
+        str(execution.get("delay", 0)),
+        str(execution.get("ddim_steps")),
+        "yes" if policy.get("remote") else "no",
     )
 
 

@@ -247,7 +247,10 @@ def _label(key: Identity, counts: Mapping[Identity, int | None]) -> str:
     same = [other for other in counts if other[0] == key[0] and other != key]
     if same and all(counts[key] not in (None, counts[other]) for other in same):
         return f"{key[0]} ({counts[key]} demos)"
-    names = ("", "algorithm", "preset", "", "data", "config", "chunk", "execute", "ensemble")
+    names = (
+        *("", "algorithm", "preset", "", "data", "config"),
+        *("chunk", "execute", "ensemble", "delay", "ddim_steps", "remote"),
+    )
     apart = [
         f"{name} {str(value)[:6] if name in ('data', 'config') else value}"
         for name, value, *rest in zip(names, key, *same, strict=True)

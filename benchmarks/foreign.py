@@ -9,7 +9,7 @@ import functools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from envs.success import Success
 from policies.base import Policy
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.floors import FLOOR
+from policies.trained import use_ddim_steps
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def load_for(config: ForeignConfig, env: Foreign) -> Policy:
     if config.policy.startswith(FLOOR):
         return load_policy(config.policy, Deployment(env.spec, env.name, config.track))
     policy = load_policy(config.policy)
+    use_ddim_steps(policy, config.ddim_steps)
     check_compatible(policy.spec, Deployment(env.spec, env.name, policy.spec.track))
     for key, shape in policy.spec.observations.items():
         if env.shapes.get(key) != shape:
@@ -144,7 +146,7 @@ def _manifest(
         "track": policy.spec.track,
         "robot": protocol.robot,
         "policy": policy_entry(config.policy, policy, config.name),
-        "execution": {"chunk": policy.spec.chunk, **asdict(execution)},
+        "execution": {"chunk": policy.spec.chunk, **execution.to_json()},
         "versions": {**common_versions(policy.spec.track == "pixels"), **packages},
         "model_hash": None,
         "code": code_state(),

@@ -133,7 +133,7 @@ class ForeignRunner(Runner):
             for env, seed in zip(self._envs, seeds, strict=False)
         ]
         probe = Probe(self.policy)
-        controller = Controller(probe, self.execution.execute, self.execution.ensemble)
+        controller = self.execution.controller(probe)
         controller.reset([""] * wave.count, [seed["policy"] for seed in seeds])
         while not all(row.over for row in rows):
             self._step(controller, rows)

@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def make_manifest(
         "track": policy.spec.track,
         "robot": protocol.robot,
         "policy": dict(entry),
-        "execution": {"chunk": policy.spec.chunk, **asdict(execution)},
+        "execution": {"chunk": policy.spec.chunk, **execution.to_json()},
         "versions": versions(policy.spec.track == "pixels"),
         "model_hash": world(TASKS[protocol.task], protocol.robot).model_hash,
         "code": code_state(),

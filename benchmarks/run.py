@@ -27,7 +27,9 @@ from envs.pool import Pool
 from envs.robots import ROBOTS
 from policies.base import Policy, PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_policy
+from policies.chunking import timing_problem, usual_execute
 from policies.floors import FLOOR
+from policies.trained import use_ddim_steps
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class EvaluateConfig:
         execute: actions of a chunk before the next prediction; None: as the checkpoint says,
             or 1 with an ensemble.
         ensemble: decay of the temporal ensemble; None: no ensemble.
+        delay: control steps that a prediction takes.
+        ddim_steps: denoising steps of a prediction; None: the policy's own.
         batch: trials stepped together.
         workers: processes.
         videos: ``some``, ``few``, ``all`` or ``none``, see ``film.Chooser``.
@@ -65,6 +69,8 @@ class EvaluateConfig:
     split: str = TEST
     execute: int | None = None
     ensemble: float | None = None
+    delay: int = 0
+    ddim_steps: int | None = None
     batch: int = BATCH
     workers: int = 1
     videos: str = "some"
@@ -178,11 +184,11 @@ def prepare(config: EvaluateConfig) -> Job:
 
 def execution_of(config: EvaluateConfig, spec: PolicySpec) -> Execution:
     """Return how chunks are carried out; refuse to execute more than is predicted."""
-    usual = spec.execute if config.ensemble is None else 1
+    usual = usual_execute(spec, config.ensemble, config.delay)
     execute = usual if config.execute is None else config.execute
-    execution = Execution(execute, config.ensemble, config.batch)
-    if execution.execute > spec.chunk:
-        raise UsageError(f"execute must be 1..{spec.chunk}, got {execution.execute}")
+    execution = Execution(execute, config.ensemble, config.batch, config.delay, config.ddim_steps)
+    if problem := timing_problem(spec.chunk, execute, config.delay):
+        raise UsageError(problem)
     return execution
 
 
@@ -193,6 +199,7 @@ def load(config: EvaluateConfig) -> Policy:
     if config.policy.startswith(FLOOR):
         return load_policy(config.policy, Deployment(arm, protocol.task, config.track))
     policy = load_policy(config.policy)
+    use_ddim_steps(policy, config.ddim_steps)
     check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
     return policy
 

@@ -5,7 +5,8 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -36,19 +37,38 @@ class Execution:
         execute: actions of a chunk that are carried out before the next prediction.
         ensemble: decay of the temporal ensemble, or None for none.
         batch: trials in a wave; part of a run's identity, because batched arithmetic is.
+        delay: control steps that a prediction takes, the ones before it running on meanwhile.
+        ddim_steps: denoising steps of a prediction, or None for the policy's own.
     """
 
     execute: int
     ensemble: float | None = None
     batch: int = 50
+    delay: int = 0
+    ddim_steps: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         for name, value in (("execute", self.execute), ("batch", self.batch)):
             if value < 1:
                 raise UsageError(f"{name} must be at least 1, got {value}")
+        if self.delay < 0:
+            raise UsageError(f"delay must be 0 or more, got {self.delay}")
         if self.ensemble is not None and not 0 <= self.ensemble < math.inf:
             raise UsageError(f"ensemble must be 0 or more and finite, got {self.ensemble}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in a manifest; what is as usual is left out of what came later."""
+        later = {"delay": 0, "ddim_steps": None}
+        return {k: v for k, v in asdict(self).items() if k not in later or v != later[k]}
+
+    def controller(self, policy: Policy) -> Controller:
+        """Return what carries the chunks of ``policy`` out in this way."""
+        return Controller(policy, self.execute, self.ensemble, self.delay)
+
+    def budget_ms(self, hz: float) -> float:
+        """Return the time [ms] within which a prediction must be there, at ``hz`` control steps."""
+        return 1e3 * (self.delay or self.execute) / hz
 
 
 @dataclass(frozen=True)
@@ -104,7 +124,7 @@ class Runner:
         sims = self._batch(wave.count, distractors_of(condition.axes))
         sims.reset(starts)
         probe = Probe(self.policy)
-        controller = Controller(probe, self.execution.execute, self.execution.ensemble)
+        controller = self.execution.controller(probe)
         told = [sims.task.instruct(start) for start in starts]
         controller.reset(told, [s["policy"] for s in seeds])
         trace = rollout(sims, controller)
@@ -149,7 +169,7 @@ class Runner:
                 times.append(1e3 * (time.perf_counter() - begin))
         times = times[1:] or [probe.first_ms]
         p50, p99 = (round(float(q), 3) for q in np.percentile(times, (50, 99)))
-        budget_ms = 1e3 * self.execution.execute / self.policy.spec.control_hz
+        budget_ms = self.execution.budget_ms(self.policy.spec.control_hz)
         return {"p50_ms": p50, "p99_ms": p99, "missed": sum(t > budget_ms for t in times)}
 
 

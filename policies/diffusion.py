@@ -247,6 +247,10 @@ class DiffusionPolicy(Algorithm):
             x = step.apply(x, self.denoise(x, level, condition), self.config.prediction)
         return x
 
+    def use_steps(self, steps: int) -> None:
+        """Predict by this many DDIM steps instead of ``config.denoise``."""
+        self.descent = descent(replace(self.config, denoise=steps))
+
     def observe(self, obs: Mapping[str, Tensor]) -> Tensor:
         """Encode observations into the condition vector (B, c)."""
         vectors = flat(obs, self.spec).flatten(1)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from envs.arm import Array
-from policies.base import Algorithm, PolicySpec
+from envs.errors import UsageError
+from policies.base import Algorithm, Policy, PolicySpec
 from policies.normalize import Normalizer
 from policies.preprocess import resize
 
@@ -82,3 +83,17 @@ class TrainedPolicy:
         for row, generator in zip(noise, self._generators, strict=True):
             generator.standard_normal(dtype=np.float32, out=row)
         return torch.from_numpy(noise)
+
+
+def use_ddim_steps(policy: Policy, steps: int | None) -> None:
+    """Let a policy that denoises predict by ``steps`` DDIM steps; None leaves its own.
+
+    Raises:
+        UsageError: the policy does not denoise here, or not by so many steps.
+    """
+    if steps is None:
+        return
+    override = getattr(getattr(policy, "algorithm", None), "use_steps", None)
+    if override is None:
+        raise UsageError(f"ddim_steps belongs to a diffusion policy, and {policy.name} is none")
+    override(steps)

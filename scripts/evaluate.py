@@ -44,6 +44,10 @@ class Evaluate:
     """Actions of a chunk before the next prediction; default: as the checkpoint says."""
     ensemble: float | None = None
     """Decay of the temporal ensemble; default: none."""
+    delay: int = 0
+    """Control steps that a prediction takes while the actions before it run on."""
+    ddim_steps: int | None = None
+    """Denoising steps of a diffusion policy; default: as the checkpoint says."""
     batch: int = 50
     """Trials stepped together."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -132,6 +136,8 @@ class Evaluate:
                 split=self.split,
                 execute=self.execute,
                 ensemble=self.ensemble,
+                delay=self.delay,
+                ddim_steps=self.ddim_steps,
                 batch=self.batch,
                 workers=self.workers,
                 videos=self.videos,
