@@ -49,7 +49,7 @@ def identity(run: Loaded) -> Identity:
         *(str(execution.get(key)) for key in ("chunk", "execute", "ensemble")),
         str(execution.get("delay", 0)),
         str(execution.get("ddim_steps")),
-        "yes" if policy.get("remote") else "no",
+        "remote" if policy.get("remote") else "here",
     )
 
 

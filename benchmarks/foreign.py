@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.execution import Execution
 from benchmarks.foreign_protocol import ForeignProtocol
 from benchmarks.foreign_trial import ForeignRunner
 from benchmarks.manifest import code_state, cpu_name, package_version, policy_entry, run_name
 from benchmarks.manifest import versions as common_versions
 from benchmarks.protocol import TEST, Plan, Wave, make_plan
 from benchmarks.records import SCHEMA
-from benchmarks.run import EvaluateConfig, Job, Piece, Workers, execution_of
-from benchmarks.trial import Execution, WaveResult
+from benchmarks.run import EvaluateConfig, Job, Piece, Workers, execution_of, load_unplaced
+from benchmarks.trial import WaveResult
 from envs.adapters import Foreign, adapt
 from envs.errors import UsageError
 from envs.pool import Pool
@@ -28,7 +29,6 @@ from envs.success import Success
 from policies.base import Policy
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.floors import FLOOR
-from policies.trained import use_ddim_steps
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ def load_for(config: ForeignConfig, env: Foreign) -> Policy:
     """Load the policy to act in ``env``; refuse one that reads or sends something else."""
     if config.policy.startswith(FLOOR):
         return load_policy(config.policy, Deployment(env.spec, env.name, config.track))
-    policy = load_policy(config.policy)
-    use_ddim_steps(policy, config.ddim_steps)
+    policy = load_unplaced(config)
     check_compatible(policy.spec, Deployment(env.spec, env.name, policy.spec.track))
     for key, shape in policy.spec.observations.items():
         if env.shapes.get(key) != shape:

@@ -52,12 +52,15 @@ class TrainedPolicy:
             ValueError: a shape that is not the spec's, or a batch that is not the reset's.
         """
         rows = self._check(obs)
+        device = next(self.algorithm.parameters()).device
         inputs = {
-            key: torch.from_numpy(self._scaled(key, obs[key])) for key in self.spec.observations
+            key: torch.from_numpy(self._scaled(key, obs[key])).to(device)
+            for key in self.spec.observations
         }
+        noise = self._noise(rows)
         with torch.inference_mode():
-            chunk = self.algorithm.predict(inputs, self._noise(rows))
-        return self.normalizer.denormalize("action", chunk.float().numpy())
+            chunk = self.algorithm.predict(inputs, None if noise is None else noise.to(device))
+        return self.normalizer.denormalize("action", chunk.float().cpu().numpy())
 
     def _check(self, obs: Mapping[str, Array]) -> int:
         """Return the number of rows, all shapes checked."""

@@ -17,6 +17,7 @@ EXAMPLES = """
 armtrials evaluate --policy runs/act
 armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions object_pose/L2
 armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
+armtrials evaluate --policy remote:ws://localhost:8765 --trials 50
 armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return>-200"
 """
 
@@ -29,7 +30,8 @@ class Evaluate:
     """
 
     policy: tuple[str, ...]
-    """Checkpoint folders, or floors: floor:hold, floor:random, floor:replay:DATA."""
+    """Checkpoint folders, floors (floor:hold, floor:random, floor:replay:DATA), or policies that
+    are served elsewhere: remote:ws://HOST:PORT."""
     protocol: str = "pick_place/v1"
     """Registered protocol."""
     name: str | None = None
@@ -57,6 +59,8 @@ class Evaluate:
     the whole run; others with `armtrials view`."""
     track: Literal["state", "pixels"] = "state"
     """Track of the floors; a checkpoint has its own."""
+    patience: float = 60.0
+    """Seconds to wait for the server of a remote policy, for an answer or when it is gone."""
     results: Path = RESULTS
     """Folder that takes the runs."""
     env: str | None = None
@@ -142,6 +146,7 @@ class Evaluate:
                 workers=self.workers,
                 videos=self.videos,
                 track=self.track,
+                patience=self.patience,
             )
             for policy in self.policy
         ]
