@@ -66,10 +66,17 @@ def _policy_lines(manifest: Manifest, data: str, options: str) -> list[str]:
     train += f" --track {word(manifest['track'])} --seed {word(policy.get('seed'))}"
     train += " --blind" if policy.get("floor") else ""
     named = "" if name == algorithm else f" --name {name}"
-    return [
-        f"{train} --data {data} --out {out}",
-        f"armtrials evaluate --policy {out}{named}{options}",
-    ]
+    lines = [f"{train} --data {data} --out {out}"]
+    if policy.get("remote"):
+        source = "remote:ws://localhost:8765"
+        told = f"{policy['name']} with weights {policy['hashes'].get('weights')}"
+        lines = (
+            [*lines, f"armtrials serve --policy {out} &"]
+            if policy["training"]
+            else [f"# serve {' '.join(told.split())} (docs/serving.md)"]
+        )
+        return [*lines, f"armtrials evaluate --policy {source}{named}{options}"]
+    return [*lines, f"armtrials evaluate --policy {out}{named}{options}"]
 
 
 def _options(manifest: Manifest) -> str:

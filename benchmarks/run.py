@@ -21,11 +21,12 @@ from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
 from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
 from benchmarks.records import MANIFEST, SEAL, read_manifest, read_run
 from benchmarks.trajectories import trajectory, write_trajectories
-from benchmarks.trial import Runner, WaveResult
+from benchmarks.trial import Runner, WaveResult, check_seen
 from benchmarks.writer import RunWriter, refuse_disk_errors
 from envs.errors import UsageError
 from envs.pool import Pool
 from envs.robots import ROBOTS
+from envs.tasks import TASKS
 from policies.base import Policy, PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.chunking import timing_problem, usual_execute
@@ -205,6 +206,7 @@ def load(config: EvaluateConfig) -> Policy:
         return load_policy(config.policy, Deployment(arm, protocol.task, config.track))
     policy = load_unplaced(config)
     check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
+    check_seen(policy.spec, TASKS[protocol.task], arm)
     return policy
 
 

@@ -12,7 +12,7 @@ from benchmarks.latency import NOT_TIMED, Latency, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import EvalProtocol, Wave
 from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
-from envs.arm import Array, CameraSpec, InitialCondition
+from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
 from envs.readings import Readings
@@ -61,6 +61,21 @@ def cameras_of(spec: PolicySpec) -> tuple[CameraSpec, ...]:
         for key, shape in spec.observations.items()
         if key.startswith("images/")
     )
+
+
+def check_seen(spec: PolicySpec, task: Task, arm: ArmSpec) -> None:
+    """Refuse, with ``UsageError``, a policy that reads what nobody observes in ``task``."""
+    seen: dict[str, tuple[int, ...]] = dict.fromkeys(("qpos", "qvel", "effort"), (arm.n,))
+    seen |= {f"objects/{name}": (7,) for name in task.objects}
+    if size := len(task.encode("")):
+        seen["instruction"] = (size,)
+    for key, shape in spec.observations.items():
+        camera = key.startswith("images/") and key.removeprefix("images/") in arm.cameras
+        if seen.get(key) != shape and not (camera and len(shape) == 3):
+            known = ", ".join([*(f"{k} {v}" for k, v in seen.items()), *arm.cameras])
+            raise UsageError(
+                f"the policy reads {key} {shape}, {task.name} with {arm.name} gives {known}"
+            )
 
 
 @dataclass

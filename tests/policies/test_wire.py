@@ -1,13 +1,14 @@
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from policies.wire import DTYPES, WireError, check_array, decode, encode
 
 
+@settings(max_examples=40)
 @given(
     hnp.arrays(
         st.sampled_from([np.dtype(name) for name in DTYPES]),
