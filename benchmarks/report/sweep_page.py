@@ -122,8 +122,8 @@ def _column(
         ("sparc", _axis(domains["sparc"]), ("sparc_low", "sparc_high"), own.sparc),
         ("p50", _axis(domains["ms"]), ("p50", "p99"), own.p50_ms),
     )
-    titles = ("success", "smoothness (SPARC)", "one prediction [ms]")
     first = factor == next(iter(sweep.over))
+    titles = ("success", "smoothness (SPARC)", "one prediction [ms]") if first else (None,) * 3
     width = max(PANEL, 34 * len(x["sort"]) * max(1, len(names) // 2))
     charts = [
         {
@@ -131,18 +131,18 @@ def _column(
             "height": 130,
             "encoding": common,
             "layer": [
-                _reference(channel, at),
+                _reference(channel("own", shown), at),
                 {
                     "mark": {"type": "rule", "strokeWidth": 1.8, "opacity": 0.55},
-                    "encoding": {"y": channel(ends[0]), "y2": {"field": ends[1]}},
+                    "encoding": {"y": channel(ends[0], shown), "y2": {"field": ends[1]}},
                 },
                 {
                     "mark": {"type": "circle", "size": 52, "opacity": 1},
-                    "encoding": {"y": channel(field, title if first else None)},
+                    "encoding": {"y": channel(field, shown)},
                 },
             ],
         }
-        for (field, channel, ends, at), title in zip(rows, titles, strict=True)
+        for (field, channel, ends, at), shown in zip(rows, titles, strict=True)
     ]
     heading = {"text": TITLES[factor], "anchor": "middle", "fontSize": 12.5}
     return {"data": {"values": list(points)}, "title": heading, "vconcat": charts, "spacing": 14}
@@ -159,9 +159,8 @@ def _axis(domain: Sequence[float]) -> Channel:
     return channel
 
 
-def _reference(channel: Channel, at: float | None) -> Spec:
-    """Return the dashed line of the policy's own setting."""
-    where = channel("own")
+def _reference(where: Spec, at: float | None) -> Spec:
+    """Return the dashed line of the policy's own setting, on the y channel ``where``."""
     return {
         "data": {"values": [] if at is None else [{"own": at}]},
         "mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.2},

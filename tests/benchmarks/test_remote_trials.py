@@ -28,6 +28,7 @@ PROTOCOL = PROTOCOLS["pick_place/v1"]
 ARM = ROBOTS["viperx"].spec()
 SPEC = PolicySpec("viperx", ARM.joints, 50.0, "pick_place", "state", {"qpos": (7,)}, 1, 5, 5)
 PATIENCE = 5.0
+SMALL: dict[str, Any] = {"trials": 2, "conditions": ("nominal",), "batch": 2, "patience": PATIENCE}
 
 
 def hold(message: Message, spec: PolicySpec) -> Message:
@@ -54,10 +55,10 @@ def failing(*acts: int) -> Callable[[Message, PolicySpec], Message]:
 @pytest.mark.parametrize("algorithm", ["act", "diffusion"])
 def test_a_served_policy_gives_the_bytes_it_gives_here(algorithm: str, tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path / "policy", algorithm=algorithm)
-    here = read_run(evaluate(config(folder, tmp_path / "here")).folder)
+    here = read_run(evaluate(config(folder, tmp_path / "here", **SMALL)).folder)
     with served(load_policy(folder)) as serving:
         remote = f"remote:{serving.address}"
-        done = evaluate(config(remote, tmp_path / "there"))
+        done = evaluate(config(remote, tmp_path / "there", **SMALL))
         there = read_run(done.folder)
     assert verify_run(done.folder) == []
     assert stable(there.trials) == stable(here.trials)
@@ -85,51 +86,40 @@ def test_a_slow_server_misses_its_deadlines() -> None:
 
     with foreign(SPEC, slow) as address:
         policy = RemotePolicy(address)
-        for execution, missed in ((Execution(5, delay=1), TIMED), (Execution(5), None)):
-            runner = Runner(policy, "slow", PROTOCOL, execution, "test")
-            (record,) = runner.run(Wave("nominal", 0, 1)).records
-            assert record["status"] == "valid"
-            if missed is not None:  # 30 ms is more than one control step
-                assert record["latency"]["missed"] == missed
-            assert record["latency"]["p50_ms"] >= 30
-            assert record["latency"]["server_p50_ms"] == 1.5
+        runner = Runner(policy, "slow", PROTOCOL, Execution(4, delay=1), "test")
+        (record,) = runner.run(Wave("nominal", 0, 1)).records
         policy.close()
+    assert record["status"] == "valid"
+    assert record["latency"]["missed"] == TIMED  # 30 ms is more than one control step
+    assert record["latency"]["p50_ms"] >= 30
+    assert record["latency"]["server_p50_ms"] == 1.5
 
 
 def test_a_server_that_is_lost_makes_its_trials_invalid_and_they_are_run_again(
     tmp_path: Path,
 ) -> None:
-    with foreign(SPEC, failing(2, 40)) as address:
-        done = evaluate(config(f"remote:{address}", tmp_path, trials=4, patience=PATIENCE))
+    with foreign(SPEC, failing(2)) as address:
+        done = evaluate(config(f"remote:{address}", tmp_path, **SMALL))
     run = read_run(done.folder)
     assert verify_run(done.folder) == []
-    assert (done.trials, done.ran) == (8, 8)
+    assert (done.trials, done.ran) == (2, 2)
     invalid = [trial for trial in run.trials if trial["status"] == "invalid"]
-    assert {(t["key"]["condition"], t["key"]["ic"]) for t in invalid[:3]} == {
-        ("nominal", ic) for ic in range(3)
-    }
+    assert [t["key"]["ic"] for t in invalid] == [0, 1]
     assert run.seal is not None
-    assert run.seal["invalid"] == len(invalid) > 3
+    assert (run.seal["trials"], run.seal["invalid"]) == (4, 2)
     for trial in invalid:
         assert "was lost" in trial["reason"]
         assert (trial["failure"], trial["success"], trial["video"]) == (None, False, None)
-    assert [trial["steps"] for trial in invalid[:3]] == [5, 5, 5]
+    assert [trial["steps"] for trial in invalid] == [5, 5]
     valid = [t for t in run.trials if t["status"] == "valid"]
-    assert [(t["key"]["condition"], t["key"]["ic"]) for t in valid] == list(
-        prepare_keys(done.folder)
-    )
+    assert [t["key"]["ic"] for t in valid] == [0, 1]
     assert not [t for t in valid if t["failure"] == "policy_error"]
-    assert done.summary()[0].startswith("nominal: 0/4")
-
-
-def prepare_keys(folder: Path) -> list[tuple[str, int]]:
-    cells = read_run(folder).manifest["plan"]["cells"]
-    return [(name, ic) for name, count in cells for ic in range(count)]
+    assert done.summary()[0].startswith("nominal: 0/2")
 
 
 def test_a_server_that_is_lost_again_and_again_stops_the_run(tmp_path: Path) -> None:
     with foreign(SPEC, failing(*range(2, 99))) as address:
-        asked = config(f"remote:{address}", tmp_path, trials=1, patience=PATIENCE)
+        asked = config(f"remote:{address}", tmp_path, **{**SMALL, "trials": 1})
         with pytest.raises(UsageError, match=f"for the {ATTEMPTS}rd time in wave nominal_000"):
             evaluate(asked)
         assert (prepare(asked).folder / TRIALS).read_bytes().count(b"\n") == ATTEMPTS
@@ -137,10 +127,11 @@ def test_a_server_that_is_lost_again_and_again_stops_the_run(tmp_path: Path) -> 
 
 def test_a_run_whose_server_does_not_come_back_is_continued_later(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path / "policy")
-    whole = read_run(evaluate(config(folder, tmp_path / "whole", batch=1)).folder)
+    one = {**SMALL, "batch": 1, "trials": 3}
+    whole = read_run(evaluate(config(folder, tmp_path / "whole", **one)).folder)
     first = Serving(load_policy(folder)).begin()
     port = int(first.address.rpartition(":")[2])
-    asked = config(f"remote:{first.address}", tmp_path, batch=1, patience=1.0)
+    asked = config(f"remote:{first.address}", tmp_path, **{**one, "patience": 1.0})
     ended: list[threading.Thread] = []
 
     def progress(count: int) -> None:
@@ -236,8 +227,7 @@ def test_a_batch_that_is_too_large_for_the_server_is_refused_at_once(tmp_path: P
         with pytest.raises(UsageError, match="use --batch 1"):
             evaluate(config(f"remote:{address}", tmp_path / "results"))
         assert not (tmp_path / "results").exists()
-        asked = config(f"remote:{address}", tmp_path / "results", batch=1, trials=1)
-        assert evaluate(asked).trials == 2
+        prepare(config(f"remote:{address}", tmp_path / "results", batch=1))
 
 
 def test_settings_that_a_server_has_to_itself_are_refused(tmp_path: Path) -> None:
@@ -250,7 +240,7 @@ def test_settings_that_a_server_has_to_itself_are_refused(tmp_path: Path) -> Non
 
 def test_the_leaderboard_says_which_row_is_remote_and_which_is_delayed(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path / "policy")
-    small = {"trials": 1, "conditions": ("nominal",)}
+    small = {**SMALL, "trials": 1}
     evaluate(config(folder, tmp_path, **small))
     evaluate(config(folder, tmp_path, delay=3, **small))
     with served(load_policy(folder)) as serving:
@@ -286,7 +276,7 @@ def test_a_delay_is_in_the_manifest_only_where_there_is_one(
 
 def test_denoising_steps_are_overridden_for_one_run(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path / "policy", algorithm="diffusion")
-    small = {"trials": 1, "conditions": ("nominal",)}
+    small = {**SMALL, "trials": 1}
     found = [
         read_run(evaluate(config(folder, tmp_path, ddim_steps=steps, **small)).folder)
         for steps in (None, 4, 2)
