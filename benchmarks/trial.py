@@ -108,7 +108,7 @@ class Runner:
             if not result.gone:
                 return replace(result, void=void)
             void += [record for record in result.records if record["status"] == "invalid"]
-        told = f"{result.gone}, for the {ATTEMPTS}rd time in wave {wave.name}; what was completed "
+        told = f"{result.gone}, {ATTEMPTS} times in wave {wave.name}; what was completed "
         told += "is kept: run the same command again when the server is well"
         return replace(WaveResult.missing(wave, told), void=void)
 

@@ -17,6 +17,7 @@ EXAMPLES = """
 armtrials evaluate --policy runs/act
 armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions object_pose/L2
 armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
+armtrials evaluate --policy runs/act --delay 5 --trials 50
 armtrials evaluate --policy remote:ws://localhost:8765 --trials 50
 armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return>-200"
 """

@@ -120,7 +120,7 @@ def test_a_server_that_is_lost_makes_its_trials_invalid_and_they_are_run_again(
 def test_a_server_that_is_lost_again_and_again_stops_the_run(tmp_path: Path) -> None:
     with foreign(SPEC, failing(*range(2, 99))) as address:
         asked = config(f"remote:{address}", tmp_path, **{**SMALL, "trials": 1})
-        with pytest.raises(UsageError, match=f"for the {ATTEMPTS}rd time in wave nominal_000"):
+        with pytest.raises(UsageError, match=f"{ATTEMPTS} times in wave nominal_000"):
             evaluate(asked)
         assert (prepare(asked).folder / TRIALS).read_bytes().count(b"\n") == ATTEMPTS
 
