@@ -36,11 +36,15 @@ def spec(joints: tuple[str, ...] = JOINTS, n_obs: int = 1) -> PolicySpec:
 class Constant(Algorithm):
     """Predicts the same normalised actions wherever the arm is."""
 
+    def __init__(self, config: AlgorithmConfig, spec: PolicySpec) -> None:
+        super().__init__(config, spec)
+        self.level = torch.nn.Parameter(torch.tensor(0.25))
+
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         raise NotImplementedError
 
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
-        return torch.full((len(obs["qpos"]), CHUNK, N), 0.25)
+        return self.level.expand(len(obs["qpos"]), CHUNK, N)
 
 
 @given(
