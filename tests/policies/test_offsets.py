@@ -44,7 +44,7 @@ class Constant(Algorithm):
         raise NotImplementedError
 
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
-        return self.level.expand(len(obs["qpos"]), CHUNK, N)
+        return self.level.detach().expand(len(obs["qpos"]), CHUNK, N)
 
 
 @given(
