@@ -162,4 +162,6 @@ def test_the_settings_on_which_sealed_results_stand_keep_their_bytes(
             "training": to_json(how),
             "normalization": how.normalization,
         }
-        assert _sha256(_pretty(file)) == mark, f"{algo} {track} {name}"
+        older = {k: v for k, v in file["settings"].items() if (k, v) != ("draws", 1)}
+        marks = {_sha256(_pretty(f)) for f in (file, {**file, "settings": older})}
+        assert mark in marks, f"{algo} {track} {name}"  # some were sealed before there were draws
