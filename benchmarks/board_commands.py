@@ -66,10 +66,17 @@ def _policy_lines(manifest: Manifest, data: str, options: str) -> list[str]:
     train += f" --track {word(manifest['track'])} --seed {word(policy.get('seed'))}"
     train += " --blind" if policy.get("floor") else ""
     named = "" if name == algorithm else f" --name {name}"
-    return [
-        f"{train} --data {data} --out {out}",
-        f"armtrials evaluate --policy {out}{named}{options}",
-    ]
+    lines = [f"{train} --data {data} --out {out}"]
+    if policy.get("remote"):
+        source = "remote:ws://localhost:8765"
+        told = f"{policy['name']} with weights {policy['hashes'].get('weights')}"
+        lines = (
+            [*lines, f"armtrials serve --policy {out} &"]
+            if policy["training"]
+            else [f"# serve {' '.join(told.split())} (docs/serving.md)"]
+        )
+        return [*lines, f"armtrials evaluate --policy {source}{named}{options}"]
+    return [*lines, f"armtrials evaluate --policy {out}{named}{options}"]
 
 
 def _options(manifest: Manifest) -> str:
@@ -85,6 +92,12 @@ def _options(manifest: Manifest) -> str:
         text += f" --execute {word(execution['execute'])}"
     if execution.get("ensemble") is not None:
         text += f" --ensemble {word(execution['ensemble'])}"
+    if execution.get("delay"):
+        text += f" --delay {word(execution['delay'])}"
+    if execution.get("ddim_steps") is not None:
+        text += f" --ddim-steps {word(execution['ddim_steps'])}"
+    if execution.get("sampler") is not None:
+        text += f" --sampler {word(execution['sampler'])}"
     if execution.get("batch") not in (None, BATCH):
         text += f" --batch {word(execution['batch'])}"
     return text

@@ -32,6 +32,8 @@ Identity = tuple[Any, ...]
 
 VERSIONS = ("mujoco", "torch", "numpy", "armtrials")
 """What may change a trial without changing the model or the protocol."""
+REMOTE = "remote"
+"""Said of a row whose policy acted over a policy server."""
 FEW = 10  # failures below which nothing is said of their tags
 USUAL = "timeout"  # a trial that fails goes on to its last step
 
@@ -47,6 +49,10 @@ def identity(run: Loaded) -> Identity:
         str(policy["data"].get("fingerprint")),
         str(policy["hashes"].get("config")),
         *(str(execution.get(key)) for key in ("chunk", "execute", "ensemble")),
+        str(execution.get("delay", 0)),
+        str(execution.get("ddim_steps")),
+        str(execution.get("sampler")),
+        REMOTE if policy.get("remote") else "",
     )
 
 

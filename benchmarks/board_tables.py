@@ -11,6 +11,7 @@ from benchmarks import stats
 from benchmarks.board_cells import COMBINED, NOMINAL, make_grid
 from benchmarks.board_model import Row
 from benchmarks.board_rows import (
+    REMOTE,
     Identity,
     conditions_of,
     identity,
@@ -244,14 +245,19 @@ def _label(key: Identity, counts: Mapping[Identity, int | None]) -> str:
         counts: demonstrations of every row by its key.
     """
     same = [other for other in counts if other[0] == key[0] and other != key]
+    away = [REMOTE] if REMOTE in key[-1:] else []
     if same and all(counts[key] not in (None, counts[other]) for other in same):
-        return f"{key[0]} ({counts[key]} demos)"
-    names = ("", "algorithm", "preset", "", "data", "config", "chunk", "execute", "ensemble")
+        return f"{key[0]} ({', '.join([f'{counts[key]} demos', *away])})"
+    names = (
+        *("", "algorithm", "preset", "", "data", "config"),
+        *("chunk", "execute", "ensemble", "delay", "ddim_steps", "sampler", ""),
+    )
     apart = [
         f"{name} {str(value)[:6] if name in ('data', 'config') else value}"
         for name, value, *rest in zip(names, key, *same, strict=True)
         if name and any(other != value for other in rest)
     ]
+    apart += away
     return f"{key[0]} ({', '.join(apart)})" if apart else str(key[0])
 
 

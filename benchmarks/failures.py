@@ -113,6 +113,7 @@ class Trace:
         errors: (N,) what went wrong inside the policy, "" where nothing did.
         hz: control rate.
         grippers: their columns among the joints, one a hand.
+        gone: why the policy could not be asked any more, "" where it could to the end.
     """
 
     index: Mapping[str, slice]
@@ -127,6 +128,7 @@ class Trace:
     errors: Sequence[str]
     hz: float
     grippers: tuple[int, ...] = (-1,)
+    gone: str = ""
 
     @property
     def inside(self) -> Array:
@@ -143,7 +145,7 @@ class Trace:
             self.index, self.sensors[:rows, trials], self.joints[:rows, trials],
             self.actions[: rows - 1, trials], self.stages[:rows, trials], steps,
             self.success[trials], self.success_any[trials], self.success_final[trials],
-            [self.errors[i] for i in trials], self.hz, self.grippers,
+            [self.errors[i] for i in trials], self.hz, self.grippers, self.gone,
         )  # fmt: skip
 
     def readings(self) -> Readings:

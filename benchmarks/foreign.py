@@ -10,10 +10,11 @@ import logging
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.execution import Execution
 from benchmarks.film import format_of
 from benchmarks.foreign_film import UnfilmableError, film_foreign, why_not
 from benchmarks.foreign_protocol import ForeignProtocol
@@ -30,9 +31,9 @@ from benchmarks.manifest import (
 from benchmarks.manifest import versions as common_versions
 from benchmarks.protocol import TEST, Plan, Wave, make_plan
 from benchmarks.records import SCHEMA
-from benchmarks.run import EvaluateConfig, Job, Piece, Workers, execution_of
+from benchmarks.run import EvaluateConfig, Job, Piece, Workers, execution_of, load_unplaced
 from benchmarks.trajectories import trajectory
-from benchmarks.trial import Execution, WaveResult
+from benchmarks.trial import WaveResult
 from benchmarks.writer import refuse_disk_errors
 from envs.adapters import Foreign, adapt
 from envs.errors import UsageError
@@ -106,7 +107,7 @@ def load_for(config: ForeignConfig, env: Foreign) -> Policy:
     """Load the policy to act in ``env``; refuse one that reads or sends something else."""
     if config.policy.startswith(FLOOR):
         return load_policy(config.policy, Deployment(env.spec, env.name, config.track))
-    policy = load_policy(config.policy)
+    policy = load_unplaced(config)
     check_compatible(policy.spec, Deployment(env.spec, env.name, policy.spec.track))
     for key, shape in policy.spec.observations.items():
         if env.shapes.get(key) != shape:
@@ -182,7 +183,7 @@ def _manifest(
         "track": policy.spec.track,
         "robot": protocol.robot,
         "policy": policy_entry(config.policy, policy, config.name),
-        "execution": {"chunk": policy.spec.chunk, **asdict(execution)},
+        "execution": {"chunk": policy.spec.chunk, **execution.to_json()},
         "versions": {**common_versions(policy.spec.track == "pixels"), **packages},
         "model_hash": None,
         "code": code_state(),

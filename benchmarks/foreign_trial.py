@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.execution import Execution
 from benchmarks.foreign_protocol import ForeignProtocol
+from benchmarks.latency import NOT_TIMED, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.trial import Execution, Probe, Runner, WaveResult, actions_digest
+from benchmarks.trial import Runner, WaveResult, actions_digest
 from envs.adapters import Foreign
 from envs.arm import Array, InitialCondition, Observation
+from envs.errors import UsageError
 from envs.success import Success, Verdict
 from policies.base import Policy
 from policies.chunking import Controller
+from policies.remote import PolicyGoneError
 
 
 @dataclass
@@ -127,8 +131,8 @@ class ForeignRunner(Runner):
         self._make, self._success = make, Success(protocol.success)
         self._envs: list[Foreign] = []
 
-    def run(self, wave: Wave) -> WaveResult:
-        """Run a wave to its end and describe each trial."""
+    def attempt(self, wave: Wave) -> WaveResult:
+        """Run a wave once and describe each trial."""
         ics = range(wave.first, wave.first + wave.count)
         seeds = [self.protocol.seeds(ic, self.split) for ic in ics]
         while len(self._envs) < wave.count:
@@ -138,11 +142,10 @@ class ForeignRunner(Runner):
             for env, seed in zip(self._envs, seeds, strict=False)
         ]
         probe = Probe(self.policy)
-        controller = Controller(probe, self.execution.execute, self.execution.ensemble)
+        controller = self.execution.controller(probe)
         controller.reset([""] * wave.count, [seed["policy"] for seed in seeds])
-        while not all(row.over for row in rows):
-            self._step(controller, rows)
-        latency = self._latency(probe, "", seeds[0]["policy"])
+        gone = self._roll(controller, rows)
+        latency = NOT_TIMED if gone else self.latency(probe, "", seeds[0]["policy"])
         records = []
         for ic, seed, row in zip(ics, seeds, rows, strict=True):
             key = {
@@ -157,7 +160,19 @@ class ForeignRunner(Runner):
             records.append(
                 {**row.record(), "key": key, "seeds": seed, "start": start, "latency": latency}
             )
-        return WaveResult(wave, records, *_padded(rows))
+        return WaveResult(wave, records, *_padded(rows), gone=gone)
+
+    def _roll(self, controller: Controller, rows: Sequence[Episode]) -> str:
+        """Run all trials to their ends, or until the policy's server is gone; say why it is."""
+        try:
+            while not all(row.over for row in rows):
+                self._step(controller, rows)
+        except PolicyGoneError as gone:
+            for row in rows:
+                if not row.over:
+                    row.over, row.broken = True, str(gone)
+            return str(gone)
+        return ""
 
     def _step(self, controller: Controller, rows: Sequence[Episode]) -> None:
         """Let the policy act once in every trial that still runs."""
@@ -181,6 +196,8 @@ class ForeignRunner(Runner):
             if action.shape != shape:
                 raise ValueError(f"actions must have shape {shape}, got {action.shape}")
             return np.asarray(action, np.float32), ""
+        except UsageError:  # a server that is gone, or what only the user can mend
+            raise
         except Exception as error:  # any crash of a policy is a result of its trials
             return np.full(shape, np.nan, np.float32), f"{type(error).__name__}: {error}"
 

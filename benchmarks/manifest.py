@@ -5,15 +5,14 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.execution import Execution
 from benchmarks.lines import canonical, digest
 from benchmarks.protocol import EvalProtocol, Plan
 from benchmarks.records import MANIFEST, SCHEMA, made_in, read_manifest
-from benchmarks.trial import Execution
 from envs.gl import choose_backend
 from envs.tasks import TASKS
 from envs.world import world
@@ -65,7 +64,7 @@ def make_manifest(
         "track": policy.spec.track,
         "robot": protocol.robot,
         "policy": dict(entry),
-        "execution": {"chunk": policy.spec.chunk, **asdict(execution)},
+        "execution": {"chunk": policy.spec.chunk, **execution.to_json()},
         "versions": versions(policy.spec.track == "pixels"),
         "model_hash": world(TASKS[protocol.task], protocol.robot).model_hash,
         "code": code_state(),
@@ -77,8 +76,9 @@ def make_manifest(
 def run_name(manifest: Mapping[str, Any]) -> str:
     """Name a run by what decides its trials: ``act-s0-1a2b3c4d5e``."""
     policy = manifest["policy"]
+    remote = {"remote": True} if policy.get("remote") else {}
     identity = {
-        "policy": {k: policy[k] for k in ("name", "algorithm", "seed", "hashes")},
+        "policy": {k: policy[k] for k in ("name", "algorithm", "seed", "hashes")} | remote,
         "protocol": manifest["protocol"]["hash"],
         **{k: manifest[k] for k in ("world", "robot", "plan", "execution")},
     }

@@ -15,19 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import film
+from benchmarks.execution import Execution
 from benchmarks.lines import Record
 from benchmarks.manifest import SEALED_BY, make_manifest, place_run, policy_entry
 from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
 from benchmarks.records import MANIFEST, SEAL, read_manifest, read_run
 from benchmarks.trajectories import trajectory, write_trajectories
-from benchmarks.trial import Execution, Runner, WaveResult
+from benchmarks.trial import Runner, WaveResult, check_seen
 from benchmarks.writer import RunWriter, refuse_disk_errors
 from envs.errors import UsageError
 from envs.pool import Pool
 from envs.robots import ROBOTS
+from envs.tasks import TASKS
 from policies.base import Policy, PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_policy
+from policies.chunking import timing_problem, usual_execute
 from policies.floors import FLOOR
+from policies.remote import PATIENCE_S, RemotePolicy
+from policies.trained import use_ddim_steps, use_sampler
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +55,14 @@ class EvaluateConfig:
         execute: actions of a chunk before the next prediction; None: as the checkpoint says,
             or 1 with an ensemble.
         ensemble: decay of the temporal ensemble; None: no ensemble.
+        delay: control steps that a prediction takes.
+        ddim_steps: denoising steps of a prediction; None: the policy's own.
+        sampler: ``ddim`` or ``dpm``; None: the policy's own.
         batch: trials stepped together.
         workers: processes.
         videos: ``some``, ``few``, ``all`` or ``none``, see ``film.Chooser``.
         track: of a floor; a checkpoint has its own.
+        patience: how long the server of a remote policy is waited for [s].
     """
 
     policy: str
@@ -65,10 +74,14 @@ class EvaluateConfig:
     split: str = TEST
     execute: int | None = None
     ensemble: float | None = None
+    delay: int = 0
+    ddim_steps: int | None = None
+    sampler: str | None = None
     batch: int = BATCH
     workers: int = 1
     videos: str = "some"
     track: str = "state"
+    patience: float = PATIENCE_S
 
     def __post_init__(self) -> None:
         """Refuse an unknown protocol or choice of videos, naming the known ones."""
@@ -100,7 +113,8 @@ class Evaluated:
     def summary(self) -> list[str]:
         """Return a line a condition: successes of trials, and the commonest failures."""
         lines = []
-        for condition, trials in read_run(self.folder).cells().items():
+        for condition, cell in read_run(self.folder).cells().items():
+            trials = valid(cell)
             wins = sum(t["success"] for t in trials)
             failures = Counter(t["failure"] for t in trials if t["failure"]).most_common(3)
             why = ", ".join(f"{label} {n}" for label, n in failures)
@@ -179,11 +193,12 @@ def prepare(config: EvaluateConfig) -> Job:
 
 def execution_of(config: EvaluateConfig, spec: PolicySpec) -> Execution:
     """Return how chunks are carried out; refuse to execute more than is predicted."""
-    usual = spec.execute if config.ensemble is None else 1
+    usual = usual_execute(spec, config.ensemble, config.delay)
     execute = usual if config.execute is None else config.execute
-    execution = Execution(execute, config.ensemble, config.batch)
-    if execution.execute > spec.chunk:
-        raise UsageError(f"execute must be 1..{spec.chunk}, got {execution.execute}")
+    drawn = (config.ddim_steps, config.sampler)
+    execution = Execution(execute, config.ensemble, config.batch, config.delay, *drawn)
+    if problem := timing_problem(spec.chunk, execute, config.delay):
+        raise UsageError(problem)
     return execution
 
 
@@ -193,8 +208,19 @@ def load(config: EvaluateConfig) -> Policy:
     arm = ROBOTS[protocol.robot].spec()
     if config.policy.startswith(FLOOR):
         return load_policy(config.policy, Deployment(arm, protocol.task, config.track))
-    policy = load_policy(config.policy)
+    policy = load_unplaced(config)
     check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
+    check_seen(policy.spec, TASKS[protocol.task], arm)
+    return policy
+
+
+def load_unplaced(config: EvaluateConfig) -> Policy:
+    """Load a checkpoint or a served policy, to act as ``config`` says, wherever that is."""
+    policy = load_policy(config.policy, patience=config.patience)
+    use_sampler(policy, config.sampler)
+    use_ddim_steps(policy, config.ddim_steps)
+    if isinstance(policy, RemotePolicy):
+        policy.check_batch(config.batch)
     return policy
 
 
@@ -239,7 +265,7 @@ def evaluate(
         RunWriter(job.folder, job.manifest) as writer,
         contextlib.nullcontext(pool) if pool else workers_of(config.workers) as workers,
     ):
-        before = len(writer.trials)
+        before = len(valid(writer.trials))
         progress(before)
         _run_waves(job, writer, workers, progress)
         _run_films(job, writer.trials, workers, say)
@@ -249,8 +275,8 @@ def evaluate(
 
 def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -> None:
     """Run the waves that are not on disk in full, and append their trials in order."""
-    done = len(writer.trials)
-    _check_prefix(job, writer.trials)
+    done = len(valid(writer.trials))
+    _check_prefix(job, valid(writer.trials))
     chooser = film.Chooser(job.config.videos, writer.trials)
     first, waves = 0, []
     for wave in job.plan.waves(job.execution.batch):
@@ -259,6 +285,9 @@ def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -
         first += wave.count
     results: Iterator[WaveResult] = pool.run([Piece(job, wave) for wave, _ in waves])
     for (wave, present), result in zip(waves, results, strict=True):
+        writer.append(result.void)
+        if result.gone:
+            raise UsageError(result.gone)
         with refuse_disk_errors(job.folder):
             write_trajectories(job.folder, result)
         new = result.records[present:]
@@ -266,6 +295,11 @@ def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -
         writer.append(new)
         log.debug("wave %s: %d trials", wave, len(new))
         progress(len(new))
+
+
+def valid(trials: Sequence[Record]) -> list[Record]:
+    """Return the trials that say something of the policy."""
+    return [trial for trial in trials if trial["status"] == "valid"]
 
 
 def _check_prefix(job: Job, trials: Sequence[Record]) -> None:

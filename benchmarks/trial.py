@@ -1,19 +1,18 @@
 """Trials: a wave of episodes stepped together under one policy, and their exact replay."""
 
-import contextlib
 import hashlib
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from benchmarks.execution import Execution
 from benchmarks.failures import Trace, label
+from benchmarks.latency import NOT_TIMED, Latency, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import EvalProtocol, Wave
 from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
-from envs.arm import Array, CameraSpec, InitialCondition
+from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition
 from envs.batch import SimBatch
 from envs.errors import UsageError
 from envs.readings import Readings
@@ -23,32 +22,10 @@ from envs.tasks import TASKS
 from envs.variation import distractors_of
 from policies.base import Policy, PolicySpec
 from policies.chunking import Controller
+from policies.remote import PolicyGoneError
 
-TIMED = 10
-"""Predictions of each wave that are repeated alone to time them."""
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How predicted chunks are carried out.
-
-    Attributes:
-        execute: actions of a chunk that are carried out before the next prediction.
-        ensemble: decay of the temporal ensemble, or None for none.
-        batch: trials in a wave; part of a run's identity, because batched arithmetic is.
-    """
-
-    execute: int
-    ensemble: float | None = None
-    batch: int = 50
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        for name, value in (("execute", self.execute), ("batch", self.batch)):
-            if value < 1:
-                raise UsageError(f"{name} must be at least 1, got {value}")
-        if self.ensemble is not None and not 0 <= self.ensemble < math.inf:
-            raise UsageError(f"ensemble must be 0 or more and finite, got {self.ensemble}")
+ATTEMPTS = 3
+"""How often a wave is run before we stop for a policy whose server is lost again and again."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +36,22 @@ class WaveResult:
         records: as in ``records.FIELDS``, without ``prev``; ``video`` is None.
         actions: (count, T, n) float32, zero behind the end of a trial.
         lengths: (count,) control periods of each trial.
+        void: records of trials, all invalid, that were cut off when the policy's server was gone,
+            and were run again.
+        gone: why the server could not be had again, "" where it could; ``records`` is empty then.
     """
 
     wave: Wave
     records: list[Record]
     actions: Array
     lengths: Array
+    void: list[Record] = field(default_factory=list)
+    gone: str = ""
+
+    @classmethod
+    def missing(cls, wave: Wave, gone: str) -> "WaveResult":
+        """Return the result of a wave that could not be run."""
+        return cls(wave, [], np.zeros((0, 0, 0), np.float32), np.zeros(0, int), gone=gone)
 
 
 def cameras_of(spec: PolicySpec) -> tuple[CameraSpec, ...]:
@@ -74,6 +61,21 @@ def cameras_of(spec: PolicySpec) -> tuple[CameraSpec, ...]:
         for key, shape in spec.observations.items()
         if key.startswith("images/")
     )
+
+
+def check_seen(spec: PolicySpec, task: Task, arm: ArmSpec) -> None:
+    """Refuse, with ``UsageError``, a policy that reads what nobody observes in ``task``."""
+    seen: dict[str, tuple[int, ...]] = dict.fromkeys(("qpos", "qvel", "effort"), (arm.n,))
+    seen |= {f"objects/{name}": (7,) for name in task.objects}
+    if size := len(task.encode("")):
+        seen["instruction"] = (size,)
+    for key, shape in spec.observations.items():
+        camera = key.startswith("images/") and key.removeprefix("images/") in arm.cameras
+        if seen.get(key) != shape and not (camera and len(shape) == 3):
+            known = ", ".join([*(f"{k} {v}" for k, v in seen.items()), *arm.cameras])
+            raise UsageError(
+                f"the policy reads {key} {shape}, {task.name} with {arm.name} gives {known}"
+            )
 
 
 @dataclass
@@ -96,7 +98,26 @@ class Runner:
     _sims: dict[tuple[int, int], SimBatch] = field(default_factory=dict)
 
     def run(self, wave: Wave) -> WaveResult:
-        """Run a wave to its end and describe each trial."""
+        """Run a wave to its end; again where the policy's server was gone meanwhile."""
+        void: list[Record] = []
+        for _ in range(ATTEMPTS):
+            try:
+                result = self.attempt(wave)
+            except PolicyGoneError as gone:
+                return replace(WaveResult.missing(wave, str(gone)), void=void)
+            if not result.gone:
+                return replace(result, void=void)
+            void += [record for record in result.records if record["status"] == "invalid"]
+        told = f"{result.gone}, {ATTEMPTS} times in wave {wave.name}; what was completed "
+        told += "is kept: run the same command again when the server is well"
+        return replace(WaveResult.missing(wave, told), void=void)
+
+    def attempt(self, wave: Wave) -> WaveResult:
+        """Run a wave once and describe each trial.
+
+        Raises:
+            PolicyGoneError: the policy's server is gone before the first step.
+        """
         condition = self.protocol.condition(wave.condition)
         ics = range(wave.first, wave.first + wave.count)
         starts = [self.protocol.start(wave.condition, ic, self.split) for ic in ics]
@@ -104,12 +125,14 @@ class Runner:
         sims = self._batch(wave.count, distractors_of(condition.axes))
         sims.reset(starts)
         probe = Probe(self.policy)
-        controller = Controller(probe, self.execution.execute, self.execution.ensemble)
+        controller = self.execution.controller(probe)
         told = [sims.task.instruct(start) for start in starts]
         controller.reset(told, [s["policy"] for s in seeds])
         trace = rollout(sims, controller)
         records = describe(trace, sims)
-        latency = self._latency(probe, told[0], seeds[0]["policy"])
+        latency = NOT_TIMED
+        if not trace.gone:
+            latency = self.latency(probe, told[0], seeds[0]["policy"])
         for ic, seed, start, record in zip(ics, seeds, starts, records, strict=True):
             record["key"] = {
                 "policy": self.name,
@@ -122,7 +145,13 @@ class Runner:
             record |= {"seeds": seed, "start": start.to_json(), "latency": latency}
         inside = np.arange(len(trace.actions))[:, None] < trace.steps
         actions = np.where(inside[:, :, None], trace.actions, 0).astype(np.float32)
-        return WaveResult(wave, records, np.moveaxis(actions, 0, 1), trace.steps)
+        commands = np.moveaxis(actions, 0, 1)
+        return WaveResult(wave, records, commands, trace.steps, gone=trace.gone)
+
+    def latency(self, probe: Probe, instruction: str, seed: int) -> Latency:
+        """Time what ``probe`` saw, against the time there is for a prediction."""
+        budget_ms = self.execution.budget_ms(self.policy.spec.control_hz)
+        return probe.latency(instruction, seed, budget_ms)
 
     def _batch(self, size: int, distractors: int) -> SimBatch:
         """Return simulations of this size: kept, because renderers are costly to make."""
@@ -138,57 +167,27 @@ class Runner:
             )
         return self._sims[key]
 
-    def _latency(self, probe: "Probe", instruction: str, seed: int) -> dict[str, float]:
-        """Time the wave's first predictions again, one observation at a time, as an arm would."""
-        times: list[float] = []
-        with contextlib.suppress(Exception):  # a policy that fails has failed its trials already
-            self.policy.reset([instruction], [seed])
-            for observation in [*probe.samples[:1], *probe.samples]:  # the first is a warm-up
-                begin = time.perf_counter()
-                self.policy.act(observation)
-                times.append(1e3 * (time.perf_counter() - begin))
-        times = times[1:] or [probe.first_ms]
-        p50, p99 = (round(float(q), 3) for q in np.percentile(times, (50, 99)))
-        budget_ms = 1e3 * self.execution.execute / self.policy.spec.control_hz
-        return {"p50_ms": p50, "p99_ms": p99, "missed": sum(t > budget_ms for t in times)}
-
-
-class Probe:
-    """Passes a policy through; keeps what its first row saw, and how long the first call took."""
-
-    def __init__(self, policy: Policy) -> None:
-        """Pass ``policy`` through."""
-        self.policy, self.name, self.spec = policy, policy.name, policy.spec
-        self.samples: list[dict[str, Array]] = []
-        self.first_ms = 0.0
-
-    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
-        """Begin new trials."""
-        self.policy.reset(instructions, seeds)
-
-    def act(self, obs: Mapping[str, Array]) -> Array:
-        """Return the policy's actions."""
-        begin = time.perf_counter()
-        try:
-            chunk = self.policy.act(obs)
-        finally:
-            self.first_ms = self.first_ms or 1e3 * (time.perf_counter() - begin)
-        if len(self.samples) < TIMED:
-            self.samples.append({key: np.array(value[:1]) for key, value in obs.items()})
-        return chunk
-
 
 def rollout(sims: SimBatch, controller: Controller) -> Trace:
     """Step all simulations until each has ended; a failing policy ends its trials.
 
-    A row whose prediction is not finite ends alone; an exception ends all that run.
+    A row whose prediction is not finite ends alone; an exception ends all that run. So does a
+    server that is gone: nothing more is commanded, and ``Trace.gone`` says why.
     """
-    errors = [""] * sims.size
+    errors, gone = [""] * sims.size, ""
     command = np.array([start.qpos for start in sims.starts], np.float32)
     rows = [(np.array(sims.sensors), sims.joints, np.array(sims.stage))]
     actions: list[Array] = []
     while not sims.done.all():
-        action, problem = _next_action(sims, controller)
+        try:
+            action, problem = _next_action(sims, controller)
+        except PolicyGoneError as error:
+            gone = str(error)
+            errors = [
+                old or (gone if on else "") for old, on in zip(errors, ~sims.done, strict=True)
+            ]
+            sims.stop(~sims.done)
+            break
         bad = (controller.errors | ~np.isfinite(action).all(axis=1)) & ~sims.done
         if bad.any():
             for i in np.flatnonzero(bad):
@@ -205,7 +204,7 @@ def rollout(sims: SimBatch, controller: Controller) -> Trace:
     return Trace(
         sims.world.sensors, sensors, joints, commands, stages, np.array(sims.steps),
         np.array(sims.success), np.array(sims.success_any), np.array(sims.success_final),
-        errors, sims.spec.control_hz, sims.spec.grippers,
+        errors, sims.spec.control_hz, sims.spec.grippers, gone,
     )  # fmt: skip
 
 
@@ -217,6 +216,8 @@ def _next_action(sims: SimBatch, controller: Controller) -> tuple[Array, str]:
         if action.shape != shape:
             raise ValueError(f"actions must have shape {shape}, got {action.shape}")
         return np.asarray(action, np.float32), ""
+    except UsageError:  # a server that is gone, or what only the user can mend
+        raise
     except Exception as error:  # any crash of a policy is a result of its trials
         return np.full(shape, np.nan, np.float32), f"{type(error).__name__}: {error}"
 
@@ -227,18 +228,19 @@ def describe(trace: Trace, sims: SimBatch) -> list[Record]:
     goal = len(sims.task.stages)
     records: list[Record] = []
     for i, (failure, tags) in enumerate(labels):
+        void = bool(trace.gone) and trace.errors[i] == trace.gone
         steps, stage = int(trace.steps[i]), int(trace.stages[trace.steps[i], i])
         records.append(
             {
-                "status": "valid",
+                "status": "invalid" if void else "valid",
                 "reason": trace.errors[i] or None,
                 "success": bool(trace.success[i]),
                 "success_any": bool(trace.success_any[i]),
                 "success_final": bool(trace.success_final[i]),
                 "stage": stage,
                 "progress": stage / goal,
-                "failure": failure,
-                "tags": tags,
+                "failure": None if void else failure,
+                "tags": [] if void else tags,
                 "steps": steps,
                 "duration_s": steps / trace.hz,
                 "quality": quality(trace, i, sims.task, sims.task.subject(sims.starts[i])),

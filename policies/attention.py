@@ -5,11 +5,13 @@ half of an ACT training step); written out it also runs in bf16. Vaswani et al. 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from policies.configs import LATER
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class LayerConfig:
         feedforward: hidden size of the feed-forward part.
         dropout: rate after attention and within the feed-forward part.
         pre_norm: normalise before each part (trains without warm-up) or after (the paper).
+        attention_dropout: rate of the weights of self-attention and of reading a memory.
+        gelu: activation of the feed-forward part: GELU, or ReLU.
+        causal: a token reads only itself and the tokens before it.
     """
 
     width: int = 256
@@ -29,6 +34,9 @@ class LayerConfig:
     feedforward: int = 1024
     dropout: float = 0.1
     pre_norm: bool = False
+    attention_dropout: float = field(default=0.0, metadata=LATER)
+    gelu: bool = field(default=False, metadata=LATER)
+    causal: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Refuse heads that do not divide the width."""
@@ -43,10 +51,11 @@ SMALL = LayerConfig(width=256, feedforward=512, dropout=0.0, pre_norm=True)
 class Attention(nn.Module):
     """Multi-head attention, softmax(q k' / sqrt(d)) v, with learnt input and output maps."""
 
-    def __init__(self, width: int, heads: int) -> None:
-        """Make the maps for tokens of size ``width``."""
+    def __init__(self, config: LayerConfig, causal: bool = False) -> None:
+        """Make the maps; ``causal`` hides later tokens of a memory as long as the readers."""
         super().__init__()
-        self.heads = heads
+        width, self.heads = config.width, config.heads
+        self.dropout, self.causal = config.attention_dropout, causal
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
@@ -68,7 +77,11 @@ class Attention(nn.Module):
         scores = query @ key.transpose(-1, -2)
         if where is not None:
             scores = scores.masked_fill(where[:, None, None, :], -torch.inf)
-        mixed = scores.softmax(-1) @ value
+        if self.causal:
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+            scores = scores.masked_fill(later, -torch.inf)
+        weights = functional.dropout(scores.softmax(-1), self.dropout, self.training)
+        mixed = weights @ value
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 
@@ -104,14 +117,15 @@ class Layer(nn.Module):
     def __init__(self, config: LayerConfig, cross: bool = False) -> None:
         """Make a layer; ``cross`` adds the part that reads a memory (a decoder layer)."""
         super().__init__()
-        self.attention = Attention(config.width, config.heads)
+        self.attention = Attention(config, config.causal)
         self.attention_residual = _Residual(config)
-        self.cross = Attention(config.width, config.heads) if cross else None
+        self.cross = Attention(config) if cross else None
         self.cross_residual = _Residual(config) if cross else None
         self.expand = nn.Linear(config.width, config.feedforward)
         self.dropout = nn.Dropout(config.dropout)
         self.contract = nn.Linear(config.feedforward, config.width)
         self.feedforward_residual = _Residual(config)
+        self.activation = functional.gelu if config.gelu else functional.relu
 
     def forward(self, x: Tensor, memory: Tensor | None = None, pad: Tensor | None = None) -> Tensor:
         """Transform tokens (B, T, D); ``memory`` (B, S, D) for a decoder; ``pad`` (B, T) bool."""
@@ -123,7 +137,7 @@ class Layer(nn.Module):
             inner = self.cross_residual.before(x)
             x = self.cross_residual.after(x, self.cross(inner, memory))
         inner = self.feedforward_residual.before(x)
-        hidden = self.dropout(functional.relu(self.expand(inner)))
+        hidden = self.dropout(self.activation(self.expand(inner)))
         return self.feedforward_residual.after(x, self.contract(hidden))
 
 

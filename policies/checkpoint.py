@@ -35,6 +35,7 @@ from policies.configs import canonical, from_json, to_json
 from policies.floors import FLOOR, load_floor
 from policies.naming import policy_name
 from policies.normalize import Normalizer, Stats
+from policies.remote import PATIENCE_S, REMOTE, RemotePolicy
 from policies.trained import TrainedPolicy
 
 MODEL, CANARY, PROVENANCE = "model.safetensors", "canary.safetensors", "provenance.json"
@@ -138,13 +139,20 @@ class Deployment:
     track: str
 
 
-def load_policy(source: str | Path, where: Deployment | None = None, threads: int = 1) -> Policy:
-    """Load a policy by checkpoint folder, or a floor by name.
+def load_policy(
+    source: str | Path,
+    where: Deployment | None = None,
+    threads: int = 1,
+    patience: float = PATIENCE_S,
+) -> Policy:
+    """Load a policy by checkpoint folder, a floor by name, or one that is served elsewhere.
 
     Args:
-        source: a folder, or ``floor:hold``, ``floor:random``, ``floor:replay:<data folder>``.
+        source: a folder, or ``floor:hold``, ``floor:random``, ``floor:replay:<data folder>``, or
+            ``remote:ws://<host>:<port>``.
         where: what the policy will act on; it is checked, and floors need it.
         threads: of torch in this process; a fixed number gives the same bytes everywhere.
+        patience: how long a server is waited for [s].
 
     Raises:
         UsageError: the checkpoint is broken, or was made for another arm, task or track.
@@ -154,9 +162,30 @@ def load_policy(source: str | Path, where: Deployment | None = None, threads: in
         if where is None:
             raise ValueError(f"{source} must be told the arm, the task and the track")
         return load_floor(str(source), where.arm, where.task, where.track)
-    policy = load_checkpoint(Path(source))
+    remote = str(source).startswith(REMOTE)
+    policy = (
+        RemotePolicy(str(source).removeprefix(REMOTE), patience)
+        if remote
+        else load_checkpoint(Path(source))
+    )
     if where is not None:
         check_compatible(policy.spec, where)
+    return policy
+
+
+def load_checkpoint_on(folder: str, device: str = "cpu", threads: int = 1) -> TrainedPolicy:
+    """Load a checkpoint to compute on a device of torch, by name.
+
+    Raises:
+        UsageError: the checkpoint is broken, no checkpoint, or the device cannot be used here.
+    """
+    torch.set_num_threads(threads)
+    policy = load_checkpoint(Path(folder))
+    try:
+        policy.algorithm.to(device)
+    except (RuntimeError, AssertionError) as error:  # an unknown name, or no such hardware
+        told = str(error).strip().splitlines()[0]
+        raise UsageError(f"device {device!r} cannot be used here: {told}") from error
     return policy
 
 
@@ -179,6 +208,8 @@ def check_compatible(spec: PolicySpec, where: Deployment) -> None:
 
 def manifest_entry(policy: Policy) -> dict[str, Any]:
     """Return what a run's manifest says of a policy: origin, hashes, data, training."""
+    if isinstance(policy, RemotePolicy):
+        return dict(policy.entry)
     if not isinstance(policy, TrainedPolicy):
         return {"name": policy.name, "algorithm": policy.name, "floor": True}
     entry = {key: policy.provenance[key] for key in ENTRY}

@@ -5,7 +5,35 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from envs.arm import Array
-from policies.base import Policy
+from policies.base import Policy, PolicySpec
+
+
+def usual_execute(spec: PolicySpec, ensemble: float | None, delay: int = 0) -> int:
+    """Return the steps between predictions unless others are asked for.
+
+    The policy's own (fewer where a delay leaves no more actions to carry out), and with an
+    ensemble as few as one prediction at a time allows.
+    """
+    if ensemble is not None:
+        return max(1, delay)
+    return max(1, min(spec.execute, spec.chunk - delay))
+
+
+def timing_problem(chunk: int, execute: int, delay: int) -> str:
+    """Say why chunks cannot be carried out so; empty where they can."""
+    if not 1 <= execute <= chunk:
+        return f"execute must be in 1..chunk={chunk}, got {execute}"
+    if not 0 <= delay <= execute:
+        return (
+            f"delay must be in 0..execute={execute} (one prediction is computed at a time), "
+            f"got {delay}"
+        )
+    if execute + delay > chunk:
+        return (
+            f"execute + delay must be at most chunk={chunk}, got {execute} + {delay}: "
+            "the actions would run out before the next ones are there"
+        )
+    return ""
 
 
 class Controller:
@@ -17,32 +45,45 @@ class Controller:
     predictions made for the present step, w_i = exp(-m i), i = 0 the *oldest*. Which predictions
     count follows from when they were made, never from their values.
 
+    Delay (real-time chunking, Black et al. 2025): a prediction takes ``delay`` steps of simulated
+    time and is computed while the actions before it run. One begun at step s is in force from step
+    s + ``delay`` on; its first ``delay`` actions are those already committed to. Before the first
+    prediction is there, the position seen at the start is held. One prediction is computed at a
+    time, so ``delay`` is at most ``execute``.
+
     A row for which the policy gives NaN, infinity or a wrong shape is marked in ``errors`` and
     holds its last action (before the first action: its position) for the rest of the trial.
     """
 
     def __init__(
-        self, policy: Policy, execute: int | None = None, ensemble: float | None = None
+        self,
+        policy: Policy,
+        execute: int | None = None,
+        ensemble: float | None = None,
+        delay: int = 0,
     ) -> None:
         """Wrap ``policy``.
 
         Args:
             policy: what predicts.
-            execute: steps between predictions; default: the policy's own, with an ensemble 1.
+            execute: steps between predictions; default: ``usual_execute``.
             ensemble: m of the temporal ensemble; ``None`` for receding horizon.
+            delay: steps that a prediction takes.
         """
         spec = policy.spec
-        default = spec.execute if ensemble is None else 1
-        self.execute = default if execute is None else execute
-        if not 1 <= self.execute <= spec.chunk:
-            raise ValueError(f"execute must be in 1..chunk={spec.chunk}, got {self.execute}")
+        usual = usual_execute(spec, ensemble, delay)
+        self.execute = usual if execute is None else execute
+        if problem := timing_problem(spec.chunk, self.execute, delay):
+            raise ValueError(problem)
         if ensemble is not None and not ensemble >= 0:
             raise ValueError(f"ensemble must not be negative, got {ensemble}")
         self.policy = policy
         self.ensemble = ensemble
+        self.delay = delay
         self.step = 0
         self.errors = np.zeros(0, bool)
-        self._slots = 1 if ensemble is None else -(-spec.chunk // self.execute)
+        # receding horizon: the prediction in force, and the one that is being computed
+        self._slots = (1 + (delay > 0)) if ensemble is None else -(-spec.chunk // self.execute)
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
         """Begin new trials, one a seed."""
@@ -111,9 +152,12 @@ class Controller:
 
     def _mix(self) -> Array:
         """Return the action of this step from the predictions in force."""
-        newest = self.step // self.execute
+        newest = (self.step - self.delay) // self.execute
+        if newest < 0:
+            return self._held()
         if self.ensemble is None:
-            current: Array = self._ring[0, :, self.step % self.execute].copy()
+            at = self.step - newest * self.execute
+            current: Array = self._ring[newest % self._slots, :, at].copy()
             return current
         chunk = self.policy.spec.chunk
         oldest = max(0, -(-(self.step - chunk + 1) // self.execute))
@@ -123,3 +167,9 @@ class Controller:
         mean = np.einsum("p,pbn->bn", weights / weights.sum(), predictions)
         action: Array = mean.astype(np.float32)
         return action
+
+    def _held(self) -> Array:
+        """Return what is commanded before the first prediction is there."""
+        if self._last is None:
+            raise ValueError("a delay needs qpos, the position to hold until the first prediction")
+        return self._last.copy()

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from envs.arm import Array
-from policies.base import Algorithm, PolicySpec
+from envs.errors import UsageError
+from policies.base import Algorithm, Memory, Policy, PolicySpec
 from policies.normalize import Normalizer
+from policies.offsets import offset_columns
 from policies.preprocess import resize
 
 
@@ -36,10 +38,13 @@ class TrainedPolicy:
         self.provenance: Mapping[str, Any] = {}
         self.hashes: Mapping[str, str] = {}
         self._generators: list[np.random.Generator] = []
+        self._memory: Memory | None = None
+        self._offsets = list(offset_columns(algorithm.config, spec))
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
         """Begin new trials, one a seed; a row's noise follows from its seed alone."""
         self._generators = [np.random.default_rng(seed) for seed in seeds]
+        self._memory = None
 
     def act(self, obs: Mapping[str, Array]) -> Array:
         """Return chunks of actions (batch, chunk, n) float32, in physical units.
@@ -51,12 +56,19 @@ class TrainedPolicy:
             ValueError: a shape that is not the spec's, or a batch that is not the reset's.
         """
         rows = self._check(obs)
+        device = next(self.algorithm.parameters()).device
         inputs = {
-            key: torch.from_numpy(self._scaled(key, obs[key])) for key in self.spec.observations
+            key: torch.from_numpy(self._scaled(key, obs[key])).to(device)
+            for key in self.spec.observations
         }
+        noise = self._noise(rows)
         with torch.inference_mode():
-            chunk = self.algorithm.predict(inputs, self._noise(rows))
-        return self.normalizer.denormalize("action", chunk.float().numpy())
+            noise = None if noise is None else noise.to(device)
+            chunk, self._memory = self.algorithm.step(inputs, noise, self._memory)
+        actions = self.normalizer.denormalize("action", chunk.float().cpu().numpy())
+        if self._offsets:
+            actions[..., self._offsets] += obs["qpos"][:, -1:][..., self._offsets]
+        return actions
 
     def _check(self, obs: Mapping[str, Array]) -> int:
         """Return the number of rows, all shapes checked."""
@@ -82,3 +94,30 @@ class TrainedPolicy:
         for row, generator in zip(noise, self._generators, strict=True):
             generator.standard_normal(dtype=np.float32, out=row)
         return torch.from_numpy(noise)
+
+
+def use_ddim_steps(policy: Policy, steps: int | None) -> None:
+    """Let a policy that denoises predict by ``steps`` steps; None leaves its own.
+
+    Raises:
+        UsageError: the policy does not denoise here, or not by so many steps.
+    """
+    _override(policy, "ddim_steps", "use_steps", steps)
+
+
+def use_sampler(policy: Policy, name: str | None) -> None:
+    """Let a diffusion policy denoise by ``"ddim"`` or ``"dpm"``; None leaves its own.
+
+    Raises:
+        UsageError: the policy does not denoise here, or an unknown sampler.
+    """
+    _override(policy, "sampler", "use_sampler", name)
+
+
+def _override(policy: Policy, what: str, how: str, value: object) -> None:
+    if value is None:
+        return
+    override = getattr(getattr(policy, "algorithm", None), how, None)
+    if override is None:
+        raise UsageError(f"{what} belongs to a diffusion policy, and {policy.name} is none")
+    override(value)

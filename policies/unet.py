@@ -1,9 +1,9 @@
-"""Denoising networks: the 1-D U-Net with FiLM of Chi et al. 2023, and a small transformer.
+"""A denoising network: the 1-D U-Net with FiLM of Chi et al. 2023.
 
-Both take a noisy chunk of actions, the level of noise and a condition vector. ``patch``
-consecutive actions may form one time step of the network: at 50 Hz neighbouring actions are nearly
-equal, and a quarter of the time steps costs a quarter. The layout is (batch, channel, time),
-contiguous: measured on a CPU, torch's convolution and group normalisation are fastest there.
+It takes a noisy chunk of actions, the level of noise and a condition vector. ``patch`` consecutive
+actions may form one time step of the network: at 50 Hz neighbouring actions are nearly equal, and
+a quarter of the time steps costs a quarter. The layout is (batch, channel, time), contiguous:
+measured on a CPU, torch's convolution and group normalisation are fastest there.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.attention import SMALL, LayerConfig, Stack, sinusoids
+from policies.attention import sinusoids
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,7 @@ class UNetConfig:
             raise ValueError(f"kernel must be odd, got {self.kernel}")
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
-    """Shape of the transformer denoiser: ``layers`` times ``layer``."""
-
-    layers: int = 4
-    layer: LayerConfig = SMALL
-
-
 UNET = UNetConfig()
-TRANSFORMER = TransformerConfig()
 
 
 class _Conv(nn.Module):
@@ -155,37 +146,4 @@ class UNet(nn.Module):
         for up, grow in zip(self.up, self.grow, strict=True):
             y = grow(up(torch.cat([y, skips.pop()], dim=1), film))
         out: Tensor = self.out(self.last(y)).transpose(1, 2)
-        return out
-
-
-class Transformer(nn.Module):
-    """A transformer over the time steps; condition and noise level are its first two tokens."""
-
-    def __init__(
-        self, features: int, condition: int, steps: int, config: TransformerConfig
-    ) -> None:
-        """Build a network for chunks of ``steps`` time steps.
-
-        Args:
-            features: size of one time step of the chunk.
-            condition: size of the condition vector.
-            steps: time steps of the chunk.
-            config: shape of the layers.
-        """
-        super().__init__()
-        self.width = width = config.layer.width
-        self.token = nn.Linear(features, width)
-        self.condition = nn.Linear(condition, width)
-        self.step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.position = nn.Parameter(torch.randn(2 + steps, width) * 0.02)
-        self.stack = Stack(config.layer, config.layers)
-        self.out = nn.Linear(width, features)
-
-    def forward(self, x: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-        """Denoise ``x`` (B, T, features) at ``level`` (B,) under ``condition`` (B, c)."""
-        head = torch.stack(
-            [self.step(sinusoids(level, self.width)), self.condition(condition)], dim=1
-        )
-        tokens = torch.cat([head, self.token(x)], dim=1) + self.position
-        out: Tensor = self.out(self.stack(tokens)[:, 2:])
         return out

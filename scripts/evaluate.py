@@ -19,6 +19,8 @@ EXAMPLES = """
 armtrials evaluate --policy runs/act
 armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions object_pose/L2
 armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
+armtrials evaluate --policy runs/act --delay 5 --trials 50
+armtrials evaluate --policy remote:ws://localhost:8765 --trials 50
 armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return>-200"
 """
 
@@ -31,7 +33,8 @@ class Evaluate:
     """
 
     policy: tuple[str, ...]
-    """Checkpoint folders, or floors: floor:hold, floor:random, floor:replay:DATA."""
+    """Checkpoint folders, floors (floor:hold, floor:random, floor:replay:DATA), or policies that
+    are served elsewhere: remote:ws://HOST:PORT."""
     protocol: str = "pick_place/v1"
     """Registered protocol."""
     name: str | None = None
@@ -46,6 +49,12 @@ class Evaluate:
     """Actions of a chunk before the next prediction; default: as the checkpoint says."""
     ensemble: float | None = None
     """Decay of the temporal ensemble; default: none."""
+    delay: int = 0
+    """Control steps that a prediction takes while the actions before it run on."""
+    ddim_steps: int | None = None
+    """Denoising steps of a diffusion policy or of flow; default: as the checkpoint says."""
+    sampler: Literal["ddim", "dpm"] | None = None
+    """How a diffusion policy denoises; default: as the checkpoint says."""
     batch: int = 50
     """Trials stepped together."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -55,6 +64,8 @@ class Evaluate:
     the whole run, and smaller; others with `armtrials view`."""
     track: Literal["state", "pixels"] = "state"
     """Track of the floors; a checkpoint has its own."""
+    patience: float = 60.0
+    """Seconds to wait for the server of a remote policy, for an answer or when it is gone."""
     results: Path = RESULTS
     """Folder that takes the runs."""
     env: str | None = None
@@ -136,10 +147,14 @@ class Evaluate:
                 split=self.split,
                 execute=self.execute,
                 ensemble=self.ensemble,
+                delay=self.delay,
+                ddim_steps=self.ddim_steps,
+                sampler=self.sampler,
                 batch=self.batch,
                 workers=self.workers,
                 videos=self.videos,
                 track=self.track,
+                patience=self.patience,
             )
             for policy in self.policy
         ]

@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
     "train": "Train a policy on a folder of demonstrations.",
     "evaluate": "Run policies on a protocol and seal the records.",
+    "sweep": "Measure what execution settings make of a policy.",
+    "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "view": "Show one episode or one trial as a page.",
     "show": "Show where a protocol's trials start and what each of its axes changes.",

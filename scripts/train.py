@@ -27,7 +27,7 @@ class Train:
     """
 
     algo: str
-    """Algorithm: bc, act, diffusion."""
+    """Algorithm: bc, bc_rnn, act, diffusion, flow."""
     out: Path
     """Checkpoint folder."""
     data: Path | None = None
@@ -35,7 +35,8 @@ class Train:
     stream: str | None = None
     """Task whose demonstrations are made while training, instead of --data: none is kept."""
     preset: str = "cpu"
-    """Settings of the algorithm: quick, cpu, paper."""
+    """Settings of the algorithm: quick, cpu, paper; of a variant: cpu-transformer, cpu-epsilon
+    (diffusion); with -delta after any of them actions are learned as offsets."""
     track: Literal["state", "pixels"] = "state"
     """What the policy sees: joint and object states, or joint states and pictures."""
     seed: int = 0

@@ -3,12 +3,16 @@
 import importlib.util
 import re
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from websockets.sync.server import serve
 
+from benchmarks.records import read_run
+from benchmarks.run import EvaluateConfig, evaluate
 from envs.collect import collect
 from envs.collection import Collection
 from envs.env import TabletopEnv
@@ -103,3 +107,30 @@ def test_the_foreign_demonstrations_shown_can_be_learned_from(
     data = EpisodeSet.load(tmp_path / "data" / "car")
     assert len(data) >= 19
     assert set(data.observations) == {"qpos", "state"}
+
+
+def test_the_server_shown_is_evaluated_and_the_client_shown_gets_its_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = snippets(ROOT / "docs" / "serving.md")
+    assert "armtrials" not in "".join(re.findall(r"^(?:import|from) .*", theirs + ours, re.M))
+    server = as_module(theirs, "their_server", tmp_path, monkeypatch)
+    client = as_module(ours, "their_client", tmp_path, monkeypatch)
+    with serve(server.client, "127.0.0.1", 0, max_size=2**28, compression=None) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            address = f"ws://127.0.0.1:{listening.socket.getsockname()[1]}"
+            spec, chunk = client.chunk(address, {"qpos": np.arange(7, dtype=np.float32)})
+            asked = EvaluateConfig(
+                f"remote:{address}", results=tmp_path, trials=2, conditions=("nominal",),
+                videos="none",
+            )  # fmt: skip
+            run = read_run(evaluate(asked).folder)
+        finally:
+            listening.shutdown()
+            thread.join()
+    assert (spec["chunk"], chunk.shape, chunk[9].tolist()) == (10, (10, 7), list(range(7)))
+    assert run.manifest["policy"]["remote"]["software"] == "theirs 1.0"
+    assert {trial["status"] for trial in run.trials} == {"valid"}
+    assert not [trial for trial in run.trials if trial["failure"] == "policy_error"]

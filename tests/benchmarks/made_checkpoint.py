@@ -12,9 +12,9 @@ from benchmarks.lines import Record
 from benchmarks.records import VOLATILE
 from benchmarks.run import EvaluateConfig
 from envs.robots import ROBOTS
-from policies.base import PolicySpec
-from policies.bc import BcConfig, BehaviorCloning
+from policies.base import ALGORITHMS, PolicySpec
 from policies.checkpoint import save_checkpoint
+from policies.configs import from_json
 from policies.normalize import KeyStats, Normalizer, Stats
 from policies.trained import TrainedPolicy
 
@@ -22,31 +22,42 @@ SHAPES = {"qpos": (7,), "objects/cube": (7,), "objects/target": (7,)}
 CHUNK, EXECUTE = 10, 5
 
 
-def make_checkpoint(folder: Path, seed: int = 0, task: str = "pick_place") -> Path:
-    """Write a behaviour-cloning checkpoint with random weights."""
+TINY: dict[str, dict[str, Any]] = {
+    "bc": {"chunk": CHUNK, "execute": EXECUTE, "hidden": [16]},
+    "act": {"chunk": CHUNK, "execute": EXECUTE, "patch": 5, "hidden": 16, "encoder_layers": 1},
+    "diffusion": {
+        "chunk": 16, "execute": EXECUTE, "patch": 8, "denoiser": "transformer", "denoise": 4,
+        "condition": [8], "transformer": {"layers": 1},
+    },
+}  # fmt: skip
+"""Settings of algorithms so small that they cost nothing."""
+
+
+def make_checkpoint(
+    folder: Path, seed: int = 0, task: str = "pick_place", algorithm: str = "bc"
+) -> Path:
+    """Write a checkpoint of a tiny algorithm with random weights."""
     arm = ROBOTS["viperx"].spec()
     torch.manual_seed(seed)
-    spec = PolicySpec("viperx", arm.joints, 50.0, task, "state", SHAPES, 1, CHUNK, EXECUTE)
-    config = BcConfig(chunk=CHUNK, execute=EXECUTE, hidden=(16,))
+    kind, settings = ALGORITHMS[algorithm].load(), TINY[algorithm]
+    chunk = settings["chunk"]
+    spec = PolicySpec("viperx", arm.joints, 50.0, task, "state", SHAPES, 1, chunk, EXECUTE)
+    config = from_json(kind.Config, settings, algorithm)
     home = np.array(arm.home)
     ranges = {"qpos": home, "action": home, "objects/cube": 0.0 * home, "objects/target": 0 * home}
     stats = Stats({k: KeyStats.of(np.stack([v - 0.3, v + 0.3])) for k, v in ranges.items()})
-    policy = TrainedPolicy("bc", spec, BehaviorCloning(config, spec), Normalizer(stats, "minmax"))
+    policy = TrainedPolicy(algorithm, spec, kind(config, spec), Normalizer(stats, "minmax"))
     canary = {key: np.zeros((2, 1, *shape), np.float32) for key, shape in SHAPES.items()}
-    settings = {
-        "algorithm": "bc",
-        "image_size": 0,
-        "settings": {"chunk": CHUNK, "execute": EXECUTE, "hidden": [16]},
-    }
+    stored = {"algorithm": algorithm, "image_size": 0, "settings": settings, "training": {}}
     origin = {
-        "algorithm": "bc",
+        "algorithm": algorithm,
         "preset": "test",
         "seed": seed,
         "blind": False,
         "data": {"fingerprint": "f" * 64, "episodes": 2, "train": [0], "validation": [1]},
         "training": {"steps": 0, "wall_s": 0.0, "cpu_s": 0.0, "parameters": 1, "device": "cpu"},
     }
-    return save_checkpoint(folder, policy, canary, {**settings, "training": {}}, origin)
+    return save_checkpoint(folder, policy, canary, stored, origin)
 
 
 def config(policy: Path | str, results: Path, **changes: Any) -> EvaluateConfig:

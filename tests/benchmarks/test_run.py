@@ -313,7 +313,7 @@ def test_mistakes_are_refused_before_anything_is_written(checkpoint: Path, tmp_p
     for changes, message in (
         ({"protocol": "pick/v9"}, "unknown protocol 'pick/v9'; known"),
         ({"conditions": ("wind/L1",)}, "unknown condition 'wind/L1'"),
-        ({"execute": 11}, r"execute must be 1\.\.10, got 11"),
+        ({"execute": 11}, r"execute must be in 1\.\.chunk=10, got 11"),
         ({"videos": "many"}, "unknown videos 'many'; known: some, few, all, none"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"batch": 0}, "batch must be at least 1, got 0"),

@@ -9,7 +9,8 @@ from toy import MakeDemos, episode
 
 from envs.episode import Episode, EpisodeMeta, write_episode
 from envs.errors import UsageError
-from policies.dataset import EpisodeSet, Reading, Sampler, split
+from policies.dataset import EpisodeSet, Reading, split
+from policies.windows import Sampler
 
 
 def test_a_set_holds_the_episodes_as_written(demos: MakeDemos):
@@ -89,6 +90,26 @@ def _in_memory() -> EpisodeSet:
         reading=Reading(),
         recorded={"qpos": (3,)},
     )
+
+
+@given(
+    count=st.integers(1, 4),
+    stride=st.integers(1, 7),
+    which=st.integers(0, 3),
+    step=st.integers(0, 19),
+)
+def test_a_sequence_is_windows_a_stride_apart_and_padded_behind_the_end(count, stride, which, step):
+    data = _in_memory()
+    sampler = Sampler(data, [which], 2, 3, sequence=(count, stride))
+    found = sampler.sequences(np.array([step, 0]))
+    assert found["qpos"].shape == (2 * count, 2, 3)
+    for i in range(count):
+        at = step + i * stride
+        inside = at < data.lengths[which]
+        window = sampler.windows(np.array([min(at, data.lengths[which] - 1)]))
+        for key in ("qpos", "action"):
+            np.testing.assert_array_equal(found[key][i], window[key][0])
+        np.testing.assert_array_equal(found["pad"][i], window["pad"][0] | (not inside))
 
 
 def test_a_batch_follows_from_its_seed():

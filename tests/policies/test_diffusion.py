@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 from envs.errors import UsageError
 from policies.attention import LayerConfig
 from policies.base import PolicySpec
-from policies.diffusion import PAPER, DiffusionConfig, DiffusionPolicy, descent
-from policies.unet import TransformerConfig, UNet, UNetConfig
+from policies.diffusion import PAPER, DiffusionConfig, DiffusionPolicy
+from policies.transformer import PUBLISHED, MemoryTransformer, TransformerConfig
+from policies.unet import UNet, UNetConfig
 from policies.vision import VisionConfig
 
 VISION = VisionConfig(widths=(8, 16), strides=(1, 2), keypoints=4, features=6)
@@ -23,6 +23,7 @@ CONFIG = DiffusionConfig(
     transformer=TransformerConfig(layers=1, layer=LAYER),
     vision=VISION,
 )
+MEMORY = TransformerConfig(layers=1, layer=replace(LAYER, causal=True, gelu=True), memory=True)
 STATE = {"qpos": (2,), "objects/cube": (7,)}
 PIXELS = {"qpos": (2,), "images/overhead": (24, 24, 3), "images/wrist": (24, 24, 3)}
 
@@ -56,29 +57,6 @@ def learn(model: DiffusionPolicy, targets: Tensor, steps: int) -> None:
     model.eval()
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "sample"])
-@pytest.mark.parametrize("spacing", ["leading", "trailing"])
-@pytest.mark.parametrize("steps", [1, 4, 10, 16])
-def test_a_descent_equals_the_one_of_diffusers(prediction: str, spacing: str, steps: int) -> None:
-    config = replace(CONFIG, prediction=prediction, spacing=spacing, denoise=steps)
-    scheduler = DDIMScheduler(
-        num_train_timesteps=config.levels,
-        beta_schedule="squaredcos_cap_v2",
-        prediction_type=prediction,
-        timestep_spacing=spacing,
-    )
-    scheduler.set_timesteps(steps)
-    torch.manual_seed(0)
-    mine = theirs = torch.randn(3, 16, 2)
-    table = descent(config)
-    assert [step.level for step in table] == scheduler.timesteps.tolist()
-    for step in table:
-        output = torch.randn(3, 16, 2)
-        mine = step.apply(mine, output, prediction)
-        theirs = scheduler.step(output, step.level, theirs).prev_sample
-        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("observations", [STATE, PIXELS])
 @pytest.mark.parametrize(
     "config",
@@ -86,6 +64,8 @@ def test_a_descent_equals_the_one_of_diffusers(prediction: str, spacing: str, st
         CONFIG,
         replace(CONFIG, denoiser="transformer"),
         replace(CONFIG, n_obs=2, prediction="epsilon", patch=1, condition=()),
+        replace(CONFIG, n_obs=2, denoiser="transformer", condition=(), transformer=MEMORY),
+        replace(CONFIG, sampler="dpm", denoise=4),
     ],
 )
 def test_a_chunk_is_a_function_of_observation_and_noise(
@@ -190,5 +170,44 @@ def test_every_preset_is_whole(track: str, name: str) -> None:
     assert training.normalization == "minmax"  # what is drawn is clipped to [-1, 1]
     if training.augment is not None:
         assert training.augment.crop == config.vision.crop
-    if name != "paper":
+    if not name.startswith("paper"):
         make(config, PIXELS if track == "pixels" else STATE)
+
+
+def test_the_published_transformer_has_the_published_size_and_looks_back_only() -> None:
+    torch.manual_seed(0)
+    net = MemoryTransformer(7, (2, 21), 16, PUBLISHED).eval()
+    millions = sum(p.numel() for p in net.parameters()) / 1e6
+    assert millions == pytest.approx(9, abs=0.5)  # Chi et al. name about 9 M
+    x = torch.zeros(1, 16, 7, requires_grad=True)
+    condition = torch.ones(1, 42, requires_grad=True)
+    net(x, torch.zeros(1), condition)[0, 5].sum().backward()
+    assert x.grad is not None
+    assert condition.grad is not None
+    assert x.grad[0, :6].abs().sum(-1).min() > 0
+    assert x.grad[0, 6:].abs().max() == 0
+    assert condition.grad[0].view(2, 21).abs().sum(-1).min() > 0
+
+
+def test_a_memory_of_encoded_observations_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"a transformer with a memory needs condition=\(\)"):
+        replace(CONFIG, denoiser="transformer", transformer=MEMORY)
+
+
+def test_steps_and_sampler_can_be_changed_after_training() -> None:
+    model = make()
+    obs, noise = observe(model, 2), torch.randn(2, *model.noise_shape)
+    usual = model.predict(obs, noise)
+    model.use_steps(3)
+    fewer = model.predict(obs, noise)
+    model.use_sampler("dpm")
+    other = model.predict(obs, noise)
+    assert (model.config.denoise, model.config.sampler) == (3, "dpm")
+    assert not torch.equal(usual, fewer)
+    assert not torch.equal(fewer, other)
+    same = make(replace(CONFIG, denoise=3, sampler="dpm"))
+    assert torch.equal(same.predict(obs, noise), other)
+    with pytest.raises(UsageError, match=r"denoise must be in 1\.\.levels=100, got 101"):
+        model.use_steps(101)
+    with pytest.raises(UsageError, match="unknown sampler 'euler'; known: ddim, dpm"):
+        model.use_sampler("euler")

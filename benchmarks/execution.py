@@ -1,0 +1,53 @@
+"""How a run carries out the chunks that its policy predicts."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from envs.errors import UsageError
+from policies.base import Policy
+from policies.chunking import Controller
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How predicted chunks are carried out.
+
+    Attributes:
+        execute: actions of a chunk that are carried out before the next prediction.
+        ensemble: decay of the temporal ensemble, or None for none.
+        batch: trials in a wave; part of a run's identity, because batched arithmetic is.
+        delay: control steps that a prediction takes, the ones before it running on meanwhile.
+        ddim_steps: denoising steps of a prediction, or None for the policy's own.
+        sampler: which way they go, ``ddim`` or ``dpm``, or None for the policy's own.
+    """
+
+    execute: int
+    ensemble: float | None = None
+    batch: int = 50
+    delay: int = 0
+    ddim_steps: int | None = None
+    sampler: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        for name, value in (("execute", self.execute), ("batch", self.batch)):
+            if value < 1:
+                raise UsageError(f"{name} must be at least 1, got {value}")
+        if self.delay < 0:
+            raise UsageError(f"delay must be 0 or more, got {self.delay}")
+        if self.ensemble is not None and not 0 <= self.ensemble < math.inf:
+            raise UsageError(f"ensemble must be 0 or more and finite, got {self.ensemble}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in a manifest; what is as usual is left out of what came later."""
+        later = {"delay": 0, "ddim_steps": None, "sampler": None}
+        return {k: v for k, v in asdict(self).items() if k not in later or v != later[k]}
+
+    def controller(self, policy: Policy) -> Controller:
+        """Return what carries the chunks of ``policy`` out in this way."""
+        return Controller(policy, self.execute, self.ensemble, self.delay)
+
+    def budget_ms(self, hz: float) -> float:
+        """Return the time [ms] within which a prediction must be there, at ``hz`` control steps."""
+        return 1e3 * (self.delay or self.execute) / hz
