@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from envs.collect import collect
 from envs.collection import Collection
 from perf.ratio import CPU, Ratio, compare
-from policies.dataset import EpisodeSet, Sampler
+from policies.dataset import EpisodeSet
+from policies.windows import Sampler
 
 EPISODES, BATCH, CHUNK = 20, 64, 50
 OURS, THEIRS = 200, 5  # batches a round: enough of each to time

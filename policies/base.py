@@ -3,7 +3,7 @@
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple, Protocol, cast
 
 import torch
@@ -12,9 +12,15 @@ from torch import Tensor, nn
 from envs.arm import Array
 from envs.errors import UsageError
 from envs.registry import Registry
+from policies.configs import LATER
 from policies.vision import AugmentConfig
 
 TRACKS = ("state", "pixels")
+ACTIONS = ("absolute", "delta")
+DELTA = "-delta"
+"""Ends the name of any preset whose actions are to be offsets: ``cpu-delta``."""
+Memory = tuple[Tensor, ...]
+"""What a recurrent policy keeps from one prediction to the next; the first axis is the row."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +119,20 @@ class AlgorithmConfig:
         n_obs: observation steps seen.
         chunk: actions predicted at once.
         execute: actions executed before the next prediction.
+        actions: what the network learns: ``"absolute"`` joint targets, or ``"delta"``, offsets from
+            the joints' position when the chunk is predicted (see ``policies.offsets``).
     """
 
     n_obs: int = 1
     chunk: int = 1
     execute: int = 1
+    actions: str = field(default="absolute", metadata=LATER)
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
+        if self.actions not in ACTIONS:
+            known = ", ".join(ACTIONS)
+            raise UsageError(f"unknown actions {self.actions!r}; known: {known}")
         if self.n_obs < 1:
             raise ValueError(f"n_obs must be at least 1, got {self.n_obs}")
         if not 1 <= self.execute <= self.chunk:
@@ -213,6 +225,15 @@ class Algorithm(nn.Module, ABC):
         """Shape of the standard normal noise one row of ``predict`` takes; ``None`` for none."""
         return None
 
+    @property
+    def sequence(self) -> int:
+        """Consecutive predictions, ``execute`` steps apart, that training sees together.
+
+        More than one makes every batch of ``loss`` (B sequence, ...), predictions of a row
+        following each other.
+        """
+        return 1
+
     @abstractmethod
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch (scalar) and what else is worth logging.
@@ -231,6 +252,15 @@ class Algorithm(nn.Module, ABC):
             obs: the keys of ``spec.observations``, each (B, n_obs, ...).
             noise: (B, *noise_shape), or ``None`` where ``noise_shape`` is.
         """
+
+    def step(
+        self, obs: dict[str, Tensor], noise: Tensor | None, memory: Memory | None
+    ) -> tuple[Tensor, Memory | None]:
+        """Return ``predict`` and what to remember until the next call of the trial: nothing.
+
+        A recurrent policy overrides this; ``memory`` is ``None`` at a trial's first call.
+        """
+        return self.predict(obs, noise), None
 
 
 @dataclass(frozen=True)
@@ -255,16 +285,24 @@ ALGORITHMS.register(
 
 
 def preset(algo: str, track: str, name: str) -> Preset:
-    """Return a preset; ``UsageError`` lists the known algorithms, tracks or presets."""
+    """Return a preset; ``UsageError`` lists the known algorithms, tracks or presets.
+
+    Every preset is there with ``DELTA`` after its name, too.
+    """
     presets = ALGORITHMS[algo].load().PRESETS
+    asked, name = name, name.removesuffix(DELTA)
     if track not in TRACKS:
         raise UsageError(f"unknown track {track!r}; known: {', '.join(TRACKS)}")
     if (track, name) not in presets:
         known = sorted(known for where, known in presets if where == track)
         raise UsageError(
-            f"unknown preset {name!r} of {algo} on the {track} track; known: {', '.join(known)}"
+            f"unknown preset {name!r} of {algo} on the {track} track; known: {', '.join(known)}; "
+            f"each with {DELTA} after it, too"
         )
-    return presets[track, name]
+    chosen = presets[track, name]
+    if asked == name:
+        return chosen
+    return chosen._replace(config=replace(chosen.config, actions="delta"))
 
 
 def flat(obs: Mapping[str, Tensor], spec: PolicySpec) -> Tensor:

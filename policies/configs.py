@@ -3,17 +3,34 @@
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from envs.errors import UsageError
 
 T = TypeVar("T")
 
+LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
+"""``field(default=..., metadata=LATER)``: a setting that came later. At its default it is left out
+of the JSON, so that what was written before it existed keeps its bytes and its hashes."""
+
 
 def to_json(config: Any) -> dict[str, Any]:  # noqa: ANN401  (any dataclass instance)
     """Return a dataclass as JSON values; ``from_json`` restores it."""
-    return cast(dict[str, Any], json.loads(json.dumps(asdict(config))))
+    return cast(dict[str, Any], json.loads(json.dumps(_plain(config))))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return dataclasses as dicts, to any depth; see ``LATER``."""
+    if is_dataclass(value):
+        pairs = {f: getattr(value, f.name) for f in fields(value)}
+        told = {f.name: v for f, v in pairs.items() if not (f.metadata == LATER and v == f.default)}
+        return {name: _plain(v) for name, v in told.items()}
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
 
 
 def canonical(data: Any) -> bytes:  # noqa: ANN401  (any JSON value)

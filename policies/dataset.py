@@ -1,4 +1,4 @@
-"""Demonstrations for training: read once, split by episode, windows gathered from arrays."""
+"""Demonstrations for training: read once, split by episode."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ from envs.episode import (
 )
 from envs.errors import UsageError
 from envs.start_features import start_table
-from policies.base import TRACKS
+from policies.base import TRACKS, AlgorithmConfig, PolicySpec
 from policies.normalize import KeyStats, Stats
 from policies.preprocess import filter_episodes, resize
 
@@ -172,43 +172,20 @@ class EpisodeSet:
         }
 
 
-class Sampler:
-    """Windows of some episodes, gathered by indexing alone: nothing runs once an item.
-
-    The window of step t holds the observations t - n_obs + 1 .. t, repeated at the episode's
-    start, and the actions t .. t + chunk - 1; beyond the episode's end the last action is
-    repeated and ``pad`` is True.
-    """
-
-    def __init__(self, data: EpisodeSet, episodes: Sequence[int], n_obs: int, chunk: int) -> None:
-        """Prepare the windows of ``episodes``, one a step."""
-        self.data = data
-        self.rows = data.steps(episodes)
-        first = [np.full(data.lengths[i], data.starts[i]) for i in episodes]
-        self._first = np.concatenate(first) if first else self.rows
-        last = [np.full(data.lengths[i], data.starts[i] + data.lengths[i] - 1) for i in episodes]
-        self._last = np.concatenate(last) if last else self.rows
-        self._past = np.arange(1 - n_obs, 1)
-        self._ahead = np.arange(chunk)
-
-    def __len__(self) -> int:
-        """Count the windows."""
-        return len(self.rows)
-
-    def batch(self, rng: np.random.Generator, size: int) -> dict[str, Array]:
-        """Draw ``size`` windows with replacement, see ``windows``."""
-        return self.windows(rng.integers(len(self.rows), size=size))
-
-    def windows(self, which: Array) -> dict[str, Array]:
-        """Return windows by index (B,): observations (B, n_obs, ...), action, pad."""
-        now, first, last = self.rows[which], self._first[which], self._last[which]
-        past = np.maximum(now[:, None] + self._past, first[:, None])
-        ahead = now[:, None] + self._ahead
-        pad = ahead > last[:, None]
-        batch = {key: array.take(past, axis=0) for key, array in self.data.observations.items()}
-        batch["action"] = self.data.actions.take(np.minimum(ahead, last[:, None]), axis=0)
-        batch["pad"] = pad
-        return batch
+def spec_of(data: EpisodeSet, config: AlgorithmConfig) -> PolicySpec:
+    """Return the spec of a policy trained on ``data`` with ``config``, images as recorded."""
+    n = data.actions.shape[1]
+    return PolicySpec(
+        arm=data.meta.robot,
+        joints=data.meta.joints or tuple(f"joint_{i}" for i in range(n)),
+        control_hz=data.meta.control_hz,
+        task=data.meta.task,
+        track=data.reading.track,
+        observations=data.recorded,
+        n_obs=config.n_obs,
+        chunk=config.chunk,
+        execute=config.execute,
+    )
 
 
 def split(episodes: int, share: float, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,30 @@ from envs.disk import full_disk_told
 from envs.errors import UsageError
 from envs.lock import locked
 from policies import train_state
-from policies.base import ALGORITHMS, Algorithm, AlgorithmConfig, PolicySpec, Preset
+from policies.base import ALGORITHMS, Algorithm, Preset
 from policies.checkpoint import CANARY_SEEDS, PROVENANCE, load_checkpoint, save_checkpoint
 from policies.configs import to_json
-from policies.dataset import EpisodeSet, Reading, Sampler
-from policies.normalize import Normalizer
+from policies.dataset import EpisodeSet, Reading, spec_of
+from policies.normalize import Normalizer, Stats
+from policies.offsets import action_stats, offset_columns
 from policies.optim import Ema, learning_rate, make_optimizer
 from policies.preprocess import resize
 from policies.stream import Stream
 from policies.torch_build import torch_build
 from policies.train_config import TrainConfig
 from policies.train_log import TrainLog, overfits
-from policies.train_session import Clock, device_name, device_of, stop_requests, versions
+from policies.train_session import (
+    Clock,
+    device_name,
+    device_of,
+    differences,
+    stop_requests,
+    versions,
+)
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
 from policies.vision import augment
+from policies.windows import Sampler
 
 Source = EpisodeSet | Stream
 """Where demonstrations come from: a folder, read once, or a stream, made as training goes on."""
@@ -94,9 +103,10 @@ class Trainer:
         self.data = data = source.data if isinstance(source, Stream) else source
         self.device = device_of(config.device)
         self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
-        self.normalizer = Normalizer(data.stats(), plan.training.normalization)
-        torch.manual_seed(config.seed)
         self.spec = spec_of(data, plan.config)
+        self._offsets = offset_columns(plan.config, self.spec)
+        self.normalizer = Normalizer(self._stats(), plan.training.normalization)
+        torch.manual_seed(config.seed)
         spec = self.spec.with_images(config.image_size)
         algorithm = ALGORITHMS[config.algo].load()(plan.config, spec).to(self.device)
         self.algorithm: Algorithm = algorithm
@@ -106,9 +116,21 @@ class Trainer:
             np.random.default_rng((config.seed, 1)),
             torch.Generator().manual_seed(config.seed),
         )
-        self.sampler = Sampler(data, data.train, spec.n_obs, spec.chunk)
-        self.held = Sampler(data, data.validation, spec.n_obs, spec.chunk)
+        self.sampler = self._windows(data.train, algorithm.sequence)
+        self.held = self._windows(data.validation, algorithm.sequence)
         self.identity = self._identity()
+
+    def _windows(self, episodes: Sequence[int], sequence: int = 1) -> Sampler:
+        spec = self.spec
+        together = (sequence, spec.execute)
+        return Sampler(self.data, episodes, spec.n_obs, spec.chunk, self._offsets, together)
+
+    def _stats(self) -> Stats:
+        """Return the statistics of what is learned from, actions as they are learned."""
+        stats = self.data.stats()
+        if not self._offsets:
+            return stats
+        return Stats({**stats.keys, "action": action_stats(self._windows(self.data.train))})
 
     def finished(self) -> bool:
         """Prepare to start or to continue; tell whether the run is finished already.
@@ -163,7 +185,7 @@ class Trainer:
         """Do one optimiser step, and what is due after it: validation, log."""
         state, training = self.state, self.plan.training
         if isinstance(self.source, Stream) and self.source.advance(state.step):
-            self.sampler = Sampler(self.data, self.data.train, self.spec.n_obs, self.spec.chunk)
+            self.sampler = self._windows(self.data.train, self.algorithm.sequence)
         rate = learning_rate(training, state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
@@ -215,7 +237,7 @@ class Trainer:
         with torch.random.fork_rng(), self._autocast():
             torch.manual_seed(0)
             for part in np.array_split(chosen, -(-count // self.plan.training.batch)):
-                loss, _ = model.loss(self._tensors(self.held.windows(part), learn=False))
+                loss, _ = model.loss(self._tensors(self.held.sequences(part), learn=False))
                 total += float(loss) * len(part)
         return total / count
 
@@ -290,7 +312,7 @@ class Trainer:
             if stored.get(what) != mine:
                 raise UsageError(
                     f"{self.config.out} holds a run with another {what}: "
-                    f"{_differences(stored.get(what), mine)}; "
+                    f"{differences(stored.get(what), mine)}; "
                     "choose another --out, or --no-resume to start over"
                 )
 
@@ -319,27 +341,3 @@ class Trainer:
             "versions": versions(),
             "identity": self.identity,
         }
-
-
-def spec_of(data: EpisodeSet, config: AlgorithmConfig) -> PolicySpec:
-    """Return the spec of a policy trained on ``data`` with ``config``, images as recorded."""
-    n = data.actions.shape[1]
-    return PolicySpec(
-        arm=data.meta.robot,
-        joints=data.meta.joints or tuple(f"joint_{i}" for i in range(n)),
-        control_hz=data.meta.control_hz,
-        task=data.meta.task,
-        track=data.reading.track,
-        observations=data.recorded,
-        n_obs=config.n_obs,
-        chunk=config.chunk,
-        execute=config.execute,
-    )
-
-
-def _differences(stored: Any, mine: Any) -> str:  # noqa: ANN401
-    """Say how two JSON values differ."""
-    if not (isinstance(stored, dict) and isinstance(mine, dict)):
-        return f"{stored!r} there, {mine!r} asked for"
-    keys = [key for key in mine if stored.get(key) != mine[key]]
-    return ", ".join(f"{key} {stored.get(key)!r} there, {mine[key]!r} asked for" for key in keys)

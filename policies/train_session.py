@@ -1,4 +1,4 @@
-"""A training run as a process: its clock, requests to stop, device and versions."""
+"""A training run as a process: its clock, requests to stop, device, versions, and which run."""
 
 import platform
 import signal
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,3 +94,11 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "armtrials": own,
     }
+
+
+def differences(stored: Any, mine: Any) -> str:  # noqa: ANN401
+    """Say how two JSON values differ."""
+    if not (isinstance(stored, dict) and isinstance(mine, dict)):
+        return f"{stored!r} there, {mine!r} asked for"
+    keys = [key for key in mine if stored.get(key) != mine[key]]
+    return ", ".join(f"{key} {stored.get(key)!r} there, {mine[key]!r} asked for" for key in keys)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from envs.arm import Array
-from policies.base import Algorithm, PolicySpec
+from policies.base import Algorithm, Memory, PolicySpec
 from policies.normalize import Normalizer
+from policies.offsets import offset_columns
 from policies.preprocess import resize
 
 
@@ -36,10 +37,13 @@ class TrainedPolicy:
         self.provenance: Mapping[str, Any] = {}
         self.hashes: Mapping[str, str] = {}
         self._generators: list[np.random.Generator] = []
+        self._memory: Memory | None = None
+        self._offsets = list(offset_columns(algorithm.config, spec))
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
         """Begin new trials, one a seed; a row's noise follows from its seed alone."""
         self._generators = [np.random.default_rng(seed) for seed in seeds]
+        self._memory = None
 
     def act(self, obs: Mapping[str, Array]) -> Array:
         """Return chunks of actions (batch, chunk, n) float32, in physical units.
@@ -55,8 +59,11 @@ class TrainedPolicy:
             key: torch.from_numpy(self._scaled(key, obs[key])) for key in self.spec.observations
         }
         with torch.inference_mode():
-            chunk = self.algorithm.predict(inputs, self._noise(rows))
-        return self.normalizer.denormalize("action", chunk.float().numpy())
+            chunk, self._memory = self.algorithm.step(inputs, self._noise(rows), self._memory)
+        actions = self.normalizer.denormalize("action", chunk.float().numpy())
+        if self._offsets:
+            actions[..., self._offsets] += obs["qpos"][:, -1, None, self._offsets]
+        return actions
 
     def _check(self, obs: Mapping[str, Array]) -> int:
         """Return the number of rows, all shapes checked."""

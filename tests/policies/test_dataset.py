@@ -9,7 +9,8 @@ from toy import MakeDemos, episode
 
 from envs.episode import Episode, EpisodeMeta, write_episode
 from envs.errors import UsageError
-from policies.dataset import EpisodeSet, Reading, Sampler, split
+from policies.dataset import EpisodeSet, Reading, split
+from policies.windows import Sampler
 
 
 def test_a_set_holds_the_episodes_as_written(demos: MakeDemos):
