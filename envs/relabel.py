@@ -38,6 +38,8 @@ LET_GO = 0.75  # opening at which the fingers have let go
 LIFTED = 0.6  # share of the hovering height from which on the thing is carried sideways
 
 
+UP = np.array([0.0, 0.0, 1.0])
+
 UNABLE = {"openarm": "its wrist passes singular poses, which a plan avoids and a rule does not"}
 """Robots on which rules fail, each with the reason."""
 
@@ -146,7 +148,7 @@ class GraspAndPlaceRule:
         self.hand, self.turned = self.guide.kinematics.forward(q)
         self.pos = np.array(r[f"{self.thing}_pos"])
         self.goal = np.array([*r[f"{self.zone}_pos"][:2], self.rest])
-        self.at = self.pos + [0.0, 0.0, GRASP]
+        self.at = self.pos + UP * GRASP
         off = self.hand - self.at
         beside, above = float(np.hypot(off[0], off[1])), abs(float(off[2]))
         away = float(np.hypot(*(self.pos - self.goal)[:2]))
@@ -175,7 +177,7 @@ class GraspAndPlaceRule:
         """Return where the hand goes with the thing: up, over the zone, down."""
         high = self.rest + self.hover
         if away < OVER:
-            spot = self.goal + [0.0, 0.0, SETDOWN]
+            spot = self.goal + UP * SETDOWN
         elif self.pos[2] < self.rest + LIFTED * self.hover:
             spot = np.array([*self.pos[:2], high])
         else:
@@ -188,14 +190,14 @@ class GraspAndPlaceRule:
         height = min(SLOPE * max(0.0, beside - ALIGNED), self.hover)
         if self.opening < FREE:
             height = max(height, self.hover / 2)
-        point = self.at + [0.0, 0.0, height]
+        point = self.at + UP * height
         low = float(np.clip((point[2] - self.hand[2]) / STEEP, 0.0, 1.0))
         point[:2] += low * (self.hand - point)[:2]  # below the funnel: up first
         return point
 
     def _grasping(self, r: Readings) -> Array:
         quat = np.array(r[f"{self.thing}_quat"])
-        up, over = np.array([0.0, 0.0, self.hover]), self.goal + [0.0, 0.0, GRASP]
+        up, over = UP * self.hover, self.goal + UP * GRASP
         points = (self.at, self.at + up, over + up, over)
         yaw, lean = self.approach.grasp(yaw_of(quat), points)
         return pointing_down(yaw, lean, outward(self.hand))
