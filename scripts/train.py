@@ -60,6 +60,8 @@ class Train:
     """Where to train."""
     resume: bool = True
     """Continue an interrupted training; --no-resume starts over."""
+    initial: Path | None = None
+    """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
     robot: str = "viperx"
     """With --stream: robot that demonstrates."""
     operator: str = "clean"
