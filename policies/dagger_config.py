@@ -35,8 +35,8 @@ class DaggerConfig:
         rounds: rounds after round 0.
         labels: expert labels in all, shared equally by the rounds; None: every state is labelled.
         episodes: roll-outs of a round, more where they visit fewer states than there are labels.
-        schedule: chance beta_r that the expert acts: ``indicator`` (in round 0 alone),
-            ``exponential`` (decay^r), ``linear`` (1 - r / rounds), ``expert`` (always).
+        schedule: chance beta_r that the expert acts: ``exponential`` (decay^r), ``linear``
+            (1 - r / rounds), ``indicator`` (in round 0 alone), ``expert`` (always).
         decay: of the exponential schedule (.7 in the paper's experiments).
         preset: named settings of the algorithm.
         steps: gradient steps a round; None: a quarter of the preset's.
@@ -55,7 +55,7 @@ class DaggerConfig:
     rounds: int = 8
     labels: int | None = None
     episodes: int = 20
-    schedule: str = "indicator"
+    schedule: str = "exponential"
     decay: float = 0.7
     preset: str = "cpu"
     steps: int | None = None

@@ -77,7 +77,8 @@ def train(
     source = _source(config)
     torch.set_num_threads(config.threads)
     with torch.random.fork_rng():
-        trainer = Trainer(config, plan, source, say)
+        own = ALGORITHMS[config.algo].load_trainer()
+        trainer: Trainer = (own or Trainer)(config, plan, source, say)
         with locked(config.out, BUSY), full_disk_told("training", trainer.kept):
             if trainer.finished():
                 say(f"{config.out}: trained already")

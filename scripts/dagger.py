@@ -12,7 +12,7 @@ from scripts.progress import progress
 EXAMPLES = """
 armtrials dagger --task pick_place --algo bc --rounds 8 --labels 7000 --out runs/dagger
 armtrials dagger --labels 7000 --compare --out runs/dagger
-armtrials dagger --schedule exponential --decay 0.5 --rounds 5 --out runs/dagger
+armtrials dagger --schedule indicator --rounds 5 --episodes 10 --out runs/dagger
 armtrials evaluate --policy runs/dagger/rounds/08
 """
 
@@ -37,8 +37,8 @@ class Dagger:
     """Expert labels in all, shared equally by the rounds (default: every visited state)."""
     episodes: int = 20
     """Roll-outs a round; more where they visit fewer states than there are labels."""
-    schedule: Literal["indicator", "exponential", "linear", "expert"] = "indicator"
-    """Chance that the expert acts: in round 0 alone, decay^round, 1 - round/rounds, always."""
+    schedule: Literal["exponential", "linear", "indicator", "expert"] = "exponential"
+    """Chance that the expert acts: decay^round, 1 - round/rounds, in round 0 alone, always."""
     decay: float = 0.7
     """With --schedule exponential: the chance is this to the power of the round."""
     preset: str = "cpu"

@@ -27,7 +27,7 @@ class Train:
     """
 
     algo: str
-    """Algorithm: bc, act, diffusion."""
+    """Algorithm: bc, act, diffusion, gail."""
     out: Path
     """Checkpoint folder."""
     data: Path | None = None
