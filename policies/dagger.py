@@ -115,8 +115,10 @@ class Rounds:
         self.done: list[Row] = []
         if self.path.exists():
             self._read()
-        elif config.out.is_dir() and any(p.suffix != ".lock" for p in config.out.glob("[!.]*")):
+        elif any(config.out.glob("[!.]*")):
             raise UsageError(f"{config.out}: holds something else; choose another --out")
+        else:
+            self.write()
 
     def _read(self) -> None:
         try:

@@ -9,9 +9,11 @@ import numpy as np
 from envs.arm import Array, InitialCondition
 from envs.batch import SimBatch
 from envs.collection import Collection
+from envs.errors import UsageError
 from envs.readings import Readings
 from envs.relabel import Labeller, labeller_of
 from envs.tasks import TASKS
+from envs.world import World, world
 from policies.base import Policy
 from policies.checkpoint import load_policy
 from policies.chunking import Controller
@@ -37,7 +39,7 @@ class Wave:
     beta: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Visit:
     """One episode as it went, and all that is needed to ask the expert about any step of it.
 
@@ -79,9 +81,9 @@ class Visit:
 class Asked:
     """The expert, asked about single states of a batch."""
 
-    def __init__(self, labeller: Labeller, sims: SimBatch) -> None:
-        """Ask ``labeller`` about states of the scene of ``sims``."""
-        self.labeller, self.sensors, self.limits = labeller, sims.world.sensors, sims.spec.limits
+    def __init__(self, labeller: Labeller, scene: World) -> None:
+        """Ask ``labeller`` about states of ``scene``."""
+        self.labeller, self.sensors, self.limits = labeller, scene.sensors, scene.arm.limits
 
     def about(self, start: InitialCondition, sensors: Array, joints: Array) -> Array:
         """Return the label (n,) float32 of one state, within the joints' range.
@@ -117,14 +119,9 @@ class Roller:
         log: list[tuple[Array, ...]] = []
         seen: list[Mapping[str, Array]] = []
         command = np.array([start.qpos for start in starts])
-        while True:
+        while not sims.done.all():
             observation = sims.observe()
             wished, acted = turns.next(observation)
-            broken = ~np.isfinite(wished).all(axis=1) & ~acted & ~sims.done
-            if broken.any():  # a policy that fails ends its episode
-                sims.stop(broken)
-            if sims.done.all():
-                break
             labels = self._answered(wished, acted, sims)
             moved = sims.spec.clamp(labels, command).astype(np.float32)
             command = np.where(sims.done[:, None], command, moved)
@@ -135,8 +132,8 @@ class Roller:
 
     def _answered(self, wished: Array, acted: Array, sims: SimBatch) -> Array:
         """Return what was wished (N, n), and the expert's commands where it acts."""
-        asked = Asked(self.labeller, sims)
-        answers = np.nan_to_num(wished).astype(np.float32)
+        asked = Asked(self.labeller, sims.world)
+        answers = np.array(wished, np.float32)
         for i in np.flatnonzero(acted & ~sims.done):
             answers[i] = asked.about(sims.starts[i], sims.sensors[i], sims.joints[i])
         return answers
@@ -166,7 +163,7 @@ class Roller:
         seen: Sequence[Mapping[str, Array]],
         log: Sequence[tuple[Array, ...]],
     ) -> Visit:
-        steps = min(int(sims.steps[i]), len(log))
+        steps = int(sims.steps[i])
         commands, labels, acted, sensors, joints = (
             np.stack([row[k][i] for row in log[:steps]]) for k in range(5)
         )
@@ -188,7 +185,7 @@ class Turns:
 
     def __init__(self, controller: Controller | None, wave: Wave, collection: Collection) -> None:
         """Let ``controller`` act, and the expert with chance ``wave.beta``; None: the expert."""
-        self.controller, self.beta = controller, wave.beta
+        self.controller, self.beta, self.name = controller, wave.beta, wave.policy
         rows = range(wave.first, wave.first + wave.count)
         self.draws = [collection.rng("dagger/turns", index) for index in rows]
         self.acted = np.ones(wave.count, bool)
@@ -201,8 +198,9 @@ class Turns:
         if self.controller.step % self.controller.execute == 0:
             self.acted = np.array([rng.random() < self.beta for rng in self.draws])
         action = self.controller.action(observation)
-        failed = self.controller.errors
-        return np.where(failed[:, None], np.nan, action), self.acted
+        if self.controller.errors.any():
+            raise UsageError(f"the policy of {self.name} gives actions that are not finite")
+        return action, self.acted
 
 
 def spend(
@@ -257,7 +255,7 @@ def label(collection: Collection, chosen: Sequence[tuple[Visit, Array]]) -> list
         For each episode the labels (T, n) float32, as commanded where it was not asked.
     """
     task = TASKS[collection.task]
-    asked = Asked(labeller_of(task, collection.robot), SimBatch(task, collection.robot, 1))
+    asked = Asked(labeller_of(task, collection.robot), world(task, collection.robot))
     answers = []
     for visit, mask in chosen:
         labels = visit.labels.copy()

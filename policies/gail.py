@@ -148,11 +148,13 @@ class Gail(Algorithm):
     def worth(self, seen: Tensor, ended: Tensor) -> Tensor:
         """Return the value (B,) of vectors (B, width), ``ended`` (B,) 1 in the absorbing state."""
         inputs = torch.cat([seen.clamp(-BOUND, BOUND), ended[:, None]], dim=-1)
-        return self.value(inputs).squeeze(-1)
+        worth: Tensor = self.value(inputs).squeeze(-1)
+        return worth
 
     def logit(self, steps: Tensor) -> Tensor:
         """Return how much steps (B, width + 1 + n) look like the expert's (B,)."""
-        return self.judge(self.norm(steps)).squeeze(-1)
+        logits: Tensor = self.judge(self.norm(steps)).squeeze(-1)
+        return logits
 
     def reward(self, steps: Tensor) -> Tensor:
         """Return -log(1 - D) of steps (B, width + 1 + n)."""

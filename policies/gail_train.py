@@ -9,6 +9,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -141,12 +142,14 @@ class GailTrainer(Trainer):
         """Do one gradient step on what ``loss`` depends on, at ``rate``; never on one not finite.
 
         Raises:
-            UsageError: the loss is not finite.
+            UsageError: the loss or its gradient is not finite.
         """
         if not math.isfinite(float(loss.detach())):
             self._fail("a loss is not finite")
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.algorithm.parameters(), limit)
+        norm = torch.nn.utils.clip_grad_norm_(self.algorithm.parameters(), limit)
+        if not math.isfinite(float(norm)):
+            self._fail("a gradient is not finite")
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate
         self.state.optimizer.step()
@@ -242,7 +245,7 @@ class GailTrainer(Trainer):
         """Keep the policy in case it goes wrong later."""
         self._export(self.config.out / LAST_GOOD)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str) -> NoReturn:
         """Stop; what was kept remains."""
         folder = self.config.out / LAST_GOOD
         kept = "nothing was kept yet"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from envs.arm import InitialCondition
@@ -29,7 +29,7 @@ def config(small: None, tmp_path: Path) -> DaggerConfig:
     """Two rounds after the first, in a few seconds."""
     return DaggerConfig(
         "pick_place", tmp_path / "run", rounds=2, labels=240, episodes=12, preset="quick", steps=20,
-        schedule="exponential", decay=0.1,
+        schedule="exponential", decay=0.01,
     )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def _check_rows(config: DaggerConfig, rows) -> None:
     assert [row["total"] for row in rows] == [80, 160, 240]
     assert rows[0]["acted"] == rows[0]["labels"] == 80
     assert 0 < rows[1]["acted"] < 80
-    assert [row["beta"] for row in rows] == pytest.approx([1, 0.1, 0.01])
+    assert [row["beta"] for row in rows] == pytest.approx([1, 0.01, 0.0001])
 
 
 def _check_marks(config: DaggerConfig, rows) -> None:
@@ -137,8 +137,7 @@ def test_the_expert_acts_in_round_0_and_then_as_the_schedule_says(schedule, beta
 
 @given(st.integers(1, 5000), st.integers(0, 20))
 def test_the_rounds_share_the_labels_and_none_is_lost(labels: int, rounds: int) -> None:
-    if labels <= rounds:
-        return
+    assume(labels > rounds)
     config = DaggerConfig("pick_place", Path("out"), rounds=rounds, labels=labels)
     quotas = [config.quota(r) for r in range(rounds + 1)]
     assert sum(quotas) == labels
