@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.curve_figure import Line, Point, figure
 from benchmarks.protocol import BATCH, DEV, NOMINAL, PROTOCOLS, Wave
-from benchmarks.stats.compare import Comparison, Outcomes, compare
+from benchmarks.stats.compare import Comparison, Flags, Outcomes, compare
 from benchmarks.stats.intervals import cell_interval
 from benchmarks.trial import Execution, Runner
 from envs.atomic import write_atomic
@@ -95,8 +95,8 @@ def run(config: DaggerConfig, meter: Meter, against: bool, advance: Advance, say
     if against:
         say(f"plain BC: {config.labels} labels of demonstrations")
         control = dagger(control_of(config), advance, say, meter)
-        pair = [Outcomes(np.array(r[-1]["measured"]["success"])) for r in (rows, control)]
-        learned = Learned(rows, control, compare(*pair))
+        ours, theirs = (Outcomes(_flags(measured[-1])) for measured in (rows, control))
+        learned = Learned(rows, control, compare(ours, theirs))
     write(config.out, config.algo, learned)
     return learned
 
@@ -124,6 +124,10 @@ def write(folder: Path, algo: str, learned: Learned) -> None:
     trials = table[0]["trials"]
     title = f"Success of {trials} dev trials by expert labels"
     write_atomic(folder / SVG, figure(title, "expert labels", lines).encode())
+
+
+def _flags(row: Row) -> Flags:
+    return np.array(row["measured"]["success"], np.bool_)
 
 
 def _line(name: str, row: Mapping[str, Any]) -> dict[str, Any]:

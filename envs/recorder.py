@@ -157,8 +157,8 @@ def _assemble(
     table = np.frombuffer(b"".join(steps), rows)
     arrays = {name: table[name] for name in columns}
     actions, timestamps = arrays.pop("action"), arrays.pop("timestamps")
-    told = [arrays.pop(f"expert/{name}", None) for name in NAMES]
-    marks = None if told[0] is None else Marks(*told)
+    told = [arrays.pop(f"expert/{name}") for name in NAMES if f"expert/{name}" in arrays]
+    marks = Marks(*told) if told else None
     return Episode(arrays, actions, timestamps, meta, marks)
 
 

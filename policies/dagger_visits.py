@@ -1,7 +1,7 @@
 """Roll-outs in which a policy and an expert take turns, and what the expert is asked afterwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +73,16 @@ class Visit:
         """Return the first ``steps`` steps: an episode that was broken off there."""
         if steps >= len(self):
             return self
-        seen = {key: array[:steps] for key, array in self.observations.items()}
-        rows = (self.commands, self.labels, self.acted, self.sensors, self.joints)
-        return Visit(self.index, self.start, seen, *(array[:steps] for array in rows), False)
+        return replace(
+            self,
+            observations={key: array[:steps] for key, array in self.observations.items()},
+            commands=self.commands[:steps],
+            labels=self.labels[:steps],
+            acted=self.acted[:steps],
+            sensors=self.sensors[:steps],
+            joints=self.joints[:steps],
+            success=False,
+        )
 
 
 class Asked:

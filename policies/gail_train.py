@@ -189,7 +189,8 @@ class GailTrainer(Trainer):
         between = model.norm(theirs * share + ours * (1 - share)).requires_grad_()
         logits = model.judge(between).sum()
         (gradient,) = torch.autograd.grad(logits, between, create_graph=True)
-        return (gradient.norm(dim=-1) - 1).square().mean()
+        steepness: Tensor = (gradient.norm(dim=-1) - 1).square().mean()
+        return steepness
 
     def _improve(self, rollout: Rollout) -> dict[str, float]:
         """Train the policy, and its value, on what the discriminator thinks of its steps."""
@@ -197,8 +198,8 @@ class GailTrainer(Trainer):
         settings, kl, loss, used = self.settings, 0.0, 0.0, 0
         for _ in range(settings.epochs):
             order = torch.from_numpy(self.state.rng.permutation(len(steps.chance)))
-            for rows in order.split(settings.minibatch):
-                objective, kl = self._objective(steps.take(rows))
+            for i in range(0, len(order), settings.minibatch):
+                objective, kl = self._objective(steps.take(order[i : i + settings.minibatch]))
                 if kl > 1.5 * settings.kl:
                     break
                 self._descend(objective, settings.policy_lr, NORM)
