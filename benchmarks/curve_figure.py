@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 640.0, 400.0
-LEFT, RIGHT, TOP, BOTTOM = 64.0, 20.0, 48.0, 56.0  # px around the plot
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 32.0, 60.0, 56.0  # px around the plot
 COLOURS = ("#1f6feb", "#c2410c", "#15803d", "#7e22ce")
 INK, FAINT = "#24292f", "#d0d7de"
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
