@@ -66,9 +66,11 @@ def labeller_of(task: Task, robot: str | None = None) -> Labeller:
         UsageError: the task's expert cannot tell what to do in states that another has brought
             about, or not on this robot; the message names the tasks whose expert can.
     """
-    if (robot or task.robot) in UNABLE:
-        reason = UNABLE[robot or task.robot]
-        raise UsageError(f"there is no expert that labels states of others on {robot}: {reason}")
+    name = robot or task.robot
+    if name in UNABLE:
+        raise UsageError(
+            f"there is no expert that labels states of others on {name}: {UNABLE[name]}"
+        )
     labeller = task.labeller(world(task, robot))
     if labeller is None:
         able = [name for name, one in TASKS.items() if type(one).labeller is not Task.labeller]

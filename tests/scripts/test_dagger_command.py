@@ -57,8 +57,7 @@ def test_a_mistake_is_answered_in_one_line_with_exit_code_2(
 
 
 def test_a_comparison_needs_a_number_of_labels(tmp_path, capsys) -> None:
-    words = [w for w in arguments(tmp_path / "run", {"labels": "none"}) if w]
-    assert main([*words, "--compare"]) == 2
+    assert main([*arguments(tmp_path / "run", {"labels": "None"}), "--compare"]) == 2
     assert "needs --labels" in capsys.readouterr().err
 
 
