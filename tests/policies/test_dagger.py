@@ -82,10 +82,8 @@ def _check_marks(config: DaggerConfig, rows) -> None:
 def test_the_weights_go_on_from_the_round_before(config) -> None:
     dagger(replace(config, rounds=1, labels=120))
     weights = [load_checkpoint(config.checkpoint(r)).algorithm.state_dict() for r in (0, 1)]
-    fresh = train(
-        TrainConfig("bc", config.out / "data", config.out / "fresh", preset="quick", steps=20,
-                    validation=0.0)
-    )  # fmt: skip
+    alone = replace(config.training(1), initial=None, steps=20, out=config.out / "alone")
+    fresh = train(alone)
     other = load_checkpoint(fresh).algorithm.state_dict()
     name = "trunk.3.weight"
     near = (weights[1][name] - weights[0][name]).norm()
