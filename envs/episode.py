@@ -7,6 +7,7 @@ Layout of a file (the public ALOHA layout; what we add is ignored by its other r
     /observations/objects/<name>       (T, 7) float32        added
     /observations/instruction          (T, m) float32        added, where instructions differ
     /timestamps/control                (T,) float64, s       added
+    /expert/...                        added where an expert labelled it, see `envs.marks`
     attributes: sim, compress; added: those of `EpisodeMeta`
 
 Observation t precedes action t. n is 7 for one arm and 14 for two. In the compressed variant an
@@ -36,6 +37,7 @@ from envs.hdf5_guard import (
     open_guarded,
     read_scalar,
 )
+from envs.marks import Marks, has_marks, read_marks
 
 __all__ = [
     "Episode",
@@ -63,12 +65,14 @@ class Episode:
         actions: absolute targets (T, n) float32; action t answers observation t.
         timestamps: time of observation t (T,) float64 [s], increasing.
         meta: what the episode is about.
+        marks: what an expert says of each step, where one was asked.
     """
 
     observations: Mapping[str, Array]
     actions: Array
     timestamps: Array
     meta: EpisodeMeta = field(default_factory=EpisodeMeta)
+    marks: Marks | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only; refuse what cannot be an episode.
@@ -104,6 +108,7 @@ def fingerprint(episode: Episode) -> str:
     """
     digest = hashlib.sha256()
     arrays = {**episode.observations, "action": episode.actions, "timestamps": episode.timestamps}
+    arrays |= episode.marks.arrays() if episode.marks else {}
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -132,6 +137,8 @@ def _check_lengths(episode: Episode) -> None:
     lengths = {k: len(v) if v.ndim else 0 for k, v in arrays.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"arrays must have one length of at least 1, got {lengths}")
+    if episode.marks is not None and episode.marks.actions.shape != episode.actions.shape:
+        raise ValueError(f"marks must fit the actions, got {episode.marks.actions.shape}")
 
 
 def _check_widths(episode: Episode) -> None:
@@ -178,8 +185,9 @@ def write_episode(path: Path, episode: Episode, compress: bool = False) -> Path:
 
 
 def _write_arrays(file: h5py.File, episode: Episode, compress: bool) -> None:
-    file["action"] = episode.actions
-    file["timestamps/control"] = episode.timestamps
+    plain = {"action": episode.actions, "timestamps/control": episode.timestamps}
+    for name, array in {**plain, **(episode.marks.arrays() if episode.marks else {})}.items():
+        file[name] = array
     lengths = []
     for name, array in episode.observations.items():
         where = f"observations/{name}"
@@ -204,12 +212,14 @@ class EpisodeHeader:
         shapes: shape of one step by observation name, and of ``action``; JPEG images decoded.
         compressed: the images are JPEG.
         meta: what the episode is about.
+        marked: an expert has labelled steps of it.
     """
 
     length: int
     shapes: Mapping[str, tuple[int, ...]]
     compressed: bool
     meta: EpisodeMeta
+    marked: bool = False
 
 
 def inspect_file(path: Path) -> EpisodeHeader:
@@ -224,7 +234,8 @@ def inspect_file(path: Path) -> EpisodeHeader:
         meta = replace(read_attributes(file, path), timed="timestamps" in datasets)
         compressed = bool(read_scalar(file, "compress", path))
         shapes = {k: _step_shape(k, d, path) for k, d in datasets.items() if k != "timestamps"}
-        return EpisodeHeader(len(datasets["action"]), shapes, compressed, meta)
+        steps = len(datasets["action"])
+        return EpisodeHeader(steps, shapes, compressed, meta, has_marks(file))
 
 
 def episode_files(folder: Path) -> list[Path]:
@@ -262,11 +273,12 @@ def read_episode(path: Path, cameras: Sequence[str] | None = None) -> Episode:
         datasets = _find(file, path, cameras)
         meta = replace(read_attributes(file, path), timed="timestamps" in datasets)
         arrays = {k: _read(k, d, path) for k, d in datasets.items()}
+        marks = read_marks(file, path, datasets["action"].shape)
     actions = arrays.pop("action")
     nominal = np.arange(len(actions)) / meta.control_hz
     timestamps = arrays.pop("timestamps", nominal)
     try:
-        return Episode(arrays, actions, timestamps, meta)
+        return Episode(arrays, actions, timestamps, meta, marks)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
 

@@ -7,7 +7,7 @@ it ends in a segmentation fault.
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,26 @@ from envs.arm import Array, Observation
 from envs.episode import Episode, EpisodeMeta, write_episode
 from envs.errors import UsageError
 from envs.journal import Journal, in_use, read_journal
+from envs.marks import NAMES, Marks
 
 INTERRUPTED = "interrupted"
 """Failure label of an episode whose recording was cut off."""
 
 _HEADER, _STEP, _META = b"h", b"s", b"m"  # first byte of a record
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an expert says of one step, see `envs.marks`: its action (n,), asked, acted."""
+
+    action: Array
+    asked: bool
+    acted: bool
+
+    def columns(self) -> dict[str, Array]:
+        """Return what is recorded of it, by name."""
+        flags = {"expert/asked": np.uint8(self.asked), "expert/acted": np.uint8(self.acted)}
+        return {"expert/action": self.action, **{k: np.array(v) for k, v in flags.items()}}
 
 
 class Recorder:
@@ -49,14 +64,19 @@ class Recorder:
         self._sync_s, self._synced = sync_s, time.monotonic()
         self._columns: dict[str, tuple[str, tuple[int, ...]]] = {}
 
-    def append(self, observation: Observation, action: Array, t: float) -> None:
+    def append(
+        self, observation: Observation, action: Array, t: float, answer: Answer | None = None
+    ) -> None:
         """Record that ``action`` (n,) answered ``observation`` at time ``t`` [s].
+
+        ``answer`` is what an expert says of it, in all steps of an episode or in none.
 
         Raises:
             ValueError: names, types or shapes differ from those of the first step.
             UsageError: the disk is full; the steps before are safe.
         """
-        step = {name: _plain(observation[name]) for name in sorted(observation)}
+        seen = {**observation, **(answer.columns() if answer else {})}
+        step = {name: _plain(seen[name]) for name in sorted(seen)}
         step["action"], step["timestamps"] = _plain(action), np.array(t, "<f8")
         columns = {name: (array.dtype.str, array.shape) for name, array in step.items()}
         if not self._columns:
@@ -137,7 +157,9 @@ def _assemble(
     table = np.frombuffer(b"".join(steps), rows)
     arrays = {name: table[name] for name in columns}
     actions, timestamps = arrays.pop("action"), arrays.pop("timestamps")
-    return Episode(arrays, actions, timestamps, meta)
+    told = [arrays.pop(f"expert/{name}") for name in NAMES if f"expert/{name}" in arrays]
+    marks = Marks(*told) if told else None
+    return Episode(arrays, actions, timestamps, meta, marks)
 
 
 def finalise(journal: Path) -> Path:

@@ -15,6 +15,7 @@ from envs.readings import Flag, Readings, Value
 
 if TYPE_CHECKING:
     from envs.expert import Expert, Operator
+    from envs.relabel import Labeller
     from envs.world import World
 
 
@@ -207,6 +208,13 @@ class Task(ABC):
     @abstractmethod
     def expert(self, world: "World", operator: "Operator") -> "Expert":
         """Make the scripted demonstrator."""
+
+    def labeller(self, world: "World") -> "Labeller | None":
+        """Make an expert that labels states which others have brought about; None: there is none.
+
+        See ``envs/relabel.py``.
+        """
+        return None
 
 
 class StageTracker:

@@ -2,9 +2,9 @@
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -265,15 +265,28 @@ class Algorithm(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class AlgorithmEntry:
-    """Where an algorithm lives; it is imported when asked for."""
+    """Where an algorithm lives; it is imported when asked for.
+
+    Attributes:
+        module: of its class.
+        title: its name for people.
+        class_name: of its class.
+        trainer: module and class of a trainer of its own, ``module:Class``; "" for the usual one.
+    """
 
     module: str
     title: str
     class_name: str
+    trainer: str = ""
 
     def load(self) -> type[Algorithm]:
         """Import the algorithm and return its class."""
         return cast(type[Algorithm], getattr(importlib.import_module(self.module), self.class_name))
+
+    def load_trainer(self) -> Callable[..., Any] | None:
+        """Import its own trainer and return the class, None where it has none."""
+        module, _, name = self.trainer.partition(":")
+        return getattr(importlib.import_module(module), name) if module else None
 
 
 ALGORITHMS: Registry[AlgorithmEntry] = Registry("algorithm")
@@ -284,6 +297,10 @@ ALGORITHMS.register(
     "diffusion", AlgorithmEntry("policies.diffusion", "Diffusion Policy", "DiffusionPolicy")
 )
 ALGORITHMS.register("flow", AlgorithmEntry("policies.flow", "Flow matching", "FlowPolicy"))
+ALGORITHMS.register(
+    "gail",
+    AlgorithmEntry("policies.gail", "GAIL", "Gail", trainer="policies.gail_train:GailTrainer"),
+)
 
 
 def preset(algo: str, track: str, name: str) -> Preset:

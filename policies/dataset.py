@@ -72,7 +72,8 @@ class EpisodeSet:
 
     Attributes:
         observations: (steps, ...) by key, all episodes one after the other; images uint8.
-        actions: (steps, n) float32.
+        actions: (steps, n) float32: what was commanded, or the expert's label where there is one.
+        labelled: (steps,) bool, where an action is to be learned; None: everywhere.
         starts: (episodes,) first step of each episode.
         lengths: (episodes,) steps of each episode.
         names: file names, in order.
@@ -99,6 +100,7 @@ class EpisodeSet:
     reading: Reading
     recorded: Mapping[str, tuple[int, ...]]
     begins: tuple[InitialCondition | None, ...] = ()
+    labelled: Array | None = None
 
     @classmethod
     def load(cls, folder: Path, reading: Reading | None = None) -> "EpisodeSet":
@@ -118,10 +120,13 @@ class EpisodeSet:
         lengths = np.array([header.length for header in headers.values()])
         arrays = allocate(shapes, int(lengths.sum()), reading.memory_limit)
         starts = np.cumsum(lengths) - lengths
-        marks = []
+        marks: list[str] = []
+        labelled = np.ones(int(lengths.sum()), bool)
         for path, start in zip(headers, starts, strict=True):
             episode = _read(read_episode, path)  # whole: for the fingerprint
             fill(arrays, episode, int(start))
+            if episode.marks is not None:
+                labelled[start : start + len(episode)] = episode.marks.asked
             marks.append(fingerprint(episode))
         train, validation = split(len(lengths), reading.validation, reading.split_seed)
         return cls(
@@ -138,6 +143,7 @@ class EpisodeSet:
             reading=reading,
             recorded={key: first.shapes[key] for key in keys},
             begins=tuple(header.meta.start for header in headers.values()),
+            labelled=None if labelled.all() else labelled,
         )
 
     def start_table(self) -> dict[str, Any] | None:
@@ -156,6 +162,8 @@ class EpisodeSet:
     def stats(self) -> Stats:
         """Return the statistics of the training split, of actions and all but the images."""
         rows = self.steps(self.train)
+        if self.labelled is not None:
+            rows = rows[self.labelled[rows]]
         vectors = {k: v for k, v in self.observations.items() if not k.startswith("images/")}
         columns = {**vectors, "action": self.actions}
         return Stats({key: KeyStats.of(array[rows]) for key, array in columns.items()})
@@ -283,7 +291,12 @@ def fill(arrays: Mapping[str, Array], episode: Episode, start: int) -> None:
     """Copy an episode to its place, images resized."""
     rows = slice(start, start + len(episode))
     for key, array in arrays.items():
-        values = episode.actions if key == "action" else episode.observations[key]
+        values = _learned(episode) if key == "action" else episode.observations[key]
         if key.startswith("images/") and values.shape[1:] != array.shape[1:]:
             values = resize(values, (array.shape[1], array.shape[2]))
         array[rows] = values
+
+
+def _learned(episode: Episode) -> Array:
+    """Return what is to be learned of an episode: the expert's labels, else what was commanded."""
+    return episode.actions if episode.marks is None else episode.marks.actions

@@ -54,7 +54,8 @@ def filter_episodes(headers: Mapping[str, EpisodeHeader]) -> dict[str, str]:
     """Return which episodes not to learn from, and why.
 
     Left out are failed episodes, flagged ones, and those whose length is more than 3 standard
-    deviations from the mean length of the rest (which needs 11 episodes or more to happen).
+    deviations from the mean length of the rest (which needs 11 episodes or more to happen). What an
+    expert has labelled is learned from however it ended: there the labels count.
 
     Args:
         headers: by file name.
@@ -64,11 +65,12 @@ def filter_episodes(headers: Mapping[str, EpisodeHeader]) -> dict[str, str]:
     """
     reasons = {}
     for name, header in headers.items():
-        if header.meta.success is False:
+        if header.meta.success is False and not header.marked:
             reasons[name] = f"failed: {header.meta.failure or 'no label'}"
         elif header.meta.flag:
             reasons[name] = f"flagged: {header.meta.flag}"
-    lengths = {name: h.length for name, h in headers.items() if name not in reasons}
+    plain = {name: h for name, h in headers.items() if name not in reasons and not h.marked}
+    lengths = {name: h.length for name, h in plain.items()}
     reasons |= _odd_lengths(lengths)
     return {name: reasons[name] for name in headers if name in reasons}
 

@@ -38,6 +38,7 @@ from policies.train_session import (
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
 from policies.vision import augment
+from policies.warm_start import begin_with
 from policies.windows import Sampler
 
 Source = EpisodeSet | Stream
@@ -76,7 +77,8 @@ def train(
     source = _source(config)
     torch.set_num_threads(config.threads)
     with torch.random.fork_rng():
-        trainer = Trainer(config, plan, source, say)
+        own = ALGORITHMS[config.algo].load_trainer()
+        trainer: Trainer = (own or Trainer)(config, plan, source, say)
         with locked(config.out, BUSY), full_disk_told("training", trainer.kept):
             if trainer.finished():
                 say(f"{config.out}: trained already")
@@ -105,10 +107,14 @@ class Trainer:
         self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
         self.spec = spec_of(data, plan.config)
         self._offsets = offset_columns(plan.config, self.spec)
-        self.normalizer = Normalizer(self._stats(), plan.training.normalization)
+        kind = ALGORITHMS[config.algo].load()
+        self.begun = begun = begin_with(config.initial, kind, plan.config, self.spec)
+        fresh = Normalizer(self._stats(), plan.training.normalization)
+        self.normalizer = begun.normalizer if begun else fresh
         torch.manual_seed(config.seed)
-        spec = self.spec.with_images(config.image_size)
-        algorithm = ALGORITHMS[config.algo].load()(plan.config, spec).to(self.device)
+        algorithm = kind(plan.config, self.spec.with_images(config.image_size)).to(self.device)
+        if begun:
+            algorithm.load_state_dict(begun.algorithm.state_dict())
         self.algorithm: Algorithm = algorithm
         self.state = TrainState(
             make_optimizer(algorithm, plan.training),
@@ -305,6 +311,7 @@ class Trainer:
             "data": self.data.fingerprint,
             "validation": list(self.data.validation),
             "observations": to_json(self.algorithm.spec)["observations"],
+            **({"initial": self.begun.hashes["weights"]} if self.begun else {}),
         }
 
     def _check_identity(self, stored: Mapping[str, Any]) -> None:

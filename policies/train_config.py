@@ -31,6 +31,7 @@ class TrainConfig:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: continue an interrupted run; ``False`` starts over.
         stream: demonstrations that are made while training, instead of ``data``.
+        initial: checkpoint whose weights training begins with, and whose scaling it keeps.
     """
 
     algo: str
@@ -50,6 +51,7 @@ class TrainConfig:
     device: str = "auto"
     resume: bool = True
     stream: StreamConfig | None = None
+    initial: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, naming the choices."""

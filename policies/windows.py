@@ -13,7 +13,7 @@ class Sampler:
 
     The window of step t holds the observations t - n_obs + 1 .. t, repeated at the episode's
     start, and the actions t .. t + chunk - 1; beyond the episode's end the last action is
-    repeated and ``pad`` is True.
+    repeated and ``pad`` is True, as it is where an expert was not asked.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class Sampler:
         self._first = np.concatenate(first) if first else self.rows
         last = [np.full(data.lengths[i], data.starts[i] + data.lengths[i] - 1) for i in episodes]
         self._last = np.concatenate(last) if last else self.rows
+        known = data.labelled
+        self._drawn = None if known is None else np.flatnonzero(known[self.rows])
         self._past = np.arange(1 - n_obs, 1)
         self._ahead = np.arange(chunk)
 
@@ -52,8 +54,13 @@ class Sampler:
         return len(self.rows)
 
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Array]:
-        """Draw ``size`` sequences of windows with replacement, see ``sequences``."""
-        return self.sequences(rng.integers(len(self.rows), size=size))
+        """Draw ``size`` sequences of windows with replacement, see ``sequences``.
+
+        Where an expert has labelled some steps only, windows begin at these.
+        """
+        if self._drawn is None:
+            return self.sequences(rng.integers(len(self.rows), size=size))
+        return self.sequences(self._drawn[rng.integers(len(self._drawn), size=size)])
 
     def sequences(self, first: Array) -> dict[str, Array]:
         """Return the windows of the sequences that begin at ``first`` (B,), one after the other.
@@ -81,8 +88,12 @@ class Sampler:
         """Return the actions (B, chunk, n) of windows by index (B,), and pad (B, chunk)."""
         now, last = self.rows[which], self._last[which][:, None]
         ahead = now[:, None] + self._ahead
-        actions = self.data.actions.take(np.minimum(ahead, last), axis=0)
+        inside = np.minimum(ahead, last)
+        actions = self.data.actions.take(inside, axis=0)
         if self._offsets:
             here = self.data.observations["qpos"][now]
             actions[..., self._offsets] -= here[:, None, self._offsets]
-        return actions, ahead > last
+        pad = ahead > last
+        if self.data.labelled is not None:
+            pad |= ~self.data.labelled[inside]
+        return actions, pad

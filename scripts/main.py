@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "teleop": "Demonstrate a task yourself, in a web browser.",
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
     "train": "Train a policy on a folder of demonstrations.",
+    "dagger": "Learn with an expert who says what it would do where the policy goes (DAgger).",
     "evaluate": "Run policies on a protocol and seal the records.",
     "sweep": "Measure what execution settings make of a policy.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",

@@ -27,7 +27,7 @@ class Train:
     """
 
     algo: str
-    """Algorithm: bc, bc_rnn, act, diffusion, flow."""
+    """Algorithm: bc, bc_rnn, act, diffusion, flow, gail."""
     out: Path
     """Checkpoint folder."""
     data: Path | None = None
@@ -61,6 +61,8 @@ class Train:
     """Where to train."""
     resume: bool = True
     """Continue an interrupted training; --no-resume starts over."""
+    initial: Path | None = None
+    """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
     robot: str = "viperx"
     """With --stream: robot that demonstrates."""
     operator: str = "clean"

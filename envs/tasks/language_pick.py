@@ -11,13 +11,14 @@ import numpy as np
 
 from envs.arm import ArmSpec, Array, InitialCondition
 from envs.errors import UsageError
-from envs.expert import GraspAndPlace
+from envs.expert import OPERATORS, GraspAndPlace
 from envs.instructions import COLOURS, SHAPES, SIDES, Request, encode, say, understand
 from envs.readings import Flag, Readings, Value, distance2_xy
 from envs.task import SCENE, Pose, Region, Task
 
 if TYPE_CHECKING:
     from envs.expert import Expert, Operator
+    from envs.relabel import Labeller
     from envs.world import World
 
 HALF = {"cube": 0.02, "cylinder": 0.026, "cross": 0.016}  # half the height of each object [m]
@@ -215,6 +216,14 @@ class LanguagePick(Task):
     def expert(self, world: "World", operator: "Operator") -> "Expert":
         """Make the demonstrator: does what is asked, from above."""
         return _Obey(self, world, operator)
+
+    def labeller(self, world: "World") -> "Labeller":
+        """Make the expert that knows what to do anywhere: what is judged, whatever is told."""
+        from envs.relabel import GraspAndPlaceRule
+
+        return GraspAndPlaceRule(
+            world, OPERATORS["clean"], lambda start: (self.subject(start), "goal")
+        )
 
 
 class _Asked:

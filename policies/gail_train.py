@@ -1,0 +1,256 @@
+"""How GAIL is trained: a warm start, then roll-outs, discriminator and policy in turns.
+
+The loop, the log, resuming and checkpoints are those of every training (``policies/train.py``); a
+step of it is an iteration. Every ``KEEP`` healthy iterations the policy is kept: if the losses
+stop being finite or the discriminator collapses, training stops and the last one kept remains.
+"""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from envs.batch import SimBatch
+from envs.collection import Collection
+from envs.errors import UsageError
+from envs.tasks import TASKS
+from policies.base import Preset
+from policies.checkpoint import PROVENANCE
+from policies.gail import Gail
+from policies.gail_rollout import Generator, Rollout, demonstrated
+from policies.ppo import Steps, advantages, standardised, surrogate
+from policies.stream import Stream
+from policies.train import LAST_GOOD, Source, Trainer
+from policies.train_config import TrainConfig
+from policies.train_log import TrainLog
+from policies.train_session import Clock
+
+KEEP = 5
+"""Iterations between two policies that are kept in case it goes wrong."""
+JUDGED = 512
+"""Steps of each side in a gradient step of the discriminator."""
+SEPARATED = 1e-3
+"""Mean reward below which the discriminator tells every step apart: nothing is left to learn."""
+INDIFFERENT = 1e-4
+"""Deviation of its logits below which the discriminator judges nothing."""
+PATIENCE = 10
+"""Iterations in a row that a collapse must last."""
+NORM = 0.5
+"""Largest norm of the gradient of policy and value."""
+
+
+class Watch:
+    """Sees when a discriminator has collapsed."""
+
+    def __init__(self) -> None:
+        """Begin with a healthy one."""
+        self.separated = self.indifferent = 0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was wrong in the last iteration."""
+        return not (self.separated or self.indifferent)
+
+    def look(self, reward: float, deviation: float) -> str:
+        """Return what is wrong, empty if nothing is.
+
+        Args:
+            reward: mean of the policy's steps.
+            deviation: of the logits over both sides.
+        """
+        self.separated = self.separated + 1 if reward < SEPARATED else 0
+        self.indifferent = self.indifferent + 1 if deviation < INDIFFERENT else 0
+        if self.separated >= PATIENCE:
+            return (
+                f"for {PATIENCE} iterations the discriminator has told every step apart (mean "
+                f"reward {reward:.2g}): the policy gets no reward to learn from; try a larger "
+                "gradient penalty, a smaller judge_lr or a longer warm start"
+            )
+        if self.indifferent >= PATIENCE:
+            return (
+                f"for {PATIENCE} iterations the discriminator has judged all steps alike "
+                f"(deviation of its logits {deviation:.2g}); try a larger judge_lr"
+            )
+        return ""
+
+
+class GailTrainer(Trainer):
+    """One training of GAIL."""
+
+    algorithm: Gail
+
+    def __init__(
+        self, config: TrainConfig, plan: Preset, source: Source, say: Callable[[str], None]
+    ) -> None:
+        """Prepare simulations and demonstrations beside what every training has.
+
+        Raises:
+            UsageError: demonstrations that are made while training, or of no task known here.
+        """
+        if isinstance(source, Stream):
+            raise UsageError("GAIL compares with fixed demonstrations: --data instead of --stream")
+        super().__init__(config, plan, source, say)
+        task = TASKS[self.data.meta.task]
+        self.settings = self.algorithm.config
+        collection = Collection(task.name, self.data.meta.robot, seed=config.seed)
+        sims = SimBatch(task, self.data.meta.robot, self.settings.episodes, threads=config.threads)
+        self.generator = Generator(collection, sims, self.spec, self.normalizer)
+        self.expert = demonstrated(self.data, self.spec, self.normalizer, sims.horizon)
+        self.watch = Watch()
+
+    def run(self, advance: Callable[[int], None]) -> Path:
+        """Train to the end and write the checkpoint."""
+        out = super().run(advance)
+        shutil.rmtree(out / LAST_GOOD, ignore_errors=True)
+        return out
+
+    def _step(self, log: TrainLog, clock: Clock) -> None:
+        """Do one iteration, the first one after the warm start."""
+        state = self.state
+        self.algorithm.train()
+        if state.step == 0:
+            self._warm_up()
+        rollout = self.generator.roll(self.algorithm, state.step, state.augment)
+        values = self._discriminate(rollout)
+        values |= self._improve(rollout)
+        values["rollout_success"] = rollout.success
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if broken:
+            self._fail(f"{broken[0]} is not finite")
+        problem = self.watch.look(values["reward"], values["logit_deviation"])
+        if problem:
+            self._fail(problem)
+        state.step += 1
+        state.loss = (state.loss[0] + values["judge_loss"], state.loss[1] + 1)
+        if self.watch.healthy and (state.step % KEEP == 0 or state.step == 1):
+            self._keep()
+        self._log(log, values, clock)
+
+    def _warm_up(self) -> None:
+        """Clone the demonstrations' behaviour."""
+        for _ in range(self.settings.warm):
+            batch = self.sampler.batch(self.state.rng, self.plan.training.batch)
+            loss, _ = self.algorithm.loss(self._tensors(batch, learn=True))
+            self._descend(loss, self.plan.training.lr)
+
+    def _descend(self, loss: Tensor, rate: float, limit: float = math.inf) -> None:
+        """Do one gradient step on what ``loss`` depends on, at ``rate``; never on one not finite.
+
+        Raises:
+            UsageError: the loss or its gradient is not finite.
+        """
+        if not math.isfinite(float(loss.detach())):
+            self._fail("a loss is not finite")
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.algorithm.parameters(), limit)
+        if not math.isfinite(float(norm)):
+            self._fail("a gradient is not finite")
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = rate
+        self.state.optimizer.step()
+        self.state.optimizer.zero_grad(set_to_none=True)
+
+    def _discriminate(self, rollout: Rollout) -> dict[str, float]:
+        """Train the discriminator to tell the policy's steps from the expert's."""
+        model, settings = self.algorithm, self.settings
+        made = rollout.steps.flatten(0, 1)
+        loss = torch.zeros(())
+        for _ in range(settings.judged):
+            ours, theirs = self._draw(made), self._draw(self.expert)
+            model.norm.show(torch.cat([ours, theirs]))
+            logits = model.logit(torch.cat([theirs, ours]))
+            truth = torch.cat([torch.ones(len(theirs)), torch.zeros(len(ours))])
+            loss = functional.binary_cross_entropy_with_logits(logits, truth)
+            self._descend(
+                loss + settings.penalty * self._steepness(theirs, ours), settings.judge_lr
+            )
+        with torch.no_grad():
+            judged = [model.logit(self._draw(side)) for side in (self.expert, made)]
+        return {
+            "judge_loss": float(loss.detach()),
+            "judge_expert": float((judged[0] > 0).float().mean()),
+            "judge_policy": float((judged[1] < 0).float().mean()),
+            "logit_deviation": float(torch.cat(judged).std()),
+        }
+
+    def _draw(self, steps: Tensor) -> Tensor:
+        rows = torch.from_numpy(self.state.rng.integers(len(steps), size=JUDGED))
+        return steps[rows]
+
+    def _steepness(self, theirs: Tensor, ours: Tensor) -> Tensor:
+        """Return the mean of (|gradient of the logit| - 1)^2 between the two sides."""
+        model = self.algorithm
+        share = torch.rand(len(ours), 1, generator=self.state.augment)
+        between = model.norm(theirs * share + ours * (1 - share)).requires_grad_()
+        logits = model.judge(between).sum()
+        (gradient,) = torch.autograd.grad(logits, between, create_graph=True)
+        steepness: Tensor = (gradient.norm(dim=-1) - 1).square().mean()
+        return steepness
+
+    def _improve(self, rollout: Rollout) -> dict[str, float]:
+        """Train the policy, and its value, on what the discriminator thinks of its steps."""
+        steps, reward = self._judged(rollout)
+        settings, kl, loss, used = self.settings, 0.0, 0.0, 0
+        for _ in range(settings.epochs):
+            order = torch.from_numpy(self.state.rng.permutation(len(steps.chance)))
+            for i in range(0, len(order), settings.minibatch):
+                objective, kl = self._objective(steps.take(order[i : i + settings.minibatch]))
+                if kl > 1.5 * settings.kl:
+                    break
+                self._descend(objective, settings.policy_lr, NORM)
+                loss, used = float(objective.detach()), used + 1
+            if kl > 1.5 * settings.kl:
+                break
+        spread = float(self.algorithm.log_spread.detach().exp().mean())
+        told = {"policy_loss": loss, "kl": kl, "updates": float(used), "spread": spread}
+        return {**told, "reward": reward}
+
+    @torch.no_grad()
+    def _judged(self, rollout: Rollout) -> tuple[Steps, float]:
+        """Return the steps with advantages, and the mean reward."""
+        model, width, n = self.algorithm, self.spec.width, self.spec.n
+        made = rollout.steps.flatten(0, 1)
+        seen, ended, action = made[:, :width], made[:, width], made[:, -n:]
+        shape = rollout.chance.shape
+        reward = model.reward(made)
+        value = model.worth(seen, ended)
+        last = model.worth(rollout.last[:, :width], rollout.last[:, width])
+        settings = self.settings
+        scaled = (1 - settings.discount) * reward.view(shape)  # so that values are of order 1
+        gain = advantages(scaled, value.view(shape), last, settings.discount, settings.trace)
+        worth = gain.flatten() + value
+        standard = standardised(gain.flatten(), ended == 0)
+        steps = Steps(seen, ended, action, rollout.chance.flatten(), standard, worth)
+        return steps, float(reward.mean())
+
+    def _objective(self, steps: Steps) -> tuple[Tensor, float]:
+        """Return the loss of policy and value, and the policy's change since the roll-outs."""
+        model, settings = self.algorithm, self.settings
+        error = (model.worth(steps.seen, steps.ended) - steps.worth).square().mean()
+        if self.state.step < settings.held:
+            return error, 0.0
+        decides = 1 - steps.ended
+        change = (model.log_chance(steps.seen, steps.action) - steps.chance) * decides
+        count = decides.sum().clamp_min(1)
+        gain = surrogate(change.exp(), steps.advantage, settings.clip) * decides
+        kl = float((((change.exp() - 1) - change).sum() / count).detach())
+        entropy = model.log_spread.sum()
+        return 0.5 * error - gain.sum() / count - settings.entropy * entropy, kl
+
+    def _keep(self) -> None:
+        """Keep the policy in case it goes wrong later."""
+        self._export(self.config.out / LAST_GOOD)
+
+    def _fail(self, reason: str) -> NoReturn:
+        """Stop; what was kept remains."""
+        folder = self.config.out / LAST_GOOD
+        kept = "nothing was kept yet"
+        if (folder / PROVENANCE).exists():
+            kept = f"the last good policy is kept in {folder}"
+        step = self.state.step
+        raise UsageError(f"GAIL stopped at iteration {step}: {reason}; {kept}")

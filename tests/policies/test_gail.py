@@ -1,0 +1,202 @@
+"""GAIL: what a step is worth, what is learned from it, and how it stops."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_train import interrupted_at
+
+from envs.collect import collect
+from envs.collection import Collection
+from envs.errors import UsageError
+from policies.base import PolicySpec
+from policies.checkpoint import load_checkpoint
+from policies.dataset import EpisodeSet
+from policies.gail import Gail, GailConfig
+from policies.gail_rollout import demonstrated
+from policies.gail_train import PATIENCE, GailTrainer, Watch
+from policies.normalize import Normalizer
+from policies.ppo import advantages, standardised, surrogate
+from policies.train import LAST_GOOD, train
+from policies.train_config import TrainConfig
+from policies.train_log import read_log
+
+SPEC = PolicySpec("toy", ("a", "b"), 50.0, "toy", "state", {"qpos": (2,)}, 1, 1, 1)
+SMALL = GailConfig(hidden=(16,), judge=(16,), warm=5, episodes=2, judged=2, epochs=1, held=1)
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory) -> Path:
+    """Two demonstrations of pick_place."""
+    folder = tmp_path_factory.mktemp("demos") / "pick_place"
+    collect(Collection("pick_place"), 2, folder)
+    return folder
+
+
+@pytest.fixture
+def config(demos, tmp_path, monkeypatch) -> TrainConfig:
+    """Three small iterations."""
+    known = Gail.PRESETS["state", "quick"]
+    presets = {("state", "quick"): known._replace(config=SMALL)}
+    monkeypatch.setattr(Gail, "PRESETS", presets)
+    return TrainConfig("gail", demos, tmp_path / "run", preset="quick", steps=3, validation=0.0)
+
+
+def test_it_trains_logs_its_curve_and_leaves_a_policy_like_any_other(config) -> None:
+    policy = load_checkpoint(train(config))
+    assert policy.name == "gail"
+    policy.reset([""], [0])
+    shapes = policy.spec.observations
+    chunk = policy.act({key: np.zeros((1, 1, *shape), np.float32) for key, shape in shapes.items()})
+    assert chunk.shape == (1, 1, 7)
+    lines = read_log(config.out)
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    for name in ("reward", "judge_loss", "judge_expert", "judge_policy", "kl", "rollout_success"):
+        assert all(np.isfinite(line[name]) for line in lines)
+    assert not (config.out / LAST_GOOD).exists()
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(config) -> None:
+    whole = train(config)
+    cut = replace(config, out=config.out.with_name("cut"))
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, interrupted_at(2))
+    again = train(cut)
+    assert (whole / "model.safetensors").read_bytes() == (again / "model.safetensors").read_bytes()
+
+
+def test_who_has_ended_his_episode_is_in_the_absorbing_state_until_the_horizon(demos) -> None:
+    data = EpisodeSet.load(demos)
+    horizon, width, n = 400, 21, 7
+    spec = replace(SPEC, joints=data.meta.joints, observations=dict(data.recorded))
+    steps = demonstrated(data, spec, Normalizer(data.stats(), "meanstd"), horizon)
+    steps = steps.view(len(data.train), horizon, width + 1 + n)
+    for row, i in enumerate(data.train):
+        length = int(data.lengths[i])
+        assert (steps[row, :length, width] == 0).all()
+        assert (steps[row, length:, width] == 1).all()
+        assert (steps[row, length:, :width] == 0).all()
+        assert (steps[row, length:, width + 1 :] == 0).all()
+
+
+def test_an_episode_that_ends_early_gets_as_many_rewards_as_one_that_does_not() -> None:
+    model = Gail(SMALL, SPEC)
+    steps = torch.randn(50, 2 + 1 + 2)
+    steps[20:] = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0])
+    rewards = model.reward(steps)
+    assert len(rewards) == 50
+    assert (rewards > 0).all()
+    assert rewards[20:].unique().numel() == 1  # judged like any state: neither 0 nor a bonus
+
+
+def test_the_discriminator_learns_to_tell_two_sides_apart_and_pays_what_looks_demonstrated(
+    config,
+) -> None:
+    trainer = trainer_of(config)
+    theirs, ours = torch.randn(2000, 29) + 1, torch.randn(2000, 29) - 1
+    trainer.expert = theirs
+    rollout = type("Made", (), {"steps": ours[None]})()
+    trainer.settings = replace(trainer.settings, judged=150, judge_lr=3e-3)
+    values = trainer._discriminate(rollout)
+    assert values["judge_expert"] > 0.95
+    assert values["judge_policy"] > 0.95
+    model = trainer.algorithm
+    assert model.reward(theirs).mean() > 3 * model.reward(ours).mean()
+
+
+def test_ppo_moves_a_policy_towards_what_is_paid() -> None:
+    torch.manual_seed(0)
+    model = Gail(replace(SMALL, spread=0.3), SPEC)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    seen, goal = torch.zeros(512, 2), torch.tensor([0.5, -0.5])
+    before = (model.mean(seen[:1]) - goal).norm()
+    for _ in range(60):
+        with torch.no_grad():
+            action = model.mean(seen) + 0.3 * torch.randn(512, 2)
+            old = model.log_chance(seen, action)
+            paid = standardised(-(action - goal).square().sum(-1), torch.ones(512, dtype=bool))
+        ratio = (model.log_chance(seen, action) - old).exp()
+        loss = -surrogate(ratio, paid, 0.2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (model.mean(seen[:1]) - goal).norm() < 0.5 * before
+
+
+def test_advantages_are_the_discounted_sums_of_errors() -> None:
+    rng = np.random.default_rng(0)
+    reward, value = (torch.tensor(rng.normal(size=(5, 2))) for _ in range(2))
+    last = torch.tensor(rng.normal(size=2))
+    found = advantages(reward, value, last, 0.9, 0.8)
+    after = torch.cat([value[1:], last[None]])
+    error = reward + 0.9 * after - value
+    direct = sum((0.9 * 0.8) ** k * error[k] for k in range(5))
+    torch.testing.assert_close(found[0], direct)
+    plain = advantages(reward, value, last, 0.9, 1.0)[0]
+    returns = sum(0.9**k * reward[k] for k in range(5)) + 0.9**5 * last
+    torch.testing.assert_close(plain, returns - value[0])
+
+
+def trainer_of(config: TrainConfig) -> GailTrainer:
+    data = EpisodeSet.load(Path(config.data))
+    return GailTrainer(config, config.resolve(), data, lambda text: None)
+
+
+def test_a_collapsed_discriminator_is_told_after_a_while_and_a_passing_one_is_not() -> None:
+    watch = Watch()
+    for _ in range(PATIENCE - 1):
+        assert not watch.look(reward=1e-5, deviation=1.0)
+    assert not watch.look(reward=0.5, deviation=1.0)  # it recovered
+    assert watch.healthy
+    told = [watch.look(reward=1e-5, deviation=1.0) for _ in range(PATIENCE)]
+    assert told[:-1] == [""] * (PATIENCE - 1)
+    assert "told every step apart" in told[-1]
+    told = [Watch().look(0.5, 0.0)] + [watch.look(0.5, 0.0) for _ in range(PATIENCE)]
+    assert "judged all steps alike" in told[-1]
+
+
+@pytest.mark.parametrize(
+    ("planted", "message"),
+    [
+        ({"reward": 1e-6}, "told every step apart"),
+        ({"logit_deviation": 0.0}, "judged all steps alike"),
+        ({"kl": float("nan")}, "kl is not finite"),
+    ],
+)
+def test_it_stops_with_the_last_good_policy_when_something_breaks(
+    config, monkeypatch, planted, message
+) -> None:
+    improve, broken = GailTrainer._improve, dict(planted)
+
+    def sabotage(trainer, rollout):
+        values = improve(trainer, rollout)
+        return values | broken if trainer.state.step >= 1 else values
+
+    monkeypatch.setattr(GailTrainer, "_improve", sabotage)
+    monkeypatch.setattr("policies.gail_train.PATIENCE", 1)
+    with pytest.raises(UsageError, match=rf"GAIL stopped at iteration 1: .*{message}.*last good"):
+        train(config)
+    kept = load_checkpoint(config.out / LAST_GOOD)
+    assert kept.provenance["training"]["steps"] == 1
+
+
+def test_a_loss_that_is_not_finite_stops_it_before_the_weights_are_harmed(
+    config, monkeypatch
+) -> None:
+    steep = GailTrainer._steepness
+
+    def explode(trainer, theirs, ours):
+        return steep(trainer, theirs, ours) * (float("nan") if trainer.state.step else 1.0)
+
+    monkeypatch.setattr(GailTrainer, "_steepness", explode)
+    with pytest.raises(UsageError, match="a loss is not finite; the last good policy is kept in"):
+        train(config)
+    weights = load_checkpoint(config.out / LAST_GOOD).algorithm.state_dict()
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+
+
+def test_what_gail_cannot_learn_from_is_refused(config, tmp_path) -> None:
+    with pytest.raises(UsageError, match="unknown preset 'quick' of gail on the pixels track"):
+        train(replace(config, track="pixels"))
