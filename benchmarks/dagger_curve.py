@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.curve_figure import Line, Point, figure
+from benchmarks.execution import Execution
 from benchmarks.protocol import BATCH, DEV, NOMINAL, PROTOCOLS, Wave
 from benchmarks.stats.compare import Comparison, Flags, Outcomes, compare
 from benchmarks.stats.intervals import cell_interval
-from benchmarks.trial import Execution, Runner
+from benchmarks.trial import Runner
 from envs.atomic import write_atomic
 from envs.errors import UsageError
 from policies.checkpoint import load_policy

@@ -115,10 +115,9 @@ class Evaluated:
         lines = []
         for condition, cell in read_run(self.folder).cells().items():
             trials = valid(cell)
-            wins = sum(t["success"] for t in trials)
             failures = Counter(t["failure"] for t in trials if t["failure"]).most_common(3)
-            why = ", ".join(f"{label} {n}" for label, n in failures)
-            lines.append(f"{condition}: {wins}/{len(trials)}" + (f" ({why})" if why else ""))
+            why = f" ({', '.join(f'{label} {n}' for label, n in failures)})" if failures else ""
+            lines.append(f"{condition}: {sum(t['success'] for t in trials)}/{len(trials)}{why}")
         return lines
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
+from envs.arm import Array
 from policies.base import Policy, PolicySpec
 from policies.configs import to_json
 from policies.serve import PolicyServer
@@ -20,6 +21,39 @@ from policies.wire import PROTOCOL, VERSION, decode, encode
 SECONDS = 30.0  # to wait for anything
 
 Message = dict[str, Any]
+
+JOINTS = ("a", "b", "gripper")
+SPEC = PolicySpec(
+    "toy", JOINTS, 50.0, "toy", "pixels", {"qpos": (3,), "images/top": (4, 5, 3)}, 2, 6, 3
+)
+HELLO = {"type": "hello", "protocol": PROTOCOL, "version": VERSION, "id": 1}
+PATIENCE = 5.0
+
+
+class Counting:
+    """Says how often it was asked since its reset, in which row, and from which seed."""
+
+    name, spec = "counting", SPEC
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        self.told, self.seeds, self.calls = list(instructions), np.array(seeds), 0
+
+    def act(self, obs: Mapping[str, Array]) -> Array:
+        self.calls += 1
+        if self.told[0] == "fail":
+            raise RuntimeError("no idea")
+        qpos = obs["qpos"][:, -1]
+        assert obs["images/top"].dtype == np.uint8
+        chunk = np.repeat(qpos[:, None], SPEC.chunk, axis=1)
+        chunk[:, 0, 0], chunk[:, 0, 1] = self.calls, self.seeds
+        return chunk.astype(np.float64)  # a server sends float32 whatever the policy gives
+
+
+def seen(rows: int = 2) -> dict[str, Array]:
+    return {
+        "qpos": np.arange(rows * 6, dtype=np.float32).reshape(rows, 2, 3),
+        "images/top": np.full((rows, 2, 4, 5, 3), 7, np.uint8),
+    }
 
 
 class Serving(threading.Thread):
