@@ -126,7 +126,7 @@ def test_a_sweep_without_anything_to_compare_is_refused(tmp_path: Path) -> None:
 def test_tables_figure_and_page_are_written(swept: tuple[Sweep, Path, Any]) -> None:
     sweep, folder, _ = swept
     page = write_sweep(sweep, folder / "out")
-    lines = list(csv.DictReader((folder / "out" / "sweep.csv").open()))
+    lines = list(csv.DictReader((folder / "out" / "sweep.csv").read_text().splitlines()))
     assert [line["setting"] for line in lines] == [r.name for r in sweep.results]
     assert lines[0]["execute"] == str(EXECUTE)
     assert json.loads((folder / "out" / "sweep.json").read_text())["settings"] == table(sweep)
