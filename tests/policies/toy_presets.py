@@ -56,10 +56,14 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
 
 
 def variants() -> list[tuple[str, str]]:
-    """Return every algorithm with every quick preset that it has on the state track."""
+    """Return every algorithm with every quick preset that it has on the state track.
+
+    Without those that learn in a task's own simulation: they need more than demonstrations.
+    """
     return [
         (name, known)
         for name in ALGORITHMS
+        if not ALGORITHMS[name].trainer
         for track, known in ALGORITHMS[name].load().PRESETS
         if track == "state" and known.startswith("quick")
     ]
