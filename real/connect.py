@@ -1,10 +1,14 @@
 """Connecting to real arms: whoever does gets a ``SafeArm``; only this file imports drivers."""
 
+from envs.errors import UsageError
 from envs.robots import ROBOTS
 from envs.statics import Statics
 from real.can_bus import CanBus
 from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
+from real.dynamixel import DynamixelArm
+from real.dynamixel_arms import WIRINGS
+from real.dynamixel_machine import DynamixelMachine
 from real.openarm import OPENARM_RIGHT
 from real.rules import SafetyConfig
 from real.safe_arm import SafeArm
@@ -35,6 +39,38 @@ def connect_openarm(
     statics = Statics("openarm")
     bus = DamiaoBus(CanBus(interface, channel), OPENARM_RIGHT)
     machine = DamiaoArm(ROBOTS["openarm"].spec(), bus, statics.gravity)
+    try:
+        return SafeArm(machine, statics.clearance, config, stop, log)
+    except BaseException:
+        machine.close()
+        raise
+
+
+def connect_dynamixel(
+    robot: str,
+    port: str,
+    config: SafetyConfig | None = None,
+    stop: StopBoard | None = None,
+    log: SafetyLog | None = None,
+) -> SafeArm:
+    """Switch an arm of Dynamixel motors on where it is.
+
+    Args:
+        robot: ``viperx`` or ``koch``.
+        port: its serial port, such as ``/dev/ttyUSB0``, or the one that the emulator prints.
+        config: settings of the safety chain.
+        stop: where an emergency stop is asked for.
+        log: where the chain's findings go.
+
+    Raises:
+        UsageError: a robot without such motors, a port that does not open, an arm that is not as
+            it should be, or settings that do not fit it.
+        MachineError: a motor that cannot be switched on.
+    """
+    if robot not in WIRINGS:
+        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
+    statics = Statics(robot)
+    machine = DynamixelMachine(DynamixelArm.open(WIRINGS[robot], ROBOTS[robot].spec(), port))
     try:
         return SafeArm(machine, statics.clearance, config, stop, log)
     except BaseException:

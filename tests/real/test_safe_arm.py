@@ -275,6 +275,10 @@ def test_drivers_are_imported_only_where_they_are_put_behind_the_chain() -> None
         "real/connect.py",
         "real/damiao_arm.py",
     }
+    assert where(r"real\.dynamixel(_machine)? import") == {
+        "real/connect.py",
+        "real/dynamixel_machine.py",
+    }
 
 
 def test_a_pair_of_limits_keeps_its_meaning_when_the_arm_is_narrowed() -> None:
