@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "leaderboard": "Make the leaderboard from sealed runs.",
     "view": "Show one episode or one trial as a page.",
     "show": "Show where a protocol's trials start and what each of its axes changes.",
-    "plan": "Tell how many trials a comparison needs.",
+    "plan": "Tell how many trials a comparison needs, and whether one that runs may stop.",
     "bench": "Run the main job: demonstrations, training, evaluation, leaderboard.",
     "emulate": "Emulate an arm's bus on a serial port, for any software that speaks to its motors.",
     "doctor": "Check what this machine offers and what is missing.",

@@ -134,7 +134,7 @@ def test_it_learns_a_chunk_that_follows_from_the_observation() -> None:
 
 
 def test_attention_leaves_out_what_is_absent() -> None:
-    attention = Attention(8, 2)
+    attention = Attention(LayerConfig(width=8, heads=2))
     x = torch.randn(2, 5, 8)
     absent = torch.tensor([[False] * 3 + [True] * 2] * 2)
     changed = torch.where(absent[..., None], 7.0, x)
@@ -143,7 +143,7 @@ def test_attention_leaves_out_what_is_absent() -> None:
 
 
 def test_attention_equals_the_fused_kernel() -> None:
-    attention = Attention(8, 2)
+    attention = Attention(LayerConfig(width=8, heads=2))
     x, memory = torch.randn(3, 4, 8), torch.randn(3, 6, 8)
 
     def split(y: Tensor) -> Tensor:

@@ -151,7 +151,7 @@ def test_an_unknown_key_of_the_config_lists_the_known_ones(folder: Path):
     config = json.loads(path.read_text())
     config["settings"]["hiden"] = [3]
     with pytest.raises(
-        UsageError, match="unknown key 'hiden'; known: n_obs, chunk, execute, hidden"
+        UsageError, match="unknown key 'hiden'; known: n_obs, chunk, execute, actions, hidden"
     ):
         checkpoint.from_json(
             checkpoint.ALGORITHMS["bc"].load().Config, config["settings"], str(path)

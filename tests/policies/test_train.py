@@ -238,7 +238,7 @@ def test_pixels_with_augmentation_train_and_resume_exactly(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"algo": "bcc"}, "unknown algorithm 'bcc'; known: act, bc, diffusion"),
+        ({"algo": "bcc"}, "unknown algorithm 'bcc'; known: act, bc, bc_rnn"),
         ({"preset": "huge"}, "unknown preset 'huge' of bc on the state track; known: cpu, paper"),
         ({"track": "sound"}, "unknown track 'sound'; known: state, pixels"),
         ({"lr": -1.0}, "lr must be positive, got -1.0"),

@@ -36,6 +36,12 @@ def arm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> SafeArm:
     return connect_dynamixel("koch", "/dev/none")
 
 
+def stay(arm: SafeArm, bench: Bench, periods: int) -> None:
+    for _ in range(periods):
+        arm.command(np.array(arm.observe()["qpos"], np.float64))
+        bench.wait_for_tick()
+
+
 def test_who_connects_gets_the_arm_behind_the_safety_chain(arm: SafeArm, bench: Bench) -> None:
     arm.home(InitialCondition(tuple(HOME), {}))
     target = np.array(arm.observe()["qpos"], np.float64)
@@ -53,9 +59,7 @@ def test_a_motor_that_fails_ends_the_trial_and_is_named(arm: SafeArm, bench: Ben
     arm.home(InitialCondition(tuple(HOME), {}))
     bench.inject(f"overload@{bench.wiring.motors[1].motor}")
     with pytest.raises(StoppedError, match=bench.wiring.motors[1].name):
-        for _ in range(20):
-            arm.command(np.array(arm.observe()["qpos"], np.float64))
-            bench.wait_for_tick()
+        stay(arm, bench, 20)
 
 
 def test_targets_that_did_not_pass_the_chain_are_refused(bench: Bench) -> None:

@@ -36,10 +36,6 @@ from scripts import main as cli
         ("teleop --task juggle --out {new}", "unknown task 'juggle'; known: "),
         ("teleop --robot spot --out {new}", "unknown arm 'spot'; known: koch, openarm, viperx"),
         ("teleop --task wipe --robot koch --out {new}", "cannot do wipe: the board is wider than"),
-        (
-            "teleop --task transfer --robot viperx_pair --out {new}",
-            "one person's hand drives one grippe",
-        ),
         ("teleop --port 70000 --out {new}", "--port must be 0..65535, got 70000"),
         ("teleop --limit 1 --out {new}", "--limit must be 8 s"),
         ("teleop --out {file}", "cannot be written"),

@@ -41,7 +41,7 @@ def test_training_ends_with_a_line_that_says_where_the_policy_is(data, tmp_path,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"algo": "akt"}, "unknown algorithm 'akt'; known: act, bc, diffusion"),
+        ({"algo": "akt"}, "unknown algorithm 'akt'; known: act, bc, bc_rnn"),
         ({"preset": "big"}, "unknown preset 'big' of bc on the state track; known: cpu, paper, qu"),
         ({"data": "nowhere"}, "nowhere is not a folder of demonstrations"),
         ({"track": "pixels"}, "no images"),
