@@ -1,5 +1,6 @@
 """The serial line to a chain of emulated servos: a pseudo-terminal."""
 
+import contextlib
 import errno
 import os
 import pty
@@ -51,6 +52,7 @@ class Line:
     def _plug_in(self) -> None:
         self.master, slave = pty.openpty()
         tty.setraw(slave)
+        os.set_blocking(self.master, False)  # a host may come or go between select and read
         self.port = os.ttyname(slave)
         os.close(slave)  # an exclusive lock of the host ends when the host closes
         self.wire = Wire(self.chain, self.timing)
@@ -100,6 +102,8 @@ class Line:
             return
         try:
             data = os.read(self.master, 4096)
+        except BlockingIOError:
+            return
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
@@ -112,4 +116,5 @@ class Line:
         """Send what is due."""
         for data in self.wire.due(time.monotonic()):
             if self.master is not None:
-                os.write(self.master, data)
+                with contextlib.suppress(BlockingIOError):  # nobody reads: it is lost
+                    os.write(self.master, data)
