@@ -79,6 +79,7 @@ class Task(ABC):
         robot: the arm, or pair of arms, that does it unless another is named.
         impossible: arms that have as many, but cannot do it, each with the reason.
         moving: zones that what happens in the episode moves, as ``move`` says.
+        told_by_shape: objects are told apart by shape, which no variation then changes.
         ways: what a demonstrator may choose between; none where there is one way only.
     """
 
@@ -96,6 +97,7 @@ class Task(ABC):
     robot: ClassVar[str] = "viperx"
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType({})
     moving: ClassVar[tuple[str, ...]] = ()
+    told_by_shape: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = ()
 
     def region_on(self, arm: ArmSpec) -> Region:

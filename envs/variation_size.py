@@ -23,7 +23,7 @@ def _draw_size(d: Draw, b: Bound, start: InitialCondition, task: Task) -> Initia
     new = b["shape"] > 0 and (d.at_bound or bool(d.rng.random() < 0.5))
     x, y, z, *turn = start.objects[name]
     objects = {**start.objects, name: (x, y, z * scale, *turn)}
-    values = {"object": name, "scale": scale, "new_shape": bool(new)}
+    values = {"object": name, "scale": scale, "new_shape": bool(new) and not task.told_by_shape}
     return add_factor(replace(start, objects=objects), "object_size", values)
 
 

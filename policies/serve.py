@@ -158,7 +158,7 @@ class PolicyServer:
         policy: what is served.
         max_message: largest message that is read [bytes].
         hello: what clients are told.
-        served: chunks sent so far.
+        served: chunks computed so far.
     """
 
     def __init__(self, policy: Policy, max_message: int = MAX_MESSAGE) -> None:
@@ -203,8 +203,8 @@ class PolicyServer:
         try:
             async for data in connection:
                 answer = await loop.run_in_executor(self._worker, session.answer, data)
-                await connection.send(encode(answer))
                 self.served += answer["type"] == "actions"
+                await connection.send(encode(answer))
                 if answer.get("code") in FATAL:
                     _log.warning("a client was turned away: %s", answer["text"])
                     await connection.close(CloseCode.POLICY_VIOLATION, "see the error")

@@ -55,6 +55,7 @@ class LanguagePick(Task):
     hidden: ClassVar[tuple[str, ...]] = ("goal",)
     manipulated: ClassVar[str] = SHAPES[0]
     horizon: ClassVar[int] = 425
+    told_by_shape: ClassVar[bool] = True
     region: ClassVar[Region] = Region((0.26, 0.41), (-0.12, 0.12), (-0.44, 0.44))
     impossible: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"koch": "three objects and two trays do not fit where it reaches"}

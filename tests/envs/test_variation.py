@@ -182,6 +182,14 @@ def test_an_object_of_another_size_rests_on_the_table_and_weighs_accordingly(lev
     assert factors["new_shape"] == (level == "L3")
 
 
+def test_what_an_instruction_tells_by_its_shape_keeps_it():
+    task, rng = TASKS["language_pick"], np.random.default_rng(0)
+    start = task.sample(rng, world(task).arm)
+    new = perturb(start, task, [("object_size", "L3")], rng, at_bound=True)
+    assert not new.factors["object_size"]["new_shape"]
+    assert abs(new.factors["object_size"]["scale"] - 1) == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("backend", ["ray", None])
 def test_the_new_size_is_drawn(backend):
     _, start = drawn("object_size", "L3", 1)
