@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from rich.table import Table
 
 from envs.errors import UsageError
 from envs.tasks import TASKS
-from scripts.chain import Chain, Stage, Track, join
-from scripts.presets import MAIN, PRESETS, SUITES
+from scripts.chain import Chain, Stage, Track, Training, join
+from scripts.presets import MAIN, PRESETS, SUITES, Preset
 from scripts.progress import duration
 
 EXAMPLES = """
@@ -23,6 +23,7 @@ armtrials bench --preset cpu --out runs/cpu --results results
 armtrials bench --preset cpu --track pixels --out runs/cpu --results results
 armtrials bench --suite core --preset quick
 armtrials bench --task pick_place --demonstrations 10 25 100 200
+armtrials bench --preset cpu --task insertion --algo bc_rnn flow diffusion-transformer
 """
 
 LEAST = 2
@@ -43,6 +44,9 @@ class Bench:
     demonstrations: tuple[int, ...] = ()
     """Besides the preset's number of demonstrations, train and try on these numbers, too, to see
     how many a task needs; nominal trials only."""
+    algo: tuple[str, ...] = ()
+    """Algorithms to train instead of the preset's, or variants of their presets, such as flow or
+    diffusion-transformer."""
     preset: str = "quick"
     """How much: quick (minutes), cpu (hours), paper (the reference settings, days)."""
     out: Path = Path("bench")
@@ -56,7 +60,7 @@ class Bench:
 
     def run(self) -> int:
         """Run the stages that are not complete; return 0."""
-        preset = PRESETS[self.preset]
+        preset = self.chosen()
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
         results = self.results or self.out
@@ -75,6 +79,22 @@ class Bench:
         console.rule(f"done in {duration(time.monotonic() - started)}", align="left")
         _summary(results / "leaderboard", console)
         return 0
+
+    def chosen(self) -> Preset:
+        """Return the preset, of the algorithms that are asked for.
+
+        Raises:
+            UsageError: an unknown preset or algorithm, or a variant that its presets lack.
+        """
+        preset = PRESETS[self.preset]
+        if not self.algo:
+            return preset
+        from policies.base import preset as settings  # with torch, which takes seconds to import
+
+        for name in self.algo:
+            choice = Training.reference(name, 0)
+            settings(choice.algorithm, self.track, choice.preset(preset.training))
+        return replace(preset, algorithms=tuple(dict.fromkeys(self.algo)), references=((), ()))
 
     def tasks(self) -> tuple[str, ...]:
         """Return the tasks asked for, each once.

@@ -129,7 +129,11 @@ class Chain:
         extent = self.extent
         trainings = [
             *(Training.reference(name, extent.seeds[0][0]) for name in extent.references[0]),
-            *(Training(name, seed) for seed in extent.seeds[0] for name in self.preset.algorithms),
+            *(
+                Training.reference(name, seed)
+                for seed in extent.seeds[0]
+                for name in self.preset.algorithms
+            ),
         ]
         return {folder / f"{own}{t.name}-{kind}-{t.seed}": t for t in trainings}
 

@@ -173,6 +173,18 @@ def test_more_numbers_of_demonstrations_are_chains_of_nominal_trials(tmp_path: P
     assert len(join(chains)) == 13
 
 
+def test_algorithms_are_named_instead_of_the_presets_own(tmp_path: Path) -> None:
+    chosen = Bench(preset="cpu", algo=("flow", "diffusion-transformer", "flow")).chosen()
+    chain = Chain(chosen, tmp_path, tmp_path, "state", 1, "pick_place")
+    named = [(t.algorithm, t.preset("cpu")) for t in chain.checkpoints.values() if t.seed == 0]
+    assert named == [("flow", "cpu"), ("diffusion", "cpu-transformer")]
+    assert len(chain.checkpoints) == 6
+    with pytest.raises(UsageError, match="unknown algorithm 'sac'; known: act"):
+        Bench(algo=("sac",)).run()
+    with pytest.raises(UsageError, match="unknown preset 'quick-wide' of bc on the state track"):
+        Bench(algo=("bc-wide",)).run()
+
+
 def test_unknown_tasks_suites_and_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown task 'juggle'; known: .*pick_place"):
         Bench(task=("juggle",), out=tmp_path).run()
