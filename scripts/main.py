@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "experts": "Measure how often the scripted experts succeed.",
     "teleop": "Demonstrate a task yourself, in a web browser.",
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
+    "convert": "Convert demonstrations and trial records to and from other formats.",
     "train": "Train a policy on a folder of demonstrations.",
     "dagger": "Learn with an expert who says what it would do where the policy goes (DAgger).",
     "evaluate": "Run policies on a protocol and seal the records.",

@@ -118,21 +118,26 @@ def _need_pyarrow() -> None:
         ) from error
 
 
-def convert(config: Conversion, advance: Callable[..., None] = lambda n=1: None) -> Report:
+def convert(
+    config: Conversion,
+    advance: Callable[..., None] = lambda n=1: None,
+    source: Source | None = None,
+) -> Report:
     """Convert all episodes; what an interrupted conversion of the same has done is kept.
 
     Args:
         config: what to convert.
         advance: called with a number of episodes that are done.
+        source: ``open_source(config.source)``, where the caller has it already.
 
     Raises:
         UsageError: the result exists, an episode is broken or unlike the others, or the disk is
             full; the source is never changed, and what is done stays for the next attempt.
     """
-    source, target = open_source(config.source), make_target(config.to, config.options)
-    out = Path(config.out)
+    target, out = make_target(config.to, config.options), Path(config.out)
     if out.exists():
         raise UsageError(f"{out} exists already: remove it or choose another place")
+    source = source or open_source(config.source)
     work = out.absolute().parent / f".{out.name}.converting"
     with locked(work, "another conversion is writing there: wait for it to end"):
         _check_order(work, config, source.names)

@@ -185,11 +185,11 @@ class LeRobotSource:
         told = row.get(tables.META)
         meta = EpisodeMeta.from_json(json.loads(told)) if told else self._meta(tasks, index)
         times = found.pop(tables.TIME, np.arange(int(row["length"])) / self._fps)
-        action = found.pop("action")
+        action = _rows(found.pop("action"))
         marks = None
         if f"{tables.EXPERT}action" in found:
-            names = ("action", "asked", "acted")
-            marks = Marks(*(found[f"{tables.EXPERT}{name}"] for name in names))
+            flags = (found[f"{tables.EXPERT}{name}"] for name in ("asked", "acted"))
+            marks = Marks(_rows(found[f"{tables.EXPERT}action"]), *flags)
         observed, origin = self._observed(found, action)
         if origin and not told:
             meta = EpisodeMeta.from_json({**meta.to_json(), "origin": json.dumps(origin)})
@@ -201,7 +201,7 @@ class LeRobotSource:
         """Return the observations by our names, and the origin where vectors were joined."""
         images = {n: a for n, a in found.items() if a.ndim == 4}
         vectors = {
-            n: a.reshape(len(a), -1)
+            n: _rows(a)
             for n, a in found.items()
             if n.startswith("observation.") and n not in images
         }
@@ -267,6 +267,11 @@ def _array(column: pa.ChunkedArray, feature: Mapping[str, Any]) -> Array:
         return rows.reshape(len(column), -1)
     values: Array = whole.to_numpy(zero_copy_only=False)
     return values
+
+
+def _rows(values: Array) -> Array:
+    """Return vectors (T, k): those of one number are stored as (T,)."""
+    return values.reshape(len(values), -1)
 
 
 def _picture(data: bytes | None) -> Array:

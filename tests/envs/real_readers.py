@@ -31,7 +31,7 @@ def lerobot(root: Path) -> dict[str, np.ndarray]:
 
 def robomimic(path: Path) -> dict[str, np.ndarray]:
     import h5py
-    import robomimic.utils.obs_utils as obs_utils
+    from robomimic.utils import obs_utils
     from robomimic.utils.dataset import SequenceDataset
     from robomimic.utils.file_utils import get_env_metadata_from_dataset
 
