@@ -53,8 +53,7 @@ def open_guarded(
         raise UsageError(f"{path}: must be a regular file, and there is none")
     try:
         with h5py.File(path, "r") as file:
-            datasets = _walk(file, path, max_objects)
-            _check_total(datasets, path, max_bytes)
+            _check_total(_walk(file, path, max_objects), path, max_bytes)
             yield file
     except UsageError:
         raise
