@@ -14,7 +14,6 @@ from benchmarks.records import MANIFEST, SEAL, starts_path, verify_run
 from benchmarks.writer import refuse_disk_errors
 from envs.errors import UsageError
 
-
 PLAIN = re.compile(r"[^A-Za-z0-9.-]+")
 """What is no part of a protocol's folder: ``gym:Pendulum-v1`` is ``gym_Pendulum-v1``."""
 

@@ -102,6 +102,7 @@ def unpack_run(archive: Path, into: Path) -> Path:
                 run = _check_member(member, seen)
                 runs |= {run} if run else set()
                 _write(stream, member, into / member.name)
+            stream.finish()
         except (lzma.LZMAError, EOFError, tarfile.HeaderError) as error:
             raise UsageError(f"{archive} is no whole parcel ({error})") from error
     if len(runs) != 1:
@@ -179,3 +180,11 @@ class Unpacked:
         found = bytes(self._ready[:size])
         del self._ready[:size]
         return found
+
+    def finish(self) -> None:
+        """Read on to the end; raise ``EOFError`` where it is cut off or something follows."""
+        while block := self.read(1 << 20):
+            if block.strip(b"\0"):
+                raise EOFError("something follows the last member")
+        if self._stream.unused_data or self._packed.read(1):
+            raise EOFError("something follows the archive")

@@ -2,7 +2,7 @@
 
 A wave of trials is stepped together, and batched arithmetic depends on who is in the batch, so
 whole waves are run. What may differ is left out: latency (``VOLATILE``), and which trials were
-filmed. An intact verification is kept in ``VERIFIED.json`` beside the seal; with it a row of the
+filmed. A verification is kept beside the seal (`benchmarks.verified`); with it a row of the
 leaderboard counts as reproduced.
 """
 
@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import Record, canonical, digest, parse
+from benchmarks.lines import Record, canonical
 from benchmarks.manifest import SEALED_BY, cpu_name, policy_entry, versions
 from benchmarks.protocol import FOREIGN, PROTOCOLS, Plan, Wave, state_of
-from benchmarks.records import SEAL, VOLATILE, Run, read_run, seal_bytes, verify_run
+from benchmarks.records import SEAL, VOLATILE, Run, read_run, verify_run
 from benchmarks.run import EvaluateConfig, execution_of, load
 from benchmarks.trajectories import trajectory
 from benchmarks.trial import Runner, replay
-from benchmarks.writer import write_atomic
 from envs.errors import UsageError
 from envs.tasks import TASKS
 from envs.world import world
 
-VERIFIED = "VERIFIED.json"
 LEFT_OUT = (*VOLATILE, "video")
 """Fields of a record that are not compared."""
 
@@ -60,6 +58,11 @@ class Verification:
     def reproduced(self) -> bool:
         """Whether its policy did the same again."""
         return self.good and self.how == "policy" and self.trials > 0
+
+    def note(self) -> dict[str, Any]:
+        """Return what ``verified.keep`` writes down."""
+        told = {"trials": self.trials, "elsewhere": list(self.elsewhere)}
+        return {**told, "machine": cpu_name(), "verified_by": SEALED_BY}
 
 
 def verify(
@@ -239,33 +242,3 @@ def _by_commands(
             differ.append(f"{record['key']['condition']}/{record['key']['ic']}: final_sha256")
         progress(1)
     return "commands", len(order), tuple(differ)
-
-
-def keep(folder: Path, found: Verification) -> Path:
-    """Write down beside the seal that its policy did the same again."""
-    seal = parse((folder / SEAL).read_bytes())
-    body = {
-        "head": seal["head"],
-        "seal": digest((folder / SEAL).read_bytes()),
-        "trials": found.trials,
-        "elsewhere": list(found.elsewhere),
-        "machine": cpu_name(),
-        "verified_by": SEALED_BY,
-    }
-    path = folder / VERIFIED
-    write_atomic(path, seal_bytes(body))
-    return path
-
-
-def reproduced(folder: Path) -> int:
-    """Return of how many trials the policy did the same again; 0 where nobody has tried.
-
-    The file must be whole and of this very seal.
-    """
-    try:
-        data = (folder / VERIFIED).read_bytes()
-        told = parse(data)
-        mine = told["seal"] == digest((folder / SEAL).read_bytes())
-        return int(told["trials"]) if mine and seal_bytes(told) == data else 0
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return 0

@@ -42,7 +42,8 @@ class Verify:
         """Verify and say what was found; return 0 or 1."""
         from rich.console import Console
 
-        from benchmarks.verify import keep, verify
+        from benchmarks.verified import keep
+        from benchmarks.verify import verify
         from envs.errors import UsageError
         from scripts.progress import progress
 
@@ -54,7 +55,7 @@ class Verify:
         for line in _lines(found):
             console.print(line, markup=False)
         if found.reproduced and self.keep:
-            console.print(f"kept in {keep(self.run_folder, found)}", markup=False)
+            console.print(f"kept in {keep(self.run_folder, found.note())}", markup=False)
         return 0 if found.good else 1
 
 
