@@ -93,21 +93,31 @@ def unpack_run(archive: Path, into: Path) -> Path:
     archive = Path(archive)
     if not archive.is_file():
         raise UsageError(f"{archive} is no file")
+    try:
+        run = _check_members(archive)
+        with archive.open("rb") as packed:
+            stream = Unpacked(packed)
+            for member in members(stream):
+                _write(stream, member, into / member.name)
+    except (lzma.LZMAError, EOFError, tarfile.HeaderError) as error:
+        raise UsageError(f"{archive} is no whole parcel ({error})") from error
+    return into / run
+
+
+def _check_members(archive: Path) -> str:
+    """Go through a parcel without writing; return its run, ``<protocol>/<run>``."""
     runs: set[str] = set()
     seen: set[str] = set()
     with archive.open("rb") as packed:
         stream = Unpacked(packed)
-        try:
-            for member in members(stream):
-                run = _check_member(member, seen)
-                runs |= {run} if run else set()
-                _write(stream, member, into / member.name)
-            stream.finish()
-        except (lzma.LZMAError, EOFError, tarfile.HeaderError) as error:
-            raise UsageError(f"{archive} is no whole parcel ({error})") from error
+        for member in members(stream):
+            run = _check_member(member, seen)
+            runs |= {run} if run else set()
+            stream.skip(member.size)
+        stream.finish()
     if len(runs) != 1:
         raise UsageError(f"{archive} must hold one run, it holds {len(runs)}")
-    return into / runs.pop()
+    return runs.pop()
 
 
 def _check_member(member: tarfile.TarInfo, seen: set[str]) -> str | None:
@@ -180,6 +190,14 @@ class Unpacked:
         found = bytes(self._ready[:size])
         del self._ready[:size]
         return found
+
+    def skip(self, size: int) -> None:
+        """Pass over ``size`` bytes; raise ``EOFError`` where there are fewer."""
+        while size:
+            passed = len(self.read(min(size, 1 << 20)))
+            if not passed:
+                raise EOFError("cut off")
+            size -= passed
 
     def finish(self) -> None:
         """Read on to the end; raise ``EOFError`` where it is cut off or something follows."""

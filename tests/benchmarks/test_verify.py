@@ -31,6 +31,10 @@ from benchmarks.verify import sample, verify
 from envs.errors import UsageError
 
 
+def unlinked(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in record.items() if k != "prev"} for record in records]
+
+
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     """Return a sealed run of four nominal and four perturbed trials."""
@@ -50,9 +54,7 @@ def reseal(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     change(manifest)
     data = manifest_bytes(manifest)
     records = [parse(line) for line in lines.splitlines()]
-    again, head = chain(
-        [{k: v for k, v in r.items() if k != "prev"} for r in records], digest(data)
-    )
+    again, head = chain(unlinked(records), digest(data))
     packed = pack(b"".join(again))
     seal = parse((folder / SEAL).read_bytes())
     starts = digest(packed.starts)
