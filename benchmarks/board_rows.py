@@ -140,6 +140,7 @@ def make_row(row_id: str, label: str, runs: Sequence[Loaded], notes: Sequence[st
         reproduce=reproduce([run.manifest for run in used or runs]),
         provenance=tuple({**provenance(run), "used": run in used} for run in (*used, *left_out)),
         ways=ways_of(calm),
+        reproduced=min((run.reproduced for run in used), default=0),
     )
 
 

@@ -13,6 +13,7 @@ from benchmarks.board_starts import shortfall, trained_on
 from benchmarks.lines import Record, digest, parse
 from benchmarks.protocol import TEST, Plan, state_of
 from benchmarks.records import MANIFEST, read_chain, read_run, trial_bytes, verify_run
+from benchmarks.verified import reproduced
 from envs.start_features import spots
 
 MAX_INVALID = 0.10  # share of invalid trials above which a run is preliminary
@@ -78,6 +79,7 @@ class Loaded:
         head: hash of the last line: identifies the records.
         problems: why the run cannot count as valid; empty where it can.
         short: which part of its protocol it covers; empty where it is the whole.
+        reproduced: trials that its policy did the same again, see ``benchmarks.verify``.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Loaded:
     head: str
     problems: tuple[str, ...]
     short: tuple[str, ...] = ()
+    reproduced: int = 0
 
     def cell(self, condition: str) -> dict[int, Seen]:
         """Return the valid trials of one condition by unit."""
@@ -118,7 +121,8 @@ def load_run(folder: Path) -> Loaded:
     more = len(problems) - SHOWN
     shown = problems[:SHOWN] + ([f"and {more} more problems"] if more > 0 else [])
     name = f"{folder.parent.name}/{folder.name}"
-    return Loaded(name, folder, manifest, trials, dict(invalid), head, tuple(shown), short)
+    again = 0 if problems else reproduced(folder)
+    return Loaded(name, folder, manifest, trials, dict(invalid), head, tuple(shown), short, again)
 
 
 def _manifest(folder: Path) -> Mapping[str, Any]:

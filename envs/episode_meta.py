@@ -38,6 +38,7 @@ class EpisodeMeta:
         sim: recorded in simulation.
         protocol_hash: identity of the collection protocol.
         calibration_hash: identity of the arm's calibration.
+        origin: JSON; what the other format said of it from which it was converted.
     """
 
     task: str = ""
@@ -58,11 +59,12 @@ class EpisodeMeta:
     sim: bool = True
     protocol_hash: str = ""
     calibration_hash: str = ""
+    origin: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; ``from_json`` restores it exactly."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("mishap", "way"):  # an ordinary episode: as before they were known
+        for name in ("mishap", "way", "origin"):  # an ordinary episode: as before they were known
             if not data[name]:
                 del data[name]
         data["joints"] = list(self.joints)

@@ -36,8 +36,15 @@ UNREADABLE = (
 
 
 @contextmanager
-def open_guarded(path: Path) -> Iterator[h5py.File]:
+def open_guarded(
+    path: Path, max_objects: int = MAX_OBJECTS, max_bytes: int = MAX_BYTES
+) -> Iterator[h5py.File]:
     """Open ``path`` for reading after every object in it passed the guard.
+
+    Args:
+        path: the file.
+        max_objects: groups and datasets in it.
+        max_bytes: of all its datasets together.
 
     Raises:
         UsageError: not a readable HDF5 file, or one that breaks a rule (the message says which).
@@ -46,8 +53,7 @@ def open_guarded(path: Path) -> Iterator[h5py.File]:
         raise UsageError(f"{path}: must be a regular file, and there is none")
     try:
         with h5py.File(path, "r") as file:
-            datasets = _walk(file, path)
-            _check_total(datasets, path)
+            _check_total(_walk(file, path, max_objects), path, max_bytes)
             yield file
     except UsageError:
         raise
@@ -55,7 +61,7 @@ def open_guarded(path: Path) -> Iterator[h5py.File]:
         raise UsageError(f"{path}: is not a readable HDF5 file ({_first_line(error)})") from error
 
 
-def _walk(file: h5py.File, path: Path) -> list[h5py.Dataset]:
+def _walk(file: h5py.File, path: Path, max_objects: int) -> list[h5py.Dataset]:
     """Visit every object once by hard links alone; return the datasets."""
     datasets: list[h5py.Dataset] = []
     seen: set[int] = set()
@@ -71,9 +77,9 @@ def _walk(file: h5py.File, path: Path) -> list[h5py.Dataset]:
             if address in seen:
                 continue
             seen.add(address)
-            if len(seen) > MAX_OBJECTS or depth >= MAX_DEPTH:
+            if len(seen) > max_objects or depth >= MAX_DEPTH:
                 raise UsageError(
-                    f"{path}: must hold at most {MAX_OBJECTS} objects, {MAX_DEPTH} levels deep"
+                    f"{path}: must hold at most {max_objects} objects, {MAX_DEPTH} levels deep"
                 )
             if isinstance(item, h5py.Dataset):
                 _check_storage(item, f"{path}: {where}")
@@ -115,7 +121,7 @@ def _check_storage(dataset: h5py.Dataset, where: str) -> None:
         raise UsageError(f"{where}: chunks must be below 1 GiB, got {dataset.chunks}")
 
 
-def _check_total(datasets: list[h5py.Dataset], path: Path) -> None:
+def _check_total(datasets: list[h5py.Dataset], path: Path, max_bytes: int) -> None:
     """Refuse a file whose datasets together declare or store more than can be."""
     stored = sum(d.id.get_storage_size() for d in datasets)
     if stored > path.stat().st_size:
@@ -124,8 +130,8 @@ def _check_total(datasets: list[h5py.Dataset], path: Path) -> None:
             f"{path.stat().st_size}"
         )
     declared = sum(declared_bytes(d) for d in datasets if d.shape is not None)
-    if declared > MAX_BYTES:
-        raise UsageError(f"{path}: datasets must declare at most {MAX_BYTES} bytes, got {declared}")
+    if declared > max_bytes:
+        raise UsageError(f"{path}: datasets must declare at most {max_bytes} bytes, got {declared}")
 
 
 def declared_bytes(dataset: h5py.Dataset) -> int:
