@@ -313,7 +313,7 @@ def find(serial: str | None = None) -> Handle:
     }
     listed = ", ".join(known) or "none"
     if serial is None and len(known) == 1:
-        return _Found(*known.values(), context)
+        return _Found(next(iter(known.values())), context)
     if serial in known:
         return _Found(known[serial], context)
     wanted = "exactly one RealSense camera" if serial is None else f"RealSense camera {serial}"

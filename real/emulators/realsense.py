@@ -209,7 +209,10 @@ class RealSenseEmulator:
         if running.noise is None:
             return rgb
         first = int(self._rng.integers(_NOISE))
-        stretch = np.resize(running.noise[first:], rgb.size) if first + rgb.size > _NOISE else (
-            running.noise[first : first + rgb.size]
+        stretch = (
+            np.resize(running.noise[first:], rgb.size)
+            if first + rgb.size > _NOISE
+            else (running.noise[first : first + rgb.size])
         )
-        return np.clip(rgb + stretch.reshape(rgb.shape), 0, 255).astype(np.uint8)
+        noisy: Array = rgb + stretch.reshape(rgb.shape)
+        return np.asarray(noisy.clip(0, 255), np.uint8)
