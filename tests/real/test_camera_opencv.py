@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,11 @@ def test_a_film_comes_in_order_at_its_rate_in_rgb_and_ends_with_a_clear_error(
     camera.start()
     frames = []
     began = time.monotonic()
-    with pytest.raises(CameraError, match=r"overhead: .*a\.avi has ended"):
+    with suppress(CameraError):
         while True:
             frames.append(camera.wait(20))
+    with pytest.raises(CameraError, match=r"overhead: .*a\.avi has ended"):
+        camera.wait(20)
     took = time.monotonic() - began
     camera.close()
     camera.close()
@@ -145,7 +148,7 @@ def test_a_webcam_that_stalls_is_told_in_time() -> None:
     webcam = Webcam()
     camera = OpenCVCamera("overhead", OpenCVConfig("/dev/video9", SMALL), lambda source: webcam)
     camera.start()
-    with pytest.raises(CameraError, match="no picture for 0.05 s") as caught:
+    with pytest.raises(CameraError, match=r"no picture for 0\.05 s") as caught:
         camera.wait(0.05)
     assert caught.value.state == CameraState.STALLED
     webcam.next.release()

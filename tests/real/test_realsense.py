@@ -94,7 +94,7 @@ def test_a_stall_and_a_pulled_cable_are_told_apart_and_the_camera_starts_anew() 
     bench = Stepped()
     bench.emulator.faults.inject("stall")
     bench.step()
-    with pytest.raises(CameraError, match="no picture for 0.1 s; try another USB port") as caught:
+    with pytest.raises(CameraError, match=r"no picture for 0\.1 s; try another USB port") as caught:
         bench.camera.wait(0.1)
     assert caught.value.state == CameraState.STALLED
     bench.emulator.faults.inject("unplug")
