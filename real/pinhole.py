@@ -34,6 +34,8 @@ class Pose:
             raise ValueError(f"a pose must be 3 + 4 finite numbers, got {self}")
         if abs(np.linalg.norm(numbers[3:]) - 1) > 1e-3:
             raise ValueError(f"the quaternion of a pose must have length 1, got {self.quaternion}")
+        object.__setattr__(self, "position", tuple(map(float, self.position)))
+        object.__setattr__(self, "quaternion", tuple(map(float, self.quaternion)))
 
     @classmethod
     def of(cls, position: Array, rotation: Rotation) -> "Pose":
