@@ -17,6 +17,7 @@ from real.camera_rig import CameraSource, Feed, Reading, RigReader
 from real.camera_watch import Counts, Patience
 from real.cameras import CameraState, Mode
 from real.emulators.realsense import EmulatedCamera, RealSenseEmulator
+from real.emulators.realsense_device import Picture
 from real.realsense import RealSenseCamera, RealSenseConfig
 
 TICKS = 150
@@ -74,11 +75,11 @@ class Bench:
         device = self._emulator.device("overhead")
         push = device.push
 
-        def counted(picture: object) -> None:
+        def counted(picture: Picture) -> None:
             self._pushed += 1
             push(picture)
 
-        device.push = counted  # type: ignore[method-assign,assignment]
+        device.push = counted  # type: ignore[method-assign]
         self.faults = self._emulator.faults
         self._config = RealSenseConfig(MODE)
         source = CameraSource(

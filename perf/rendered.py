@@ -96,9 +96,7 @@ class TaggedScene:
 class BoardScene:
     """A board on a table, its lower left corner in the origin, and a camera that can be moved."""
 
-    def __init__(
-        self, board: Board, lens: Intrinsics | None = None, antialias: int = 3
-    ) -> None:
+    def __init__(self, board: Board, lens: Intrinsics | None = None, antialias: int = 3) -> None:
         """Build it; the lens has no distortion and its principal point in the middle."""
         self.board = board
         self.lens = lens or Intrinsics.simulated(640, 480, 42.0)
@@ -123,9 +121,7 @@ class BoardScene:
             "paper", paper, (width / 2 + edge, height / 2 + edge), pos=(*middle[:2], -0.0003)
         )
         add_picture(spec, sheet)
-        add_picture(
-            spec, Picture("board", board.image(80), (width / 2, height / 2), pos=middle)
-        )
+        add_picture(spec, Picture("board", board.image(80), (width / 2, height / 2), pos=middle))
         spec.worldbody.add_camera(name="camera", fovy=self.lens.fovy)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
