@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.spatial.transform import Rotation
 
-from envs.arm import Array
+from envs.arm import Array, InitialCondition
 from envs.pictures import Picture, add_picture, with_pictures
 from envs.render import Renderer
 from envs.robot_builder import look_at
@@ -68,10 +68,16 @@ class TaggedScene:
         self.data = mujoco.MjData(self.world.model)
         self._renderer = Renderer(self.world.model, width, height, antialias=antialias)
 
-    def see(self, rng: np.random.Generator, lifted: float = 0.0, tilt: float = 0.0) -> Seen:
-        """Draw a start of the task, lift and tilt the cube [m, rad], and look."""
+    def see(
+        self,
+        rng: np.random.Generator,
+        lifted: float = 0.0,
+        tilt: float = 0.0,
+        start: InitialCondition | None = None,
+    ) -> Seen:
+        """Draw a start of the task unless one is given, lift and tilt the cube [m, rad], look."""
         model, data = self.world.model, self.data
-        start = self.world.task.sample(rng, self.world.arm)
+        start = start or self.world.task.sample(rng, self.world.arm)
         self.world.place(data, start)
         at = self.world.objects["cube"]
         pose = Pose.from_array(data.qpos[at : at + 7])

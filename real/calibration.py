@@ -165,7 +165,9 @@ class Calibration:
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             told = data.pop("hash")
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise UsageError(f"{path}: no calibration: {error}") from error
         made = cls.from_json(data)
         if made.hash != told:

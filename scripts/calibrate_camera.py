@@ -139,6 +139,8 @@ class Lens(_Pictures):
     """The arm whose calibration this is, where the file is new."""
     count: int = 15
     """Pictures to take of a live camera: move the board about, and rest it for a moment."""
+    factory: bool = False
+    """Take the maker's calibration of a live RealSense instead; it needs no board."""
     squares: Squares = field(default_factory=Squares)
     """The board."""
 
@@ -147,6 +149,8 @@ class Lens(_Pictures):
         from real.calibration import CameraCalibration
         from real.charuco import calibrate_lens
 
+        if self.factory:
+            return self._makers()
         board = self.squares.pattern()
         lens = calibrate_lens(board, self._take(lambda camera: self._poses(camera, board)))
         calibration = opened(self.file, self.robot)
@@ -165,6 +169,28 @@ class Lens(_Pictures):
             f"{seen.cx:.1f} {seen.cy:.1f} px, error {lens.error_px:.2f} px, {used} pictures"
         )
         return saved(calibration.with_camera(self.camera, made), self.file)
+
+    def _makers(self) -> int:
+        """Write what the camera itself knows of its lens into the file; return 0."""
+        from envs.errors import UsageError
+        from real.calibration import CameraCalibration
+        from real.realsense import RealSenseCamera
+
+        lenses: list[Intrinsics] = []
+
+        def take(camera: "Camera") -> "dict[str, Array]":
+            if not isinstance(camera, RealSenseCamera):
+                raise UsageError(f"{self.live} knows nothing of its lens; measure it with a board")
+            lenses.append(camera.intrinsics)
+            return {}
+
+        if self.live is None:
+            raise UsageError("--factory needs a camera: --live realsense")
+        self._take(take)
+        (lens,) = lenses
+        say(f"{self.camera}: f {lens.fx:.1f} {lens.fy:.1f} px, by its maker")
+        calibration = opened(self.file, self.robot)
+        return saved(calibration.with_camera(self.camera, CameraCalibration(lens)), self.file)
 
     def _poses(self, camera: "Camera", board: "Pattern") -> "dict[str, Array]":
         from real.board_pictures import take_poses
