@@ -17,7 +17,7 @@ from real.realsense import RealSenseCamera, RealSenseConfig, find
 KINDS = (".png", ".jpg", ".jpeg")
 REALSENSE = "realsense"
 
-MOVED_PX = 25.0
+MOVED_PX = 12.0
 """A board whose corners moved by less on average shows nothing new."""
 
 STILL_PX = 0.7

@@ -58,13 +58,19 @@ def test_what_is_not_in_the_picture_is_not_found(scene: TaggedScene) -> None:
     assert finder.find(np.full_like(seen.image, 128)) == {}
 
 
-def test_tags_of_another_object_are_not_taken_for_this_one(scene: TaggedScene) -> None:
-    seen = scene.see(np.random.default_rng(2))
-    apart = tuple(Tag(t.id, t.size, Pose((0.5 * t.id, 0.0, 0.0))) for t in CUBE.tags)
-    impossible = TaggedObject("cube", apart)
-    finder = TagFinder([impossible], seen.lens, seen.camera)
-    only = TagFinder([CUBE], seen.lens, seen.camera).find(seen.image)["cube"].tags
-    assert len(only) == 1 or finder.find(seen.image) == {}
+def test_tags_that_do_not_lie_as_on_the_object_are_not_taken_for_it() -> None:
+    image = np.full((480, 640, 3), 255, np.uint8)
+    for number, left in ((0, 200), (1, 320)):
+        image[200:280, left : left + 80] = tag_image(number, 10)[:, :, None]
+    lens = Intrinsics.simulated(640, 480, 40.0)
+
+    def pair(apart: float) -> TaggedObject:
+        return TaggedObject("pair", (Tag(0, 0.03, Pose()), Tag(1, 0.03, Pose((apart, 0, 0)))))
+
+    found = TagFinder([pair(0.06)], lens, Pose()).find(image)["pair"]
+    assert found.tags == (0, 1)
+    assert found.pose.position[2] == pytest.approx(lens.fx * 0.03 / 60, rel=0.02)
+    assert TagFinder([pair(0.3)], lens, Pose()).find(image) == {}
 
 
 def test_a_picture_of_another_size_is_refused(scene: TaggedScene) -> None:
