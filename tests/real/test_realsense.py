@@ -1,5 +1,6 @@
 """The RealSense driver against librealsense's own software device."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -176,3 +177,10 @@ for make in (RealSenseCamera, OpenCVCamera):
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True"]
+
+
+def test_the_example_in_the_document_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    document = (ROOT / "docs" / "cameras.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    exec(compile(example, "cameras.md", "exec"), {})
+    assert "(480, 640, 3) 0.5" in capsys.readouterr().out
