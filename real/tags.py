@@ -2,7 +2,7 @@
 
 A tag of a few pixels tells its place well and its tilt badly. Where the picture is explained as
 well by an object that stands on the table, it is taken to stand there: three numbers instead of
-six, and a fifth of the error.
+six. Else, where it may be upright in the air, as a gripper holds it, it is taken to be: four.
 """
 
 import json
@@ -41,7 +41,7 @@ CORNER_PX, CORNER_WEIGHT = 0.2, 8
 """What is known of a corner's error beforehand [px], and how many residuals that is worth."""
 
 STANDS_F = 4.0
-"""An object stands on the table unless an F-test with 3 degrees of freedom finds it so far off."""
+"""An object stands on the table, or else is upright, unless an F-test finds it so far off."""
 
 LOST_PX = 3.0
 """Corners that no pose explains better than this are no tags of one object [px, rms]."""
@@ -94,8 +94,8 @@ class TaggedObject:
     Attributes:
         name: as in observations.
         tags: on it.
-        stands: height of its origin above the table when it stands there [m]; None if it never
-            stands upright.
+        stands: height of its origin above the table when it stands there [m]; None if it is never
+            upright.
     """
 
     name: str
@@ -247,11 +247,13 @@ class TagFinder:
         if not poses or min(errors) > LOST_PX:
             return None
         best = int(np.argmin(errors))
-        if item.stands is not None:
-            pose = self._standing(poses[best], item.stands, points, pixels)
+        for height, less in ((item.stands, 3), (None, 2)):
+            if item.stands is None:
+                break
+            pose = self._upright(poses[best], height, points, pixels)
             error = self._error(pose, points, pixels)
-            if _explains(error, errors[best], len(points)):
-                return Sighting(pose, error, numbers, stands=True)
+            if _explains(error, errors[best], len(points), less):
+                return Sighting(pose, error, numbers, stands=height is not None)
         return Sighting(poses[best], errors[best], numbers, stands=False)
 
     def _free(self, tag: Tag, corners: Array, points: Array, pixels: Array) -> list[Pose]:
@@ -271,21 +273,22 @@ class TagFinder:
             poses.append(self._camera @ _pose(cv2, vector, place))
         return poses
 
-    def _standing(self, near: Pose, height: float, points: Array, pixels: Array) -> Pose:
-        """Return the upright pose on the table that fits best."""
-        z = self._table + height
+    def _upright(self, near: Pose, height: float | None, points: Array, pixels: Array) -> Pose:
+        """Return the upright pose that fits best: on the table, or without ``height`` anywhere."""
+        eye, place = np.array(self._camera.position), np.array(near.position)
+        z = place[2] if height is None else self._table + height
+        along = place - eye
+        start = eye + along * ((z - eye[2]) / along[2] if abs(along[2]) > 1e-6 else 1.0)
 
-        def miss(flat: Array) -> Array:
-            pose = Pose.flat(flat[0], flat[1], flat[2], z)
-            return np.ravel(self._project(pose, points) - pixels)
+        def pose(x: Array) -> Pose:
+            return Pose.flat(x[0], x[1], x[2], x[3] if height is None else z)
 
-        along = np.array(near.position) - np.array(self._camera.position)
-        there = np.array(self._camera.position) + along * (
-            (z - self._camera.position[2]) / along[2] if abs(along[2]) > 1e-6 else 1.0
-        )
-        fit = least_squares(miss, [there[0], there[1], near.yaw], x_scale=[0.01, 0.01, 0.1])
-        x, y, yaw = map(float, fit.x)
-        return Pose.flat(x, y, yaw, z)
+        def miss(x: Array) -> Array:
+            return np.ravel(self._project(pose(x), points) - pixels)
+
+        first = [start[0], start[1], near.yaw, *([z] if height is None else [])]
+        scale = [0.01, 0.01, 0.1, 0.01][: len(first)]
+        return pose(least_squares(miss, first, x_scale=scale).x)
 
     def _project(self, pose: Pose, points: Array) -> Array:
         return np.nan_to_num(self._lens.project((self._eye @ pose).apply(points)), nan=1e6)
@@ -311,11 +314,11 @@ def _upright(tags: Sequence[Tag], seen: Mapping[int, Array]) -> list[Tag]:
     return [tag for tag, area in areas.items() if area >= SLANTED * max(areas.values())]
 
 
-def _explains(standing: float, free: float, corners: int) -> bool:
-    """Tell whether three numbers explain ``corners`` as well as six, by their errors [px, rms]."""
-    more, rest = corners * (standing**2 - free**2), corners * free**2
+def _explains(upright: float, free: float, corners: int, less: int) -> bool:
+    """Tell whether ``less`` numbers less than six explain as much, by the errors [px, rms]."""
+    more, rest = corners * (upright**2 - free**2), corners * free**2
     variance = (rest + CORNER_WEIGHT * CORNER_PX**2) / (2 * corners - 6 + CORNER_WEIGHT)
-    return more / 3 <= STANDS_F * variance
+    return more / less <= STANDS_F * variance
 
 
 def _pose(cv2: Any, turn: Array, way: Array) -> Pose:  # noqa: ANN401  (the module)

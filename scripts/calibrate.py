@@ -5,7 +5,8 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, subcommand
 
-from scripts.calibrate_camera import Board, Check, Lens, Reference, Show, Tags
+from scripts.calibrate_camera import Check, Lens, Reference, Show
+from scripts.calibrate_prints import Board, Tags
 
 EXAMPLES = """
 armtrials calibrate board --out board.pdf
