@@ -177,6 +177,22 @@ def check_buses() -> Check:
     return Check("arms on a serial port", "dynamixel-sdk, pyserial")
 
 
+def check_cameras() -> Check:
+    """Tell whether the libraries for real cameras are there and load."""
+    from real.camera_libraries import INSTALL, opencv, realsense
+
+    found, absent = [], []
+    for name, load in (("pyrealsense2", realsense), ("OpenCV", opencv)):
+        try:
+            found.append(f"{name} {load().__version__}")
+        except UsageError as error:
+            absent.append(str(error))
+    if absent:
+        what = "; ".join([*found, *absent])
+        return Check("cameras", what, "note", f"{INSTALL} (only for real and emulated cameras)")
+    return Check("cameras", ", ".join(found))
+
+
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_python,
     check_packages,
@@ -186,6 +202,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_memory,
     check_chromium,
     check_buses,
+    check_cameras,
 )
 
 

@@ -82,7 +82,7 @@ def test_every_option_of_a_command_has_a_docstring(name: str) -> None:
 NEEDED = {"inspect": "data", "view": "run", "collect": "--out x", "evaluate": "--policy x"}
 NEEDED["train"] = "--algo bc --data x --out y"
 NEEDED |= {"show": "pick_place/v1", "dagger": "--out x", "serve": "--policy x"}
-NEEDED["sweep"] = "--policy x"
+NEEDED |= {"sweep": "--policy x", "calibrate": "show"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
