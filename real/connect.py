@@ -3,6 +3,7 @@
 from envs.errors import UsageError
 from envs.robots import ROBOTS
 from envs.statics import Statics
+from real.address import ArmAddress, Manner
 from real.can_bus import CanBus
 from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
@@ -14,6 +15,24 @@ from real.rules import SafetyConfig
 from real.safe_arm import SafeArm
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
+
+
+def connect(
+    address: ArmAddress,
+    manner: Manner | None = None,
+    stop: StopBoard | None = None,
+    log: SafetyLog | None = None,
+) -> SafeArm:
+    """Switch the arm at ``address`` on where it is.
+
+    Raises:
+        UsageError: a robot or a bus that is not there, or settings that do not fit.
+        MachineError: a motor that is not there, not set up, or reports a fault.
+    """
+    manner = manner or Manner()
+    if address.robot == "openarm":
+        return connect_openarm(address.interface, str(address.port), manner.config, stop, log)
+    return _dynamixel(address, manner, stop, log)
 
 
 def connect_openarm(
@@ -67,12 +86,24 @@ def connect_dynamixel(
             it should be, or settings that do not fit it.
         MachineError: a motor that cannot be switched on.
     """
+    manner = Manner(config or SafetyConfig())
+    return _dynamixel(ArmAddress(robot, port), manner, stop, log)
+
+
+def _dynamixel(
+    address: ArmAddress, manner: Manner, stop: StopBoard | None, log: SafetyLog | None
+) -> SafeArm:
+    robot, port = address.robot, address.port
     if robot not in WIRINGS:
         raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    statics = Statics(robot)
-    machine = DynamixelMachine(DynamixelArm.open(WIRINGS[robot], ROBOTS[robot].spec(), port))
+    wiring, spec, statics = WIRINGS[robot], ROBOTS[robot].spec(), Statics(robot)
+    if isinstance(port, str):
+        arm = DynamixelArm.open(wiring, spec, port, manner.pace)
+    else:
+        arm = DynamixelArm(wiring, spec, port, manner.pace)
+    machine = DynamixelMachine(arm)
     try:
-        return SafeArm(machine, statics.clearance, config, stop, log)
+        return SafeArm(machine, statics.clearance, manner.config, stop, log, manner.timer)
     except BaseException:
         machine.close()
         raise
