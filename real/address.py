@@ -1,15 +1,11 @@
 """Where an arm is and how it is driven: what ``real.connect`` needs to reach it."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from real.dynamixel_joints import Pace
 from real.dynamixel_port import Port
 from real.rules import SafetyConfig
-
-Timer = tuple[Callable[[], float], Callable[[float], None]]
-"""A clock [s], and how to wait [s]."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +14,13 @@ class ArmAddress:
 
     Attributes:
         robot: registered arm.
-        port: serial port, or channel of a CAN interface, such as ``can0``; a ``Port`` that is open
-            already, for servos without a serial line.
+        port: serial port, or channel of a CAN interface, such as ``can0``; or what makes a
+            ``Port`` where the arm is driven, for servos without a serial line.
         interface: of python-can, for an arm of Damiao motors.
     """
 
     robot: str
-    port: str | Port
+    port: str | Callable[[], Port]
     interface: str = ""
 
 
@@ -35,12 +31,10 @@ class Manner:
     Attributes:
         config: settings of the safety chain.
         pace: how Dynamixel motors are asked.
-        timer: the clock of the readings, and how to wait.
     """
 
     config: SafetyConfig = field(default_factory=SafetyConfig)
     pace: Pace = field(default_factory=Pace)
-    timer: Timer = (time.monotonic, time.sleep)
 
 
 PATIENT = Manner(

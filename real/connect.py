@@ -1,5 +1,7 @@
 """Connecting to real arms: whoever does gets a ``SafeArm``; only this file imports drivers."""
 
+import time
+
 from envs.errors import UsageError
 from envs.robots import ROBOTS
 from envs.statics import Statics
@@ -12,7 +14,7 @@ from real.dynamixel_arms import WIRINGS
 from real.dynamixel_machine import DynamixelMachine
 from real.openarm import OPENARM_RIGHT
 from real.rules import SafetyConfig
-from real.safe_arm import SafeArm
+from real.safe_arm import SafeArm, Timer
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
 
@@ -97,13 +99,16 @@ def _dynamixel(
     if robot not in WIRINGS:
         raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
     wiring, spec, statics = WIRINGS[robot], ROBOTS[robot].spec(), Statics(robot)
+    timer: Timer = (time.monotonic, time.sleep)
     if isinstance(port, str):
         arm = DynamixelArm.open(wiring, spec, port, manner.pace)
     else:
-        arm = DynamixelArm(wiring, spec, port, manner.pace)
+        made = port()
+        arm = DynamixelArm(wiring, spec, made, manner.pace)
+        timer = (made.now, getattr(made, "pass_time", time.sleep))
     machine = DynamixelMachine(arm)
     try:
-        return SafeArm(machine, statics.clearance, manner.config, stop, log, manner.timer)
+        return SafeArm(machine, statics.clearance, manner.config, stop, log, timer)
     except BaseException:
         machine.close()
         raise

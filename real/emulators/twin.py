@@ -25,7 +25,7 @@ from envs.task import Task
 from envs.tasks import TASKS
 from envs.viewer import Snapshot
 from envs.world import World, world
-from real.address import ArmAddress, Timer
+from real.address import ArmAddress
 from real.can_bus import MULTICAST, CanBus
 from real.dynamixel_arms import WIRINGS
 from real.emulators.damiao import PHYSICS_S, DamiaoEmulator
@@ -181,11 +181,11 @@ class Twin:
 class ClockTwin:
     """A Dynamixel twin in this process, on a clock of its own: the same on every machine.
 
-    Time passes only while whoever drives it waits (``timer``), however long the program thinks.
+    Time passes only while whoever drives it waits, however long the program thinks.
 
     Attributes:
         address: where its arm is.
-        timer: its clock, and how to wait.
+        now: its clock [s].
         truth: what is true of it.
         chain: its servos, for faults.
     """
@@ -207,8 +207,8 @@ class ClockTwin:
         for text in s.faults:
             self.chain.inject(Fault.parse(text))
         port = VirtualPort(self.chain, s.timing)
-        self.address = ArmAddress(s.arm, port)
-        self.timer: Timer = (port.now, port.pass_time)
+        self.address = ArmAddress(s.arm, lambda: port)
+        self.now = port.now
         self.truth = Truth(path, TASKS[s.task], s.arm)
 
     def set_up(self, start: InitialCondition) -> None:
@@ -237,9 +237,7 @@ class CanTwin:
         """Start it and wait until the motors are on the bus."""
         context = multiprocessing.get_context("spawn")
         self._pipe, far = context.Pipe()
-        self._process = context.Process(
-            target=_run_can, args=(scenery, channel, far), daemon=True
-        )
+        self._process = context.Process(target=_run_can, args=(scenery, channel, far), daemon=True)
         self._process.start()
         far.close()
         if not self._pipe.poll(START_S):
