@@ -113,7 +113,11 @@ class Trials:
                 break
         after = _counts(arm)
         verdicts, findings = (
-            {name: count - old.get(name, 0) for name, count in new.items() if count != old.get(name)}
+            {
+                name: count - old.get(name, 0)
+                for name, count in new.items()
+                if count != old.get(name)
+            }
             for old, new in zip(before, after, strict=True)
         )
         n = arm.spec.n

@@ -204,6 +204,11 @@ class FarArm:
         counts: tuple[Mapping[str, int], Mapping[str, int]] = self._ask("log")
         return counts
 
+    def counts(self) -> Mapping[str, int]:
+        """Return what happened on the line so far: readings, repeats, broken and late packets."""
+        counts: Mapping[str, int] = self._ask("counts")
+        return counts
+
     def close(self) -> None:
         """Switch the torque off and end the process; twice does no harm."""
         if self.process.is_alive():
@@ -301,6 +306,8 @@ def _obey(safe: SafeArm, published: _Published, kind: str, rest: list[Any]) -> A
         return rows
     elif kind == "log":
         return dict(published.verdicts), dict(published.findings)
+    elif kind == "counts":
+        return safe.counts
     return None
 
 

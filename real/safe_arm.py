@@ -164,6 +164,11 @@ class SafeArm(Arm):
         values = {"qpos": seen.qpos, "qvel": seen.qvel, "effort": seen.effort}
         return {key: np.asarray(value, np.float32) for key, value in values.items()}
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened on the line so far, by name; empty where the motors' driver counts none."""
+        return dict(getattr(self._machine, "counts", {}))
+
     def close(self) -> None:
         """Switch the torque off and release the bus: support an arm that is not parked."""
         self._machine.close()
