@@ -72,7 +72,7 @@ def cadence(arguments: argparse.Namespace) -> None:
     errors = int((rows[:, LOST] > 0).sum())
     CONSOLE.print(
         f"{twin.setup.arm}, {len(rows)} control periods: {p50:.2f} ms median, {p99:.2f} ms p99 "
-        f"(goal 25), {periods.max():.1f} ms longest; {lost} lost ticks (longer than 30 ms, goal 0); "
+        f"(goal 25), {periods.max():.1f} ms longest; {lost} lost ticks (beyond 30 ms, goal 0); "
         f"{errors} with a motor that did not answer (goal 0); age of a reading p99 "
         f"{np.percentile(rows[:, AGE], 99) * 1e3:.1f} ms; line: {counts}; found: {found}{ended}"
     )
@@ -107,9 +107,9 @@ def soak(arguments: argparse.Namespace) -> None:
             reach = np.array(arm.spec.velocity) * (age + PERIOD) + 0.01
             wrong += bool((np.abs(seen["qpos"] - truth) > reach).any())
     CONSOLE.print(
-        f"{twin.setup.arm}, {arguments.ticks} control periods with {', '.join(BAD_LINE)} a motor in "
-        f"{time.monotonic() - began:.0f} s: {aborts} aborts, {wrong} wrong values, {stale} with a "
-        f"stale joint, {unflagged} of them not flagged, the oldest reading {oldest * 1e3:.0f} ms; "
+        f"{twin.setup.arm}, {arguments.ticks} control periods with {', '.join(BAD_LINE)} a motor "
+        f"in {time.monotonic() - began:.0f} s: {aborts} aborts, {wrong} wrong values, {stale} with "
+        f"a stale joint, {unflagged} of them not flagged, oldest reading {oldest * 1e3:.0f} ms; "
         f"found: {dict(log)}; line: {arm.joints.counts}"  # type: ignore[attr-defined]
     )
 
