@@ -1,7 +1,11 @@
 """Connecting to real arms: whoever does gets a ``SafeArm``; only this file imports drivers."""
 
 import time
+from collections.abc import Callable
 
+import numpy as np
+
+from envs.arm import Array
 from envs.errors import UsageError
 from envs.robots import ROBOTS
 from envs.statics import Statics
@@ -12,6 +16,7 @@ from real.damiao_arm import DamiaoArm
 from real.dynamixel import DynamixelArm
 from real.dynamixel_arms import WIRINGS
 from real.dynamixel_machine import DynamixelMachine
+from real.dynamixel_port import Port
 from real.openarm import OPENARM_RIGHT
 from real.rules import SafetyConfig
 from real.safe_arm import SafeArm, Timer
@@ -35,6 +40,34 @@ def connect(
     if address.robot == "openarm":
         return connect_openarm(address.interface, str(address.port), manner.config, stop, log)
     return _dynamixel(address, manner, stop, log)
+
+
+def connect_leader(robot: str, port: str | Callable[[], Port]) -> Callable[[], Array]:
+    """Return what reads the joints (n,) of an arm that a person moves; no torque, nothing is sent.
+
+    Args:
+        robot: ``koch_leader``, or an arm in compliance, such as ``viperx``: its weight is held by
+            the person.
+        port: its serial port, or what makes one.
+
+    Raises:
+        UsageError: a robot without such motors, or an arm that is not as it should be.
+    """
+    if robot not in WIRINGS:
+        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
+    wiring = WIRINGS[robot]
+    spec = ROBOTS[robot.removesuffix("_leader")].spec()
+    if isinstance(port, str):
+        arm = DynamixelArm.open(wiring, spec, port)
+    else:
+        arm = DynamixelArm(wiring, spec, port())
+    lower, upper = np.array(spec.lower), np.array(spec.upper)
+
+    def read() -> Array:
+        joints: Array = np.clip(arm.read().position, lower, upper)
+        return joints
+
+    return read
 
 
 def connect_openarm(

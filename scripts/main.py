@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "collect": "Record demonstrations of a task with the scripted expert.",
     "experts": "Measure how often the scripted experts succeed.",
     "teleop": "Demonstrate a task yourself, in a web browser.",
+    "record": "Record demonstrations on an arm that follows a leader, real or the twin.",
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
     "train": "Train a policy on a folder of demonstrations.",
     "dagger": "Learn with an expert who says what it would do where the policy goes (DAgger).",
