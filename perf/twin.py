@@ -5,11 +5,15 @@ cadence   a control process drives the twin for 60 s at 50 Hz, in real time: per
 soak      30,000 control periods of a line that loses, spoils and cuts 1 % of each motor's answers,
           through driver, safety chain and MuJoCo, on a clock of its own
 stop      overload, over-temperature, unplug while the arm moves, in real time: until it rests
+kills     a scripted recording of 10 episodes on the twin, killed (SIGKILL) again and again at random
 trials    20 trials of a policy on the twin (--policy), in real time or on a clock of its own
 """
 
 import argparse
+import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from rich.console import Console
 
 from benchmarks.protocol import PROTOCOLS
 from envs.arm import Array, InitialCondition
+from envs.episode import episode_files, read_episode
 from envs.gap import GAPS
 from real.control import COLUMNS
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
@@ -138,6 +143,31 @@ def stop(arguments: argparse.Namespace) -> None:
         )
 
 
+def kills(arguments: argparse.Namespace) -> None:
+    """Kill a recording session at random until it has 10 episodes, and count what was lost."""
+    rng, kept, killed = np.random.default_rng(arguments.seed), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "data"
+        words = ["record", "--twin", "--script", "--clock", "own", "--out", str(out)]
+        command = [sys.executable, "-m", "scripts.main", *words, "--episodes", "10"]
+        while True:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+                assert program.stdout is not None
+                timer = threading.Timer(float(rng.uniform(5, 60)), program.kill)
+                timer.start()
+                kept += sum(" kept: " in line for line in program.stdout)
+                timer.cancel()
+            if program.returncode == 0:
+                break
+            killed += 1
+        found = len(episode_files(out))
+        whole = sum(read_episode(path).meta.success is True for path in episode_files(out))
+    CONSOLE.print(
+        f"killed {killed} times: {kept} episodes were said to be kept, {found} are there, "
+        f"{whole} of them whole and successful; {max(0, kept - found)} lost (goal 0)"
+    )
+
+
 def trials(arguments: argparse.Namespace) -> None:
     """Run trials of a policy on the nominal starts of the protocol's test split."""
     from benchmarks.real_trial import Trials
@@ -164,7 +194,7 @@ def trials(arguments: argparse.Namespace) -> None:
     )
 
 
-PARTS = {"cadence": cadence, "soak": soak, "stop": stop, "trials": trials}
+PARTS = {"cadence": cadence, "soak": soak, "stop": stop, "kills": kills, "trials": trials}
 
 
 def main() -> int:
@@ -178,6 +208,7 @@ def main() -> int:
     parser.add_argument("--robot", default="viperx", help="viperx, koch or (cadence) openarm")
     parser.add_argument("--seconds", type=float, default=60.0, help="of cadence")
     parser.add_argument("--ticks", type=int, default=30_000, help="of soak")
+    parser.add_argument("--seed", type=int, default=0, help="of kills")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--policy", type=Path, help="checkpoint folder, for trials")
     parser.add_argument("--clock", choices=("real", "own"), default="real", help="of trials")

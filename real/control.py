@@ -104,8 +104,7 @@ class _Published(SafetyLog):
             return
         self.ticks += 1
         lost = sum(finding.what == "no answer" for finding in outcome.findings)
-        age = time_s - self.safe.sensed.stamp
-        self.rows.append((time_s, float(outcome.verdict), age, float(lost)))
+        self.rows.append((time_s, float(outcome.verdict), self.safe.age, float(lost)))
         self.publish()
 
     def publish(self) -> None:

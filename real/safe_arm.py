@@ -165,6 +165,11 @@ class SafeArm(Arm):
         return {key: np.asarray(value, np.float32) for key, value in values.items()}
 
     @property
+    def age(self) -> float:
+        """Age of the newest reading [s]."""
+        return self._clock() - self.sensed.stamp
+
+    @property
     def counts(self) -> dict[str, int]:
         """What happened on the line so far, by name; empty where the motors' driver counts none."""
         return dict(getattr(self._machine, "counts", {}))

@@ -89,8 +89,8 @@ def test_a_twin_in_a_process_of_its_own_is_there_and_set_up() -> None:
         assert twin.bus is not None
         assert set(twin.bus.servos()) == {1, 2, 3, 4, 5, 6}
         bad = TASK.sample(np.random.default_rng(5), twin.truth.world.arm)
-        object.__setattr__(bad, "factors", {"gap": {"slack": 1.0}})
-        with pytest.raises(UsageError, match="unknown gap slack"):
+        object.__setattr__(bad, "factors", {"wind": {}})
+        with pytest.raises(UsageError, match="unknown variation .wind."):
             twin.set_up(bad)
 
 
