@@ -5,7 +5,8 @@ cadence   a control process drives the twin for 60 s at 50 Hz, in real time: per
 soak      30,000 control periods of a line that loses, spoils and cuts 1 % of each motor's answers,
           through driver, safety chain and MuJoCo, on a clock of its own
 stop      overload, over-temperature, unplug while the arm moves, in real time: until it rests
-kills     a scripted recording of 10 episodes on the twin, killed (SIGKILL) again and again at random
+kills     a scripted recording of 10 episodes on the twin, killed (SIGKILL) at random, again and
+          again
 trials    20 trials of a policy on the twin (--policy), in real time or on a clock of its own
 """
 
