@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check format perf results atlas clean
+.PHONY: help install bench test check format perf results atlas twin clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' \
@@ -53,6 +53,9 @@ results: $(READY) ## rebuild the leaderboard from the sealed runs; it must come 
 
 atlas: $(READY) ## draw the pictures of docs/tasks.md again and fill its tables
 	@$(BIN)/python -m scripts.atlas
+
+twin: $(READY) ## a policy on the hardware twin, through the real driver stack; writes twin.html
+	@$(BIN)/armtrials demo twin
 
 clean: ## remove what the targets made (not .venv, data/, runs/, evaluations/)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -180,3 +180,22 @@ class Arm(Protocol):
 
     def close(self) -> None:
         """Release the arm."""
+
+
+class TabletopArm(Arm, Protocol):
+    """An arm before a table, with what an environment asks beside moving it."""
+
+    @property
+    def cameras(self) -> tuple[CameraSpec, ...]:
+        """What a policy sees; none: object poses instead."""
+
+    @property
+    def clock(self) -> int:
+        """Control periods since the start."""
+
+    @property
+    def stage(self) -> int:
+        """Stages of the task that were seen to be reached, in order."""
+
+    def frame(self, camera: CameraSpec) -> Array:
+        """Return a picture of the scene (h, w, 3) uint8."""

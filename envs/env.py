@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition, Observation
+from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition, Observation, TabletopArm
 from envs.errors import UsageError
 from envs.feasible import perturb_feasibly
 from envs.sim import SimArm
@@ -54,7 +54,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
 
     def __init__(
         self,
-        arm: SimArm,
+        arm: TabletopArm,
         task: Task,
         variations: Sequence[tuple[str, str]] = (),
         render_mode: str | None = None,
@@ -65,7 +65,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
             raise UsageError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.arm, self.task, self.variations = arm, task, tuple(variations)
         self.render_mode = render_mode
-        self.cameras = arm.sim.cameras
+        self.cameras = arm.cameras
         self.observation_space: spaces.Space[Observation] = observation_space(
             arm.spec, task, self.cameras
         )
@@ -108,7 +108,7 @@ class TabletopEnv(gym.Env[Observation, Array]):
         observation = self._visible(self.arm.command(action))
         info = self._info()
         success = info["is_success"]
-        truncated = not success and bool(self.arm.sim.clock >= self.task.horizon)
+        truncated = not success and bool(self.arm.clock >= self.task.horizon)
         return observation, info["progress"], success, truncated, info
 
     def render(self) -> Array | None:
@@ -121,17 +121,23 @@ class TabletopEnv(gym.Env[Observation, Array]):
 
     def _visible(self, observation: Observation) -> Observation:
         for key in self._hidden:
-            del observation[key]
+            observation.pop(key, None)
         return observation
 
     def _info(self) -> dict[str, Any]:
-        stage = int(self.arm.sim.tracker.stage)
+        stage = self.arm.stage
         return {
             "stage": stage,
             "progress": stage / self._stages,
             "is_success": stage == self._stages,
             "instruction": self.instruction,
         }
+
+
+class SimEnv(TabletopEnv):
+    """A simulated arm at a table."""
+
+    arm: SimArm
 
 
 def make(
@@ -142,7 +148,7 @@ def make(
     variations: Sequence[tuple[str, str]] = (),
     render_mode: str | None = None,
     normalized: bool = False,
-) -> TabletopEnv:
+) -> SimEnv:
     """Make the environment of a task by name, on ``robot`` or the task's own.
 
     Raises:
@@ -150,4 +156,4 @@ def make(
     """
     known = TASKS[task]
     arm = SimArm(known, robot, cameras=cameras, distractors=distractors_of(variations))
-    return TabletopEnv(arm, known, variations, render_mode, normalized)
+    return SimEnv(arm, known, variations, render_mode, normalized)

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from envs.arm import Array, InitialCondition
+from envs.gap import gap_of, play
 from envs.optics import Lens
 
-SLOTS = 8  # commands kept, so the longest delay is 7 control periods (140 ms)
+CONTROL_HZ = 50.0
+SLOTS = 16  # commands kept, so the longest delay is 15 control periods (300 ms)
 
 
 class Link:
     """Delays and disturbances of N simulations, each from its own seed.
 
     Attributes:
-        delayed: whether any command is; if not, ``send`` need not be called.
+        delayed: whether any command is, or meets a play; if not, ``send`` need not be called.
         disturbed: whether any observation is stale or noisy; if not, the frames are as they are.
         lenses: what becomes of the images of each, N.
     """
@@ -24,11 +26,16 @@ class Link:
         self.rows = np.arange(len(starts))
         delays = [s.factors.get("action_delay", {}).get("steps", 0) for s in starts]
         observed = [s.factors.get("observation", {}) for s in starts]
-        self.delay = np.array(delays)
-        self.sigma = np.array([o.get("joint_noise", 0.0) for o in observed])
+        gaps = [gap_of(s.factors) for s in starts]
+        late = [round(gap.latency * CONTROL_HZ) for gap in gaps]
+        self.delay = np.array(delays) + late
+        noise = np.array([o.get("joint_noise", 0.0) for o in observed])
+        self.sigma = np.hypot(noise, [gap.noise for gap in gaps])
+        self.backlash = np.array([[gap.backlash] for gap in gaps])
+        self.driven = first.copy()
         self.lenses = [Lens.of(s.factors) for s in starts]
-        self.delayed = bool(self.delay.any())
-        self.disturbed = any(observed)
+        self.delayed = bool(self.delay.any() or self.backlash.any())
+        self.disturbed = any(observed) or any(gap.noise for gap in gaps)
         self.commands = np.repeat(first[None], SLOTS, axis=0)
         self.noise, self.dropped = self._draw(starts, horizon, first.shape[1])
 
@@ -52,7 +59,8 @@ class Link:
         """Take commands (N, n) in control period ``t``; return the ones that reach the arm then."""
         self.commands[t % SLOTS] = command
         arrived: Array = self.commands[(t - self.delay) % SLOTS, self.rows]
-        return arrived
+        self.driven = play(self.driven, arrived, self.backlash)
+        return self.driven
 
     def fresh(self, t: int) -> Array:
         """Tell which simulations (N,) deliver a new frame after ``t`` control periods."""

@@ -9,13 +9,18 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from envs.arm import Array
+from envs.gap import WHITE, gap_of
+from envs.robot_model import Vec3
 
 BLUR_AT = 84
 """Width of a frame [px] at which a blur is stated; on a larger frame it covers as much."""
 
 
-def expose(frame: Array, gain: float) -> Array:
-    """Return a frame (h, w, 3) uint8 exposed ``gain`` times as long; what is too bright clips."""
+def expose(frame: Array, gain: float | Array) -> Array:
+    """Return a frame (h, w, 3) uint8 exposed ``gain`` times as long; what is too bright clips.
+
+    ``gain`` (3,) is that of each colour.
+    """
     return np.asarray(np.clip(frame * gain + 0.5, 0, 255), np.uint8)
 
 
@@ -38,6 +43,7 @@ class Lens:
 
     Attributes:
         gain: of the exposure.
+        tint: gains of red, green and blue beside it.
         sigma: of the blur [px of an 84 px wide frame].
         jpeg: quality, 100 for none.
     """
@@ -45,17 +51,22 @@ class Lens:
     gain: float = 1.0
     sigma: float = 0.0
     jpeg: int = 100
+    tint: Vec3 = WHITE
 
     @classmethod
     def of(cls, factors: Mapping[str, Any]) -> "Lens":
         """Return the lens that the factors of a start ask for."""
         quality = factors.get("image_quality", {})
         jpeg = int(factors.get("observation", {}).get("jpeg", 100))
-        return cls(quality.get("gain", 1.0), quality.get("blur", 0.0), jpeg)
+        gap = gap_of(factors)
+        gain = quality.get("gain", 1.0) * gap.exposure
+        return cls(gain, quality.get("blur", 0.0), jpeg, gap.tint)
 
     def take(self, frame: Array) -> Array:
         """Return a frame (h, w, 3) uint8 as it comes through."""
-        if self.gain != 1.0:
+        if self.tint != WHITE:
+            frame = expose(frame, self.gain * np.array(self.tint))
+        elif self.gain != 1.0:
             frame = expose(frame, self.gain)
         if self.sigma > 0.0:
             frame = blur(frame, self.sigma)

@@ -101,13 +101,29 @@ class Recorder:
             UsageError: no step was recorded, or the disk is full (the journal stays; `recover`
                 makes the file when there is room).
         """
+        self._complete(meta)
+        path = finalise(self._journal.path)
+        self._journal.close()
+        return path
+
+    def seal(self, meta: EpisodeMeta | None = None) -> Path:
+        """Complete the journal with ``meta`` and leave it on the disk; return its path.
+
+        That takes no longer than a step: `finalise`, here or in another process, makes the file.
+
+        Raises:
+            UsageError: no step was recorded, or the disk is full.
+        """
+        self._complete(meta)
+        self._journal.sync()
+        self._journal.close()
+        return self._journal.path
+
+    def _complete(self, meta: EpisodeMeta | None) -> None:
         if not self._columns:
             self.discard()
             raise UsageError(f"{self.path}: no step was recorded")
         self._journal.append(_META + json.dumps((meta or self._meta).to_json()).encode())
-        path = finalise(self._journal.path)
-        self._journal.close()
-        return path
 
     def discard(self) -> None:
         """Throw the recording away."""

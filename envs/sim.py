@@ -44,6 +44,21 @@ class SimArm(Arm):
         return {key: value[0] for key, value in self.sim.observe().items()}
 
     @property
+    def cameras(self) -> tuple[CameraSpec, ...]:
+        """What a policy sees."""
+        return self.sim.cameras
+
+    @property
+    def clock(self) -> int:
+        """Control periods since the start."""
+        return self.sim.clock
+
+    @property
+    def stage(self) -> int:
+        """Stages of the task reached in order."""
+        return int(self.sim.tracker.stage)
+
+    @property
     def readings(self) -> Readings:
         """Present sensor readings as floats."""
         return self.sim.readings

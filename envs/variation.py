@@ -9,6 +9,7 @@ import numpy as np
 from envs.arm import ArmSpec, InitialCondition
 from envs.errors import UsageError
 from envs.factor import LEVELS, Draw, Variation
+from envs.gap import GAP, apply_gap, gap_of
 from envs.registry import Registry
 from envs.task import REDRAWN, SCENE, Task
 from envs.variation_language import LANGUAGE, NEGATIVE
@@ -77,7 +78,8 @@ def distractors_of(axes: Sequence[tuple[str, str]]) -> int:
 
 # Model fields that a variation may change; restored from the nominal model before each episode.
 FIELDS = (
-    "geom_friction", "body_mass", "body_inertia", "dof_damping", "actuator_gainprm",
+    "geom_friction", "body_mass", "body_inertia", "dof_damping", "dof_frictionloss",
+    "actuator_gainprm",
     "actuator_biasprm", "cam_pos", "cam_quat", "light_dir", "light_diffuse", "light_ambient",
     "geom_rgba", "mat_rgba", "geom_matid", "geom_type", "geom_size", "geom_pos", "geom_aabb",
     "geom_rbound", "body_ipos", "bvh_aabb",
@@ -98,7 +100,9 @@ def apply(
     for name, values in factors.items():
         if name == SCENE:
             world.task.dress(model, values)
-        if name in (SCENE, REDRAWN):
+        if name == GAP:
+            apply_gap(model, world, gap_of(factors))
+        if name in (SCENE, REDRAWN, GAP):
             continue
         change = named(name).apply
         if change is not None:

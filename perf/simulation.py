@@ -7,7 +7,7 @@ import numpy as np
 
 from envs.arm import Array, InitialCondition
 from envs.batch import SimBatch
-from envs.env import PIXELS, TabletopEnv, make
+from envs.env import PIXELS, SimEnv, make
 from envs.errors import UsageError
 from envs.expert import OPERATORS
 from envs.gl import choose_backend
@@ -20,7 +20,7 @@ BATCH = 64  # simulations stepped together
 FRAMES = 100  # control periods with two pictures each
 
 
-def demonstration(env: TabletopEnv, seed: int = 0) -> tuple[InitialCondition, Array]:
+def demonstration(env: SimEnv, seed: int = 0) -> tuple[InitialCondition, Array]:
     """Return a start and the expert's actions (T, n) from it: a usual load for the physics."""
     rng = np.random.default_rng(seed)
     start = TASK.sample(rng, env.arm.spec)

@@ -1,19 +1,73 @@
 """Connecting to real arms: whoever does gets a ``SafeArm``; only this file imports drivers."""
 
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from envs.arm import Array
 from envs.errors import UsageError
 from envs.robots import ROBOTS
 from envs.statics import Statics
+from real.address import ArmAddress, Manner
 from real.can_bus import CanBus
 from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
 from real.dynamixel import DynamixelArm
 from real.dynamixel_arms import WIRINGS
 from real.dynamixel_machine import DynamixelMachine
+from real.dynamixel_port import Port
 from real.openarm import OPENARM_RIGHT
 from real.rules import SafetyConfig
-from real.safe_arm import SafeArm
+from real.safe_arm import SafeArm, Timer
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
+
+
+def connect(
+    address: ArmAddress,
+    manner: Manner | None = None,
+    stop: StopBoard | None = None,
+    log: SafetyLog | None = None,
+) -> SafeArm:
+    """Switch the arm at ``address`` on where it is.
+
+    Raises:
+        UsageError: a robot or a bus that is not there, or settings that do not fit.
+        MachineError: a motor that is not there, not set up, or reports a fault.
+    """
+    manner = manner or Manner()
+    if address.robot == "openarm":
+        return connect_openarm(address.interface, str(address.port), manner.config, stop, log)
+    return _dynamixel(address, manner, stop, log)
+
+
+def connect_leader(robot: str, port: str | Callable[[], Port]) -> Callable[[], Array]:
+    """Return what reads the joints (n,) of an arm that a person moves; no torque, nothing is sent.
+
+    Args:
+        robot: ``koch_leader``, or an arm in compliance, such as ``viperx``: its weight is held by
+            the person.
+        port: its serial port, or what makes one.
+
+    Raises:
+        UsageError: a robot without such motors, or an arm that is not as it should be.
+    """
+    if robot not in WIRINGS:
+        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
+    wiring = WIRINGS[robot]
+    spec = ROBOTS[robot.removesuffix("_leader")].spec()
+    if isinstance(port, str):
+        arm = DynamixelArm.open(wiring, spec, port)
+    else:
+        arm = DynamixelArm(wiring, spec, port())
+    lower, upper = np.array(spec.lower), np.array(spec.upper)
+
+    def read() -> Array:
+        joints: Array = np.clip(arm.read().position, lower, upper)
+        return joints
+
+    return read
 
 
 def connect_openarm(
@@ -67,12 +121,27 @@ def connect_dynamixel(
             it should be, or settings that do not fit it.
         MachineError: a motor that cannot be switched on.
     """
+    manner = Manner(config or SafetyConfig())
+    return _dynamixel(ArmAddress(robot, port), manner, stop, log)
+
+
+def _dynamixel(
+    address: ArmAddress, manner: Manner, stop: StopBoard | None, log: SafetyLog | None
+) -> SafeArm:
+    robot, port = address.robot, address.port
     if robot not in WIRINGS:
         raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    statics = Statics(robot)
-    machine = DynamixelMachine(DynamixelArm.open(WIRINGS[robot], ROBOTS[robot].spec(), port))
+    wiring, spec, statics = WIRINGS[robot], ROBOTS[robot].spec(), Statics(robot)
+    timer: Timer = (time.monotonic, time.sleep)
+    if isinstance(port, str):
+        arm = DynamixelArm.open(wiring, spec, port, manner.pace)
+    else:
+        made = port()
+        arm = DynamixelArm(wiring, spec, made, manner.pace)
+        timer = (made.now, getattr(made, "pass_time", time.sleep))
+    machine = DynamixelMachine(arm)
     try:
-        return SafeArm(machine, statics.clearance, config, stop, log)
+        return SafeArm(machine, statics.clearance, manner.config, stop, log, timer)
     except BaseException:
         machine.close()
         raise

@@ -56,6 +56,11 @@ class DynamixelMachine(Machine):
             raise NoAnswerError(tuple(map(str, names)))
         return self._sensed(state)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened on the line so far: readings, repeats, broken and late packets."""
+        return {name: int(value) for name, value in vars(self.arm.bus.counts).items()}
+
     def _sensed(self, state: JointState) -> Sensed:
         faults: dict[str, str] = {}
         for fault in state.faults:

@@ -1,7 +1,8 @@
 """The only way to command a real arm: a machine behind the safety chain, as an ``Arm``."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from real.safety import Clearance, check
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
 from real.verdict import BLOCKED, INVALID_HARDWARE, STOPPED, Outcome, State, Tick, Verdict
+
+Timer = tuple[Callable[[], float], Callable[[float], None]]
+"""A clock [s], and how to wait [s]."""
 
 SETTLE_S = 1.5
 """So long may the arm take to come to rest at a start pose."""
@@ -52,6 +56,7 @@ class SafeArm(Arm):
         stop: where an emergency stop is asked for.
         log: what the chain found.
         outcome: of the last control period.
+        ages: of other inputs that the next action was decided on, such as camera frames [s].
         ends: why the trial is over, empty while it goes on.
         limp: whether the torque is off.
     """
@@ -63,7 +68,7 @@ class SafeArm(Arm):
         config: SafetyConfig | None = None,
         stop: StopBoard | None = None,
         log: SafetyLog | None = None,
-        timer: tuple[Callable[[], float], Callable[[float], None]] = (time.monotonic, time.sleep),
+        timer: Timer = (time.monotonic, time.sleep),
     ) -> None:
         """Switch the motors on where they are.
 
@@ -85,6 +90,7 @@ class SafeArm(Arm):
         self._machine, self._clearance = machine, clearance
         self._clock, self._sleep = timer
         self.ends, self.limp = "", False
+        self.ages: Mapping[str, float] = {}
         self._homed = False
         self.outcome: Outcome | None = None
         self._lost: tuple[str, ...] = ()
@@ -158,6 +164,16 @@ class SafeArm(Arm):
         values = {"qpos": seen.qpos, "qvel": seen.qvel, "effort": seen.effort}
         return {key: np.asarray(value, np.float32) for key, value in values.items()}
 
+    @property
+    def age(self) -> float:
+        """Age of the newest reading [s]."""
+        return self._clock() - self.sensed.stamp
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened on the line so far, by name; empty where the motors' driver counts none."""
+        return dict(getattr(self._machine, "counts", {}))
+
     def close(self) -> None:
         """Switch the torque off and release the bus: support an arm that is not parked."""
         self._machine.close()
@@ -181,7 +197,7 @@ class SafeArm(Arm):
         now = self._clock()
         tick = Tick(
             wanted=None if self.ends else wanted,
-            sensed=self.sensed,
+            sensed=replace(self.sensed, ages={**self.sensed.ages, **self.ages}),
             now=now,
             late=late,
             lost=self._lost,

@@ -63,7 +63,6 @@ class Convert:
     def _records(self) -> str:
         """Write the trials of a run in another form."""
         from benchmarks.trial_exports import EXPORTS
-
         from benchmarks.writer import refuse_disk_errors, write_atomic
         from envs.errors import UsageError
 

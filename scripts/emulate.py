@@ -1,18 +1,26 @@
-"""Emulate an arm's bus on a serial port, for any software that speaks to its motors."""
+"""Emulate an arm's bus, for any software that speaks to its motors."""
 
 import os
+import shutil
 import signal
 import sys
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from real.emulators.dynamixel_line import Line
+    from real.emulators.twin_plant import Scenery
+
+OPENARM = "openarm"
 
 EXAMPLES = """
 armtrials emulate --robot koch
 armtrials emulate --robot viperx --faults loss=0.01 crc=0.01 truncation=0.01
+armtrials emulate --robot viperx --task pick_place
+armtrials emulate --robot openarm --channel 239.74.163.2
 armtrials emulate --robot koch --link koch-port --latency 0.016 --return-delay 250
 """
 
@@ -26,13 +34,19 @@ faults:"""
 
 @dataclass(frozen=True)
 class Emulate:
-    """Run an emulated Dynamixel arm until Ctrl-C; the port to open is printed.
+    """Run an emulated arm until Ctrl-C; how to reach it is printed.
+
+    Dynamixel arms are on a serial port, an OpenArm on CAN-FD by python-can's udp_multicast.
 
     Motors move as their registers say; with no program talking to them they rest.
     """
 
     robot: str = "koch"
-    """Arm: viperx, koch or koch_leader."""
+    """Arm: viperx, koch, koch_leader or openarm."""
+    task: str = ""
+    """Task whose scene is behind the motors, in MuJoCo: a hardware twin for any software."""
+    channel: str = ""
+    """Of an openarm's udp_multicast (default: python-can's own)."""
     faults: tuple[str, ...] = ()
     """Faults from the start, name[=value][@id]; others can be typed while it runs."""
     link: Path | None = None
@@ -46,17 +60,31 @@ class Emulate:
 
     def run(self) -> int:
         """Serve until Ctrl-C; return 0."""
-        from envs.errors import UsageError
-        from real.dynamixel_arms import WIRINGS
-        from real.emulators.dynamixel import Emulated
-        from real.emulators.dynamixel_wire import Timing
+        if self.robot == OPENARM:
+            return self._run_can()
+        self._check()
+        with ExitStack() as stack:
+            return self._serve(stack)
 
+    def _check(self) -> None:
+        """Refuse what cannot be."""
+        from envs.errors import UsageError
+
+        if self.channel:
+            raise UsageError("--channel belongs to --robot openarm; a port is chosen by the system")
         if not 0 <= self.return_delay <= 254:
             raise UsageError(f"--return-delay must be 0..254, got {self.return_delay}")
         if not 0 <= self.latency <= 1:
             raise UsageError(f"--latency must be 0..1 s, got {self.latency:g}")
         if self.link is not None and self.link.exists() and not self.link.is_symlink():
             raise UsageError(f"--link {self.link}: there is something else of that name")
+
+    def _serve(self, stack: ExitStack) -> int:
+        """Run servos on a serial port."""
+        from real.dynamixel_arms import WIRINGS
+        from real.emulators.dynamixel import Emulated
+        from real.emulators.dynamixel_wire import Timing
+
         wiring = WIRINGS[self.robot]
         emulated = Emulated(
             self.robot,
@@ -64,6 +92,7 @@ class Emulate:
             self.faults,
             self.seed,
             self.return_delay,
+            plant=self._plant(stack),
             link=self.link,
         )
         line = emulated.line()
@@ -78,6 +107,35 @@ class Emulate:
             say("")
         finally:
             line.close()
+        return 0
+
+    def _plant(self, stack: ExitStack) -> "Scenery | None":
+        """Return the scene behind the motors, None where joints just follow them."""
+        if not self.task:
+            return None
+        from envs.tasks import TASKS
+        from real.emulators.twin_plant import Scenery
+        from real.shared_block import memory_folder
+
+        task = TASKS[self.task]
+        folder = memory_folder()
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return Scenery(task.name, self.robot, folder / "truth", seed=self.seed)
+
+    def _run_can(self) -> int:
+        """Run the motors of an OpenArm on a CAN-FD bus."""
+        from envs.errors import UsageError
+        from real.can_bus import MULTICAST
+        from real.emulators.damiao import serve
+
+        if self.faults or self.link or self.task:
+            raise UsageError("--faults, --link and --task are of Dynamixel arms")
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        try:
+            serve(say, stop, channel=self.channel or MULTICAST, seed=self.seed)
+        except KeyboardInterrupt:
+            say("")
         return 0
 
 

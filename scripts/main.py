@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "collect": "Record demonstrations of a task with the scripted expert.",
     "experts": "Measure how often the scripted experts succeed.",
     "teleop": "Demonstrate a task yourself, in a web browser.",
+    "record": "Record demonstrations on an arm that follows a leader, real or the twin.",
     "inspect": "Check a folder of demonstrations: a table and an HTML page.",
     "convert": "Convert demonstrations and trial records to and from other formats.",
     "train": "Train a policy on a folder of demonstrations.",
@@ -34,9 +35,10 @@ COMMANDS: Mapping[str, str] = {
     "show": "Show where a protocol's trials start and what each of its axes changes.",
     "plan": "Tell how many trials a comparison needs, and whether one that runs may stop.",
     "bench": "Run the main job: demonstrations, training, evaluation, leaderboard.",
-    "emulate": "Emulate an arm's bus on a serial port, for any software that speaks to its motors.",
     "calibrate": "Calibrate an arm's cameras: print a board, measure lens and place, check that "
     "nothing moved.",
+    "emulate": "Emulate an arm's bus, for any software that speaks to its motors.",
+    "demo": "Let a trained policy work on the hardware twin, through the real driver stack.",
     "doctor": "Check what this machine offers and what is missing.",
 }
 """Command name -> its module's one-line summary (kept equal by a test)."""

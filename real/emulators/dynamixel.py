@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from envs.arm import InitialCondition
 from real.dynamixel_arms import WIRINGS
 from real.emulators.dynamixel_chain import Chain, first_order, setups
 from real.emulators.dynamixel_faults import Fault
 from real.emulators.dynamixel_line import Line
-from real.emulators.dynamixel_plant import Plant
+from real.emulators.dynamixel_plant import Plant, Scene
 from real.emulators.dynamixel_servo import Servo, Setup
 from real.emulators.dynamixel_wire import Timing
 
@@ -146,6 +147,14 @@ class DynamixelEmulator:
         states: dict[int, ServoState] = self._ask(("servos",))
         return states
 
+    def set_up(self, start: InitialCondition) -> None:
+        """Put the things that the plant simulates where ``start`` says.
+
+        Raises:
+            ValueError: the plant has none.
+        """
+        self._ask(("set_up", start))
+
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
@@ -201,6 +210,19 @@ def _obey(line: Line, pipe: Connection) -> None:
     elif what == "clear":
         line.clear(*rest)
     answer: object = line.port
+    if what == "set_up":
+        answer = _set_up(line.chain.plant, *rest)
     if what == "servos":
         answer = {servo.motor: ServoState.of(servo) for servo in line.chain.servos}
     pipe.send(answer)
+
+
+def _set_up(plant: Plant, start: InitialCondition) -> Exception | None:
+    """Let a plant that is a scene be set up; return what is wrong."""
+    if not isinstance(plant, Scene):
+        return ValueError("the plant must be a scene")
+    try:
+        plant.set_up(start)
+    except Exception as error:  # told to whoever asked; the servos go on
+        return error
+    return None

@@ -7,7 +7,9 @@ Angles are of the output shaft, counter-clockwise positive, 0 at the middle of t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+from envs.arm import InitialCondition
 
 Kind = Literal["off", "position", "velocity", "current", "pwm"]
 
@@ -44,6 +46,14 @@ class Plant(Protocol):
 
     def step(self, drives: Sequence[Drive], dt: float) -> Sequence[Motion]:
         """Let ``dt`` [s] pass under ``drives``; both lists are in the order of the chain."""
+
+
+@runtime_checkable
+class Scene(Plant, Protocol):
+    """Mechanics with things on a table before the arm."""
+
+    def set_up(self, start: InitialCondition) -> None:
+        """Put the things where ``start`` says; the arm stays where it is."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from envs.collection import Collection, claim, identity, write_info
+from envs.episode import inspect_file
 from envs.episode_meta import EpisodeMeta
 from envs.lock import locked
 from envs.recorder import Recorder, recover
@@ -28,7 +29,8 @@ class Album:
     """Keeps episodes by number; use it in a ``with`` statement.
 
     Successes are ``episode_<i>.hdf5``, the others lie in ``failed/``, what is taken back in
-    ``undone/``. What a killed session was recording is found again and put with the failures.
+    ``undone/``. What a killed session was recording is found again and put with the failures, what
+    it had completed with its like.
 
     Attributes:
         index: number of the episode to record next.
@@ -54,8 +56,10 @@ class Album:
             definition: dict[str, Any] = {**self.collection.definition(), "operator": SOURCE}
             self._info = claim(self.out, definition)
             self.protocol = identity(definition)
-            for path in recover(self.out / RECORDING):
-                self._move(path, self.out / FAILED)
+            recover(self.out / RECORDING)
+            for path in sorted((self.out / RECORDING).glob("episode_*.hdf5")):
+                done = inspect_file(path).meta.success
+                self._move(path, self.out if done else self.out / FAILED)
             self._count()
         except BaseException:
             self._lock.__exit__(None, None, None)

@@ -53,6 +53,19 @@ def test_it_names_a_port_obeys_what_is_typed_and_ends_with_ctrl_c(tmp_path: Path
     assert not link.is_symlink()
 
 
+def test_an_openarm_is_on_a_can_bus_until_it_is_told_to_end() -> None:
+    pytest.importorskip("can", reason="python-can is not installed: pip install python-can")
+    running = run("--robot", "openarm", "--channel", "239.74.163.77")
+    assert running.stdout is not None
+    try:
+        assert "8 motors of an OpenArm on CAN-FD" in running.stdout.readline()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0
+    finally:
+        running.kill()
+        running.communicate()
+
+
 def test_without_the_sdk_everything_imports_and_the_command_says_how_to_install_it() -> None:
     program = """
 import sys
@@ -72,10 +85,10 @@ sys.exit(main(["emulate", "--robot", "koch"]))
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (
-            ["--robot", "openarm"],
-            "unknown Dynamixel arm 'openarm'; known: koch, koch_leader, viperx",
-        ),
+        (["--robot", "ur5"], "unknown Dynamixel arm 'ur5'; known: koch, koch_leader, viperx"),
+        (["--robot", "openarm", "--task", "pour"], "--faults, --link and --task are of Dynamixel"),
+        (["--channel", "can0"], "--channel belongs to --robot openarm"),
+        (["--task", "juggle"], "unknown task 'juggle'"),
         (["--faults", "fire"], "unknown fault 'fire'"),
         (["--return-delay", "300"], "--return-delay must be 0..254, got 300"),
         (["--latency", "-1"], "--latency must be 0..1 s, got -1"),

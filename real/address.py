@@ -1,0 +1,44 @@
+"""Where an arm is and how it is driven: what ``real.connect`` needs to reach it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from real.dynamixel_joints import Pace
+from real.dynamixel_port import Port
+from real.rules import SafetyConfig
+
+
+@dataclass(frozen=True)
+class ArmAddress:
+    """Where an arm is, the same for a real one and for its twin.
+
+    Attributes:
+        robot: registered arm.
+        port: serial port, or channel of a CAN interface, such as ``can0``; or what makes a
+            ``Port`` where the arm is driven, for servos without a serial line.
+        interface: of python-can, for an arm of Damiao motors.
+    """
+
+    robot: str
+    port: str | Callable[[], Port]
+    interface: str = ""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How an arm is driven.
+
+    Attributes:
+        config: settings of the safety chain.
+        pace: how Dynamixel motors are asked.
+    """
+
+    config: SafetyConfig = field(default_factory=SafetyConfig)
+    pace: Pace = field(default_factory=Pace)
+
+
+PATIENT = Manner(
+    SafetyConfig(age=5.0, frame_age=5.0, lost=10.0, late=5.0, watchdog=2.5),
+    Pace(budget=0.5, lost=5.0, watchdog=2.0),
+)
+"""For a twin on a machine that is busy with other things; never for a real arm."""

@@ -1,0 +1,140 @@
+"""Let a trained policy work on the hardware twin, through the real driver stack."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmarks.real_trial import RealTrial
+    from benchmarks.view import Shown
+    from policies.base import Policy
+
+EXAMPLES = """
+armtrials demo twin
+armtrials demo twin --policy runs/act --trials 20
+armtrials demo twin --gap hard --faults loss=0.01 crc=0.01
+armtrials demo twin --clock own --out twin.html
+"""
+
+ATTEMPTS = 3
+"""How often a trial is run that says nothing about the policy (``invalid_hardware``)."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Start the twin, let a policy do its task on it, and write a page about the trial.
+
+    The twin is emulated motors on a serial port of their own with MuJoCo at the far end; the policy
+    drives it through the driver and the safety chain of a real arm. No hardware is needed. Without
+    --policy one is trained on the spot (some minutes, once) and kept.
+    """
+
+    what: tyro.conf.Positional[Literal["twin"]] = "twin"
+    """What is shown."""
+    policy: Path | None = None
+    """Checkpoint folder of a policy; default: ACT, trained here."""
+    trials: int = 1
+    """Trials, of different starts; the page shows the first."""
+    gap: str = "none"
+    """How the twin differs from the simulation: none, ordinary, hard."""
+    faults: tuple[str, ...] = ()
+    """Faults of the line, as for armtrials emulate."""
+    clock: Literal["real", "own"] = "real"
+    """Own: time passes only while the program waits, so a busy computer changes nothing."""
+    seed: int = 0
+    """First start: number of the initial condition."""
+    out: Path = Path("twin.html")
+    """The page."""
+    cache: Path = Path("runs/demo")
+    """Folder of the policy that is trained here."""
+
+    def run(self) -> int:
+        """Run the trials and write the page; return 0 where the hardware did its part."""
+        from rich.console import Console
+
+        from benchmarks.report.view_page import view_page
+        from benchmarks.writer import refuse_disk_errors, write_atomic
+        from envs.errors import UsageError
+        from envs.gap import GAPS
+        from policies.checkpoint import load_checkpoint
+
+        if self.trials < 1:
+            raise UsageError(f"--trials must be at least 1, got {self.trials}")
+        GAPS[self.gap]
+        console = Console(highlight=False, soft_wrap=True)
+        policy = load_checkpoint(self.policy or self._trained(console))
+        shown, trials = self._trials(policy, console)
+        with refuse_disk_errors(self.out.parent, "--out"):
+            write_atomic(self.out, view_page(shown).encode())
+        valid = [trial for trial in trials if trial.ends != "invalid_hardware"]
+        wins = sum(trial.success for trial in valid)
+        text = f"{wins} of {len(valid)} trials on the twin succeeded"
+        if void := len(trials) - len(valid):
+            text += f"; {void} void (invalid_hardware): this computer is too busy to keep 50 Hz; "
+            text += "--clock own does not depend on it"
+        console.print(f"{text}.\n{self.out}: {shown.title}. {shown.lead}", markup=False)
+        return 0 if valid else 1
+
+    def _trials(self, policy: "Policy", console: "Console") -> tuple["Shown", list["RealTrial"]]:
+        """Run all trials; return what the page shows of the first, and all of them."""
+        from benchmarks.protocol import PROTOCOLS
+        from benchmarks.real_trial import Trials
+        from benchmarks.trial import cameras_of
+        from benchmarks.twin_show import Watched, show
+        from envs.gap import GAPS
+        from real.emulators.twin import ClockTwin, Twin, TwinSetup
+        from real.emulators.twin_table import twin_arm
+
+        spec = policy.spec
+        setup = TwinSetup(spec.task, spec.arm, GAPS[self.gap], faults=self.faults, seed=self.seed)
+        protocol = PROTOCOLS[f"{spec.task}/v1"]
+        trials: list[RealTrial] = []
+        kind = ClockTwin if self.clock == "own" else Twin
+        with kind(setup) as twin, twin_arm(twin, cameras_of(spec)) as arm:
+            where = "a clock of its own" if self.clock == "own" else f"{twin.address.port}"
+            console.print(f"The twin of {spec.arm} is on {where}.", markup=False)
+            watched = Watched(arm.table)  # type: ignore[arg-type]
+            arm.table = watched
+            runs = Trials(arm, policy)
+            for number in range(self.seed, self.seed + self.trials):
+                for _ in range(ATTEMPTS):
+                    trial = runs.run(protocol.start("nominal", number, "test"), number)
+                    if trial.ends != "invalid_hardware":
+                        break
+                console.print(f"  start {number}: {_said(trial)}", markup=False)
+                if not trials:
+                    about = [("gap", self.gap), ("clock", self.clock), ("start", f"{number}")]
+                    shown = show(trial, watched, policy.name, about)
+                trials.append(trial)
+        return shown, trials
+
+    def _trained(self, console: "Console") -> Path:
+        """Return the checkpoint that is trained here once: ACT, preset quick."""
+        import policies.train as training
+        from envs.collect import collect
+        from envs.collection import Collection
+        from policies.train_config import TrainConfig
+        from scripts.progress import progress
+
+        out, data = self.cache / "act", self.cache / "data"
+        if (out / "canary.safetensors").is_file():
+            console.print(f"The policy is {out}; --policy takes another.", markup=False)
+            return out
+        console.print("A policy is trained first: 50 demonstrations, ACT (quick).", markup=False)
+        with progress("collect pick_place", 50) as advance:
+            collect(Collection(task="pick_place"), 50, data, os.cpu_count() or 1, advance)
+        config = TrainConfig(algo="act", data=data, out=out, preset="quick")
+        with progress("train act", config.resolve().training.steps) as advance:
+            return training.train(config, advance, console.print)
+
+
+def _said(trial: "RealTrial") -> str:
+    """Return a line about a trial."""
+    how = "success" if trial.success else trial.ends or f"failure at stage {trial.stage}"
+    seconds = len(trial.actions) / trial.hz
+    return f"{how} after {seconds:.1f} s, {trial.lost} lost ticks"
