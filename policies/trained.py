@@ -39,12 +39,20 @@ class TrainedPolicy:
         self.hashes: Mapping[str, str] = {}
         self._generators: list[np.random.Generator] = []
         self._memory: Memory | None = None
+        self._told = torch.zeros(0)
         self._offsets = list(offset_columns(algorithm.config, spec))
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
         """Begin new trials, one a seed; a row's noise follows from its seed alone."""
         self._generators = [np.random.default_rng(seed) for seed in seeds]
         self._memory = None
+        if self.algorithm.language:
+            if len(instructions) != len(seeds):
+                raise UsageError(
+                    f"{self.name} acts on an instruction: it must be told one in each of "
+                    f"{len(seeds)} trials, got {len(instructions)}"
+                )
+            self._told = self.algorithm.read(instructions)
 
     def act(self, obs: Mapping[str, Array]) -> Array:
         """Return chunks of actions (batch, chunk, n) float32, in physical units.
@@ -61,6 +69,8 @@ class TrainedPolicy:
             key: torch.from_numpy(self._scaled(key, obs[key])).to(device)
             for key in self.spec.observations
         }
+        if self.algorithm.language:
+            inputs["sentence"] = self._told.to(device)
         noise = self._noise(rows)
         with torch.inference_mode():
             noise = None if noise is None else noise.to(device)

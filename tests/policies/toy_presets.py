@@ -8,6 +8,7 @@ import pytest
 
 from policies.attention import LayerConfig
 from policies.base import ALGORITHMS, TRACKS
+from policies.sentences import SentenceConfig
 from policies.transformer import TransformerConfig
 from policies.unet import UNetConfig
 from policies.vision import VisionConfig
@@ -38,6 +39,14 @@ SMALLER: Mapping[str, Mapping[str, Any]] = {
     },
     "diffusion": DENOISER,
     "flow": DENOISER,
+    "vla": {
+        **{k: DENOISER[k] for k in ("chunk", "execute", "patch", "vision")},
+        "transformer": TransformerConfig(layers=1, layer=LAYER, memory=True),
+        "trunk": LAYER,
+        "layers": 1,
+        "sentence": SentenceConfig(buckets=64, words=8, width=32, layers=1, heads=4),
+        "bins": 16,
+    },
 }
 """An algorithm that is not named here is tested as large as its quick preset is."""
 
