@@ -37,10 +37,10 @@ REACH = 1.5
 """Largest scaled action: a new task may go beyond the range of those the scaling is from."""
 
 WORDS = SentenceConfig()
-TRUNK = LayerConfig(width=384, heads=8, feedforward=1024, dropout=0.0, pre_norm=True)
+TRUNK = LayerConfig(width=320, heads=8, feedforward=896, dropout=0.0, pre_norm=True)
 HEAD = TransformerConfig(
     layers=4,
-    layer=LayerConfig(width=256, heads=8, feedforward=768, dropout=0.0, pre_norm=True),
+    layer=LayerConfig(width=256, heads=8, feedforward=512, dropout=0.0, pre_norm=True),
     memory=True,
 )
 
@@ -62,11 +62,10 @@ class VlaConfig(FlowConfig):
     execute: int = 48
     condition: tuple[int, ...] = ()
     transformer: TransformerConfig = HEAD
-    draws: int = 2
     head: str = "flow"
     sentence: SentenceConfig = WORDS
     trunk: LayerConfig = TRUNK
-    layers: int = 5
+    layers: int = 4
     readouts: int = 4
     grid: int = 4
     bins: int = BINS
@@ -91,7 +90,7 @@ SMALL = VlaConfig(
 )
 SEEING = VlaConfig(execute=96, draws=4)
 PAPER = VlaConfig(
-    chunk=50, execute=25, patch=1, denoise=10, tilt=0.5, draws=1, layers=12,
+    chunk=50, execute=25, patch=1, denoise=10, tilt=0.5, layers=12,
     trunk=replace(TRUNK, width=512, feedforward=1280), vision=RESNET18,
 )  # fmt: skip
 PAPER_TRAINING = replace(TRAINING, steps=100_000, batch=256, lr=1e-4, warmup=1000, precision="fp32")
