@@ -1,9 +1,10 @@
 """What pre-training buys: LoRA on few demonstrations of a new task against training from scratch.
 
-One model is pre-trained on several tasks, then fine-tuned with LoRA on a task that it has not seen.
-Two others of the same size learn the new task alone, from the same demonstrations: one with as many
-gradient steps as the fine-tuning, one with as many as pre-training and fine-tuning together. All are
-measured on the same ``dev`` starts. An interrupted experiment goes on with the same call.
+One model is pre-trained on several tasks, then fine-tuned with LoRA on a task that it has not
+seen. Two others of the same size learn the new task alone, from the same demonstrations: one with
+as many gradient steps as the fine-tuning, one with as many as pre-training and fine-tuning
+together. All are measured on the same ``dev`` starts. An interrupted experiment goes on with the
+same call.
 """
 
 import json

@@ -318,6 +318,8 @@ ALGORITHMS.register(
 )
 ALGORITHMS.register("flow", AlgorithmEntry("policies.flow", "Flow matching", "FlowPolicy"))
 ALGORITHMS.register("vla", AlgorithmEntry("policies.vla", "Compact VLA", "Vla"))
+ALGORITHMS.register("pi0", AlgorithmEntry("policies.pi0", "pi0", "Pi0"))
+ALGORITHMS.register("vlm", AlgorithmEntry("policies.vlm", "VLM, action tokens", "Vlm"))
 ALGORITHMS.register(
     "gail",
     AlgorithmEntry("policies.gail", "GAIL", "Gail", trainer="policies.gail_train:GailTrainer"),

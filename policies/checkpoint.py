@@ -30,10 +30,11 @@ from safetensors.torch import save as save_tensors
 from envs.arm import ArmSpec, Array
 from envs.atomic import write_atomic
 from envs.errors import UsageError
-from policies.adapter import ADAPTER, apply_adapter, places_of
+from policies.adapter import ADAPTER, BASE, apply_adapter, places_of
 from policies.base import ALGORITHMS, Algorithm, AlgorithmConfig, Policy, PolicySpec
 from policies.configs import canonical, from_json, to_json
 from policies.floors import FLOOR, load_floor
+from policies.hub_model import beside
 from policies.lora import learned
 from policies.naming import policy_name
 from policies.normalize import Normalizer, Stats
@@ -121,6 +122,7 @@ def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
     settings: AlgorithmConfig = from_json(
         algorithm_class.Config, config["settings"], str(folder / "config.json")
     )
+    settings = beside(settings, folder / BASE)
     spec = _parsed(PolicySpec, files, folder, "spec.json")
     stats = _parsed(Stats, files, folder, "stats.json")
     _check_stats(folder, stats, spec)

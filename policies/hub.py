@@ -4,7 +4,9 @@ Nothing is downloaded and no code of a repository is run: what is not on this ma
 safetensors, is refused with what to place where.
 """
 
+import functools
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ def folder_of(name: str) -> Path:
         raise UsageError(missing(name, "model.safetensors", error)) from error
 
 
+@functools.cache
 def weights_hash(name: str) -> str:
     """Return the SHA-256 over all safetensors files of a model, in order of their names.
 
@@ -89,3 +92,14 @@ def _transformers() -> Any:  # noqa: ANN401
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     return transformers
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object of a model's folder; {} where the file is not there."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    return found if isinstance(found, dict) else {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envs.errors import UsageError
 from policies.base import ALGORITHMS, Preset, preset
+from policies.hub_model import with_weights
 from policies.lora import LoraConfig
 from policies.stream import StreamConfig
 
@@ -35,6 +36,8 @@ class TrainConfig:
         initial: checkpoint whose weights training begins with, and whose scaling it keeps.
         also: more folders of demonstrations, of other tasks, of an algorithm with ``language``.
         lora: keep the weights of ``initial`` and learn small ones beside them.
+        weights: model of ``transformers`` that an algorithm around one starts from: a folder, or a
+            name in the local cache.
     """
 
     algo: str
@@ -57,6 +60,7 @@ class TrainConfig:
     initial: Path | None = None
     also: tuple[Path, ...] = ()
     lora: LoraConfig | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, naming the choices."""
@@ -92,6 +96,8 @@ class TrainConfig:
     def resolve(self) -> Preset:
         """Return the preset with what is overridden."""
         chosen = preset(self.algo, self.track, self.preset)
+        if self.weights is not None:
+            chosen = chosen._replace(config=with_weights(chosen.config, self.weights))
         names = ("steps", "batch", "lr", "normalization")
         changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
         return Preset(chosen.config, dataclasses.replace(chosen.training, **changes))

@@ -18,6 +18,7 @@ armtrials train --algo diffusion --data data/pick_place --out runs/diffusion --s
 armtrials train --algo act --stream pick_place --randomise full --operator mixed --out runs/act
 armtrials train --algo bc --data data/pixels --track pixels --out runs/bc --preset quick
 armtrials train --algo vla --data data/pick_place data/language_pick data/wipe --out runs/vla
+armtrials train --algo pi0 --weights models/pi0 --lora 16 --data data/pixels --track pixels --out runs/pi0
 armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out runs/vla-insertion
 """
 
@@ -30,7 +31,7 @@ class Train:
     """
 
     algo: str
-    """Algorithm: bc, bc_rnn, act, diffusion, flow, gail, vla."""
+    """Algorithm: bc, bc_rnn, act, diffusion, flow, gail, vla, pi0, vlm."""
     out: Path
     """Checkpoint folder."""
     data: tuple[Path, ...] = ()
@@ -67,9 +68,11 @@ class Train:
     """Continue an interrupted training; --no-resume starts over."""
     initial: Annotated[Path | None, tyro.conf.arg(aliases=("--from",))] = None
     """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
+    weights: str | None = None
+    """With pi0 and vlm: the model they start from, a folder or a name in the local cache."""
     lora: int | None = None
-    """Rank of low-rank adaptation: the weights of --from stay, products of this rank are learned
-    beside them and saved as an adapter."""
+    """Rank of low-rank adaptation: the weights of --from or --weights stay, products of this rank
+    are learned beside them and saved as an adapter."""
     lora_alpha: int | None = None
     """With --lora: their scale is alpha / rank (default: the rank)."""
     lora_layers: tuple[str, ...] = ("all",)
@@ -96,7 +99,9 @@ class Train:
         from policies.train_config import TrainConfig
 
         made = {"stream", "data", "also", "lora"}
-        settings = {f.name: getattr(self, f.name) for f in fields(TrainConfig) if f.name not in made}
+        settings = {
+            f.name: getattr(self, f.name) for f in fields(TrainConfig) if f.name not in made
+        }
         config = TrainConfig(**settings, **self._folders(), stream=self._stream())
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
