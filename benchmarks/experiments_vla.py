@@ -10,7 +10,7 @@ same call.
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class TransferConfig:
         most: episodes of each folder of ``data``, the first ones.
         preset: of the model, ``vla`` on the state track.
         steps: gradient steps of pre-training and of fine-tuning.
+        batch: windows a step; None: the preset's.
         lora: how the model is adapted.
         lr: peak rate of the adaptation; the others learn at the preset's.
         trials: ``dev`` starts.
@@ -60,6 +61,7 @@ class TransferConfig:
     most: int = 200
     preset: str = "cpu"
     steps: tuple[int, int] = (2000, 700)
+    batch: int | None = None
     lora: LoraConfig = LoraConfig(rank=32)  # noqa: RUF009  (frozen)
     lr: float = 1e-3
     trials: int = 200
@@ -75,25 +77,25 @@ class TransferConfig:
 
     def trainings(self) -> dict[str, TrainConfig]:
         """Return what is trained, in order, by name."""
-        first, *others = (self.out / "data" / folder.name for folder in self.data)
-        pre = TrainConfig(
-            "vla", first, self.out / "base", preset=self.preset, seed=self.seed,
-            steps=self.steps[0], also=tuple(others),
-        )  # fmt: skip
-        few = self.out / "data" / f"{self.held.name}-{self.demonstrations}"
-        own = {"preset": self.preset, "seed": self.seed}
         before, after = self.steps
+        first, *others = (self.out / "data" / folder.name for folder in self.data)
+        few = TrainConfig(
+            algo="vla",
+            data=self.out / "data" / f"{self.held.name}-{self.demonstrations}",
+            out=self.out / "scratch",
+            preset=self.preset,
+            seed=self.seed,
+            steps=after,
+            batch=self.batch,
+        )
+        base, longer = self.out / "base", self.out / "scratch_long"
+        adapted = {"out": self.out / "lora", "lr": self.lr, "initial": base, "lora": self.lora}
         return {
-            "base": pre,
-            "lora": TrainConfig(
-                "vla", few, self.out / "lora", steps=after, lr=self.lr,
-                initial=self.out / "base", lora=self.lora, **own,
-            ),
-            "scratch": TrainConfig("vla", few, self.out / "scratch", steps=after, **own),
-            "scratch_long": TrainConfig(
-                "vla", few, self.out / "scratch_long", steps=before + after, **own
-            ),
-        }  # fmt: skip
+            "base": replace(few, data=first, out=base, steps=before, also=tuple(others)),
+            "lora": replace(few, **adapted),  # type: ignore[arg-type]
+            "scratch": few,
+            "scratch_long": replace(few, out=longer, steps=before + after),
+        }
 
 
 def first_episodes(source: Path, count: int, target: Path) -> Path:

@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--demonstrations", type=int, default=50)
     parser.add_argument("--most", type=int, default=200, help="episodes of each of --data")
     parser.add_argument("--steps", type=int, nargs=2, default=(2000, 700), help="before, after")
+    parser.add_argument("--batch", type=int, help="windows a step (default: the preset's)")
     parser.add_argument("--lora", type=int, default=32, help="rank")
     parser.add_argument("--lr", type=float, default=1e-3, help="of the adaptation")
     parser.add_argument("--trials", type=int, default=200)

@@ -81,7 +81,7 @@ class VlaConfig(FlowConfig):
             )
 
 
-TRAINING = TrainDefaults(steps=6000, batch=64, lr=5e-4, ema_power=0.75, ema_max=0.995)
+TRAINING = TrainDefaults(steps=6000, batch=64, lr=1e-3, ema_power=0.75, ema_max=0.995)
 SMALL = VlaConfig(
     trunk=replace(TRUNK, width=192, feedforward=384),
     layers=3,
@@ -104,11 +104,11 @@ class Vla(FlowPolicy):
     language: ClassVar[bool] = True
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
-        ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=1200, lr=1e-3)),
+        ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=1200)),
         ("state", "cpu"): Preset(VlaConfig(), TRAINING),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
         ("state", "quick-tokens"): Preset(
-            replace(SMALL, head="tokens"), replace(TRAINING, steps=1200, lr=1e-3)
+            replace(SMALL, head="tokens"), replace(TRAINING, steps=1200)
         ),
         ("state", "cpu-tokens"): Preset(replace(VlaConfig(), head="tokens"), TRAINING),
         ("pixels", "quick"): Preset(

@@ -18,7 +18,7 @@ armtrials train --algo diffusion --data data/pick_place --out runs/diffusion --s
 armtrials train --algo act --stream pick_place --randomise full --operator mixed --out runs/act
 armtrials train --algo bc --data data/pixels --track pixels --out runs/bc --preset quick
 armtrials train --algo vla --data data/pick_place data/language_pick data/wipe --out runs/vla
-armtrials train --algo pi0 --weights models/pi0 --lora 16 --data data/pixels --track pixels --out runs/pi0
+armtrials train --algo pi0 --weights models/pi0 --lora 16 --data pix --track pixels --out runs/pi0
 armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out runs/vla-insertion
 """
 
@@ -98,10 +98,8 @@ class Train:
         from policies.checkpoint import load_checkpoint
         from policies.train_config import TrainConfig
 
-        made = {"stream", "data", "also", "lora"}
-        settings = {
-            f.name: getattr(self, f.name) for f in fields(TrainConfig) if f.name not in made
-        }
+        own = {f.name for f in fields(TrainConfig)} - {"stream", "data", "also", "lora"}
+        settings = {name: getattr(self, name) for name in own}
         config = TrainConfig(**settings, **self._folders(), stream=self._stream())
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
