@@ -62,7 +62,6 @@ def folder_of(name: str) -> Path:
         raise UsageError(missing(name, "model.safetensors", error)) from error
 
 
-@functools.cache
 def weights_hash(name: str) -> str:
     """Return the SHA-256 over all safetensors files of a model, in order of their names.
 
@@ -73,8 +72,14 @@ def weights_hash(name: str) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UsageError(missing(name, "model.safetensors", ValueError(f"none in {folder}")))
+    return _hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+@functools.cache
+def _hash(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Return the hash of files by path, size and time: they are large, and asked for often."""
     digest = hashlib.sha256()
-    for path in files:
+    for path, *_ in files:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

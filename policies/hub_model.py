@@ -91,7 +91,7 @@ class HubAlgorithm(Algorithm):
         shown = [_square(as_float(obs[key][:, -1]).permute(0, 3, 1, 2), side) for key in self._keys]
         x = torch.stack(shown, dim=1)
         mean, std = (x.new_tensor(v).reshape(3, 1, 1) for v in (self._mean, self._std))
-        return (x - mean) / std
+        return ((x - mean) / std).contiguous()
 
     @property
     def _keys(self) -> tuple[str, ...]:

@@ -48,8 +48,13 @@ class LoraConfig:
 
 
 def linear_layers(model: nn.Module) -> list[str]:
-    """Return the names of all linear layers."""
-    return [name for name, part in model.named_modules() if isinstance(part, nn.Linear)]
+    """Return the names of all linear layers, but for those that share a table's weights."""
+    tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
+    return [
+        name
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Linear) and id(part.weight) not in tables
+    ]
 
 
 def chosen_layers(model: nn.Module, config: LoraConfig) -> list[str]:

@@ -25,7 +25,7 @@ from policies.attention import LayerConfig, Stack
 from policies.base import Algorithm, PolicySpec, Preset, TrainDefaults
 from policies.denoiser import choose, mean_error
 from policies.flow import FlowConfig, FlowPolicy
-from policies.sentences import SentenceConfig, SentenceEncoder, words_of
+from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, words_of
 from policies.transformer import MemoryTransformer, TransformerConfig
 from policies.vision import RESNET18, AugmentConfig, ImageEncoder
 
@@ -33,6 +33,8 @@ HEADS = ("flow", "tokens")
 OBJECTS = "objects/"
 POSE = 7
 """Numbers of an object: position and quaternion."""
+NAME = 4
+"""Most words of an object's name."""
 REACH = 1.5
 """Largest scaled action: a new task may go beyond the range of those the scaling is from."""
 
@@ -216,9 +218,14 @@ class Scene(nn.Module):
     def _names(self, keys: Sequence[str]) -> Tensor:
         """Return the mean vector of the words of each object's name, (objects, width)."""
         words = self.words[0]
-        device = words.table.weight.device
-        told = [words_of(key.removeprefix(OBJECTS)) or [key] for key in keys]
-        return torch.stack([words(words.read(one).to(device)).mean(0) for one in told])
+        told = [(words_of(key.removeprefix(OBJECTS)) or [key])[:NAME] for key in keys]
+        tokens = torch.zeros((len(keys), NAME, GRAMS), dtype=torch.long)
+        for row, name in zip(tokens, told, strict=True):
+            row[: len(name)] = words.read(name)
+        found = words(tokens.to(words.table.weight.device))  # one look-up: its gradient is large
+        count = torch.tensor([[len(name)] for name in told], device=found.device)
+        mean: Tensor = found.sum(1) / count
+        return mean
 
     def _pictures(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the tokens of all cameras, grid by grid; nothing without cameras."""

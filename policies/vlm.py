@@ -85,9 +85,17 @@ class Vlm(HubAlgorithm):
             raise UsageError(f"{config.weights} is a {kind}; known families: {known}")
         count, self._axis = FAMILIES[kind]
         self._each = count(self.network.config)
-        self._vocabulary = int(self.network.get_output_embeddings().weight.shape[0])
-        if config.bins > self._vocabulary:
-            raise UsageError(f"bins must be at most {self._vocabulary}, got {config.bins}")
+        self.actions: Tensor
+        self.register_buffer("actions", self._last_tokens(), persistent=False)
+
+    def _last_tokens(self) -> Tensor:
+        """Return the ids of bins 0, 1, ...: from the vocabulary's end, special ones passed over."""
+        size = int(self.network.get_output_embeddings().weight.shape[0])
+        special = {*self.tokenizer.all_special_ids, int(self.network.config.image_token_id)}
+        free = [i for i in reversed(range(size)) if i not in special][: self.config.bins]
+        if len(free) < self.config.bins:
+            raise UsageError(f"bins must be at most {len(free)}, got {self.config.bins}")
+        return torch.tensor(free)
 
     def prompt(self, sentence: str) -> str:
         """Return OpenVLA's question."""
@@ -159,9 +167,9 @@ class Vlm(HubAlgorithm):
         return bool(self.network.config.model_type == "paligemma")
 
     def _ids(self, bins: Tensor) -> Tensor:
-        """Return the tokens of bins: bin 0 is the last of the vocabulary (OpenVLA)."""
-        return self._vocabulary - 1 - bins
+        """Return the tokens of bins."""
+        return self.actions[bins]
 
     def _bins(self, logits: Tensor) -> Tensor:
         """Return logits over the bins of logits over the vocabulary."""
-        return logits[..., -self.config.bins :].flip(-1)
+        return logits[..., self.actions]

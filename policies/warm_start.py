@@ -5,10 +5,8 @@ from pathlib import Path
 from envs.errors import UsageError
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec
 from policies.checkpoint import load_checkpoint
-from policies.normalize import Normalizer, Stats
+from policies.placing import fixed, scaled
 from policies.trained import TrainedPolicy
-
-OBJECTS = "objects/"
 
 
 def begin_with(
@@ -28,7 +26,7 @@ def begin_with(
         "algorithm": (type(policy.algorithm).__name__, algorithm.__name__),
         "settings": (policy.algorithm.config, config),
         "arm": (policy.spec.arm, spec.arm),
-        "observations": tuple(_given(one) for one in (policy.spec, spec)),
+        "observations": tuple(fixed(one) for one in (policy.spec, spec)),
     }
     for what, (found, wanted) in pairs.items():
         if found != wanted:
@@ -36,22 +34,5 @@ def begin_with(
                 f"{folder}: training cannot begin with it: its {what} must be {wanted}, got {found}"
             )
     if spec.language:
-        policy.normalizer = Normalizer(
-            _extended(policy.normalizer.stats, spec), policy.normalizer.mode
-        )
+        policy.normalizer = scaled(policy.normalizer, spec)
     return policy
-
-
-def _given(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
-    """Return the observations that must be the same: a language policy takes any objects."""
-    seen = spec.observations.items()
-    return {k: s for k, s in seen if not (spec.language and k.startswith(OBJECTS))}
-
-
-def _extended(stats: Stats, spec: PolicySpec) -> Stats:
-    """Return the statistics, new objects scaled as the known ones all are."""
-    known = next((one for key, one in stats.keys.items() if key.startswith(OBJECTS)), None)
-    if known is None:
-        return stats
-    fixed = {key: one for key, one in stats.keys.items() if not key.startswith(OBJECTS)}
-    return Stats(fixed | {key: known for key in spec.vectors if key.startswith(OBJECTS)})
