@@ -70,7 +70,7 @@ def apply_adapter(
     if entry[BASE] is not None:
         algorithm.load_state_dict(_base(entry[BASE], places, load).algorithm.state_dict())
     attach(algorithm, from_json(LoraConfig, entry["lora"], "config.json"), algorithm.whole)
-    restore(algorithm, stored)
+    restore(algorithm, stored, algorithm.whole)
     merge(algorithm)
 
 

@@ -85,7 +85,7 @@ def save_checkpoint(
     }
     header = {name: _sha256(data) for name, data in small.items()}
     network = policy.algorithm
-    kept = learned(network) if ADAPTER in config else network.state_dict()
+    kept = learned(network, network.whole) if ADAPTER in config else network.state_dict()
     weights = {k: v.detach().cpu().contiguous() for k, v in kept.items()}
     policy.reset(CANARY_TOLD, CANARY_SEEDS)
     stored = {**canary, "action": policy.act(canary)}

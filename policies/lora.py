@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from envs.errors import UsageError
 
 EVERY = "all"
+PRODUCT = ".lora_"
+"""Part of the name of every parameter of a product, as peft calls them."""
+NOTHING = ("\0",)
+"""The beginning of no name."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
     from peft import LoraConfig as Peft  # imports transformers: seconds
     from peft import inject_adapter_in_model
 
-    names = [name for name in chosen_layers(model, config) if not name.startswith(whole or ("\0",))]
+    names = [name for name in chosen_layers(model, config) if not name.startswith(whole or NOTHING)]
     settings = Peft(
         r=config.rank,
         lora_alpha=config.rank if config.alpha is None else config.alpha,
@@ -102,23 +106,23 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
         target_modules=names,
     )
     inject_adapter_in_model(settings, model)
-    for name, parameter in model.named_parameters():
-        if name.startswith(whole or ("\0",)):
-            parameter.requires_grad_(True)
+    for parameter in learned(model, whole).values():
+        parameter.requires_grad_(True)
 
 
-def learned(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters that are trained, by name."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+def learned(model: nn.Module, whole: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """Return the products, and what else ``attach`` left trainable, by name."""
+    named = model.named_parameters()
+    return {name: p for name, p in named if PRODUCT in name or name.startswith(whole or NOTHING)}
 
 
-def restore(model: nn.Module, stored: Mapping[str, Tensor]) -> None:
+def restore(model: nn.Module, stored: Mapping[str, Tensor], whole: tuple[str, ...] = ()) -> None:
     """Load what ``learned`` gave into a model with the same products attached.
 
     Raises:
         ValueError: other names or shapes.
     """
-    mine = learned(model)
+    mine = learned(model, whole)
     if set(mine) != set(stored):
         odd = sorted(set(mine) ^ set(stored))
         raise ValueError(f"{len(odd)} weights do not fit, such as {odd[0]}")

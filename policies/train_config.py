@@ -87,6 +87,10 @@ class TrainConfig:
                 f"{self.algo} learns one task, got {len(self.folders)} folders of demonstrations; "
                 "vla learns several, told apart by their instructions"
             )
+        if self.lora and not (self.initial or self.weights):
+            raise UsageError(
+                "--lora needs weights to adapt: --from CHECKPOINT, or --weights FOLDER"
+            )
 
     @property
     def folders(self) -> tuple[Path, ...]:
