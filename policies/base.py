@@ -40,8 +40,7 @@ class PolicySpec:
         n_obs: observation steps the policy sees, the present one last.
         chunk: actions predicted at once.
         execute: of these, how many are executed before the next prediction.
-        language: acts on what it is told: it needs an instruction in every trial, and takes any
-            objects, those of ``observations`` or others.
+        language: acts on an instruction, which every trial must have, and on any objects.
     """
 
     arm: str
@@ -219,9 +218,8 @@ class Algorithm(nn.Module, ABC):
     Attributes:
         Config: class of ``config``.
         PRESETS: settings by (track, preset name), for ``quick``, ``cpu`` and ``paper``.
-        language: it acts on what it is told: batches and observations hold ``sentence``, what
-            ``read`` makes of the instruction, and ``objects/`` of a task that has none of that name
-            are NaN.
+        language: it acts on instructions: it is given ``sentence``, what ``read`` makes of them,
+            and NaN for ``objects/`` that are not there.
         whole: beginnings of the names of parameters that are trained entirely beside LoRA's.
     """
 

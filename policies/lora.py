@@ -95,9 +95,11 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
     Raises:
         UsageError: a layer that is not known.
     """
-    from peft import LoraConfig as Peft  # imports transformers: seconds
-    from peft import inject_adapter_in_model
-
+    try:
+        from peft import LoraConfig as Peft  # imports transformers: seconds
+        from peft import inject_adapter_in_model
+    except ImportError as error:
+        raise UsageError("adapters need peft: pip install 'armtrials[vla]'") from error
     names = [name for name in chosen_layers(model, config) if not name.startswith(whole or NOTHING)]
     settings = Peft(
         r=config.rank,

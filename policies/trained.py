@@ -1,6 +1,7 @@
 """A trained network as a policy: the one place where observations are scaled for deployment."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ from torch import Tensor
 
 from envs.arm import Array
 from envs.errors import UsageError
+from envs.task import Task
 from policies.base import Algorithm, Memory, Policy, PolicySpec
-from policies.normalize import Normalizer
+from policies.normalize import Normalizer, Stats
 from policies.offsets import offset_columns
 from policies.preprocess import resize
+
+OBJECTS = "objects/"
 
 
 class TrainedPolicy:
@@ -131,3 +135,34 @@ def _override(policy: Policy, what: str, how: str, value: object) -> None:
     if override is None:
         raise UsageError(f"{what} belongs to a diffusion policy, and {policy.name} is none")
     override(value)
+
+
+def fixed(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
+    """Return the observations without which a policy cannot be: of a language policy no objects."""
+    seen = spec.observations.items()
+    return {k: s for k, s in seen if not (spec.language and k.startswith(OBJECTS))}
+
+
+def placed(policy: Policy, task: Task) -> Policy:
+    """Return a language policy before the objects of ``task``, those it knows or others.
+
+    Any other policy, and one that sees pictures, is returned as it is.
+    """
+    spec = policy.spec
+    if not (isinstance(policy, TrainedPolicy) and spec.language) or spec.track != "state":
+        return policy
+    there = {f"{OBJECTS}{name}": (7,) for name in task.objects}
+    policy.spec = replace(spec, task=task.name, observations={**fixed(spec), **there})
+    policy.normalizer = scaled(policy.normalizer, policy.spec)
+    return policy
+
+
+def scaled(normalizer: Normalizer, spec: PolicySpec) -> Normalizer:
+    """Return the scaling of a language policy for the objects of ``spec``: one for all."""
+    stats = normalizer.stats
+    known = next((one for key, one in stats.keys.items() if key.startswith(OBJECTS)), None)
+    if known is None:
+        return normalizer
+    others = {key: one for key, one in stats.keys.items() if not key.startswith(OBJECTS)}
+    there = {key: known for key in spec.vectors if key.startswith(OBJECTS)}
+    return Normalizer(Stats(others | there), normalizer.mode)

@@ -5,8 +5,7 @@ from pathlib import Path
 from envs.errors import UsageError
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec
 from policies.checkpoint import load_checkpoint
-from policies.placing import fixed, scaled
-from policies.trained import TrainedPolicy
+from policies.trained import TrainedPolicy, fixed, scaled
 
 
 def begin_with(

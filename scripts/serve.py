@@ -45,8 +45,8 @@ class Serve:
         from envs.errors import UsageError
         from envs.tasks import TASKS
         from policies.checkpoint import load_checkpoint_on
-        from policies.placing import placed
         from policies.serve import PolicyServer
+        from policies.trained import placed
 
         if not 0 <= self.port <= 65535:
             raise UsageError(f"--port must be 0..65535, got {self.port}")
@@ -57,7 +57,7 @@ class Serve:
         console = Console(highlight=False, soft_wrap=True)
         policy = load_checkpoint_on(self.policy, self.device, self.threads)
         if self.task is not None:
-            placed(policy, self.task, TASKS[self.task].objects)
+            placed(policy, TASKS[self.task])
         server = PolicyServer(policy, round(self.max_message * 2**20))
 
         def ready(address: str) -> None:

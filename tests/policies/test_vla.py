@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ from policies.base import PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_checkpoint
 from policies.dataset import EpisodeSet, Reading
 from policies.mixture import join
-from policies.placing import placed
 from policies.train import train
 from policies.train_config import TrainConfig
+from policies.trained import placed
 from policies.vla import Vla, VlaConfig
 from policies.windows import Sampler
 from scripts.main import main
@@ -184,7 +185,8 @@ def test_a_policy_of_several_tasks_acts_in_each_and_says_where_not(told: Write, 
     with pytest.raises(UsageError, match=r"trained for task 'arm\+pair', this is 'lift'"):
         check_compatible(policy.spec, Deployment(arm, "lift", "state"))
     for task, objects in (("arm", ("cube",)), ("pair", ("cube", "peg")), ("lift", ("ball",))):
-        here = placed(load_checkpoint(config.out), task, objects)
+        there = SimpleNamespace(name=task, objects=objects)
+        here = placed(load_checkpoint(config.out), there)  # type: ignore[arg-type]
         assert set(here.spec.observations) == {"qpos", *(f"objects/{name}" for name in objects)}
         assert np.isfinite(acts(here, [observe(here, 2, 0)], [0, 1])).all()
 
