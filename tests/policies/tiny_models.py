@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 SIDE, PATCH = 28, 14
-WORDS = 96  # of the tokenizer: bytes of small letters and marks
+SPREAD = 0.3  # of the weights: wide enough that what is seen makes a difference
 
 
 def tokenizer(folder: Path) -> None:
@@ -28,6 +28,7 @@ def _gemma(width: int, vocabulary: int) -> dict[str, Any]:
         "model_type": "gemma", "hidden_size": width, "num_hidden_layers": 2,
         "intermediate_size": 2 * width, "num_attention_heads": 2, "num_key_value_heads": 1,
         "head_dim": 8, "vocab_size": vocabulary, "max_position_embeddings": 256,
+        "initializer_range": SPREAD,
     }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def _siglip(width: int) -> dict[str, Any]:
     return {
         "model_type": "siglip_vision_model", "hidden_size": width, "intermediate_size": 2 * width,
         "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": SIDE, "patch_size": PATCH,
-        "vision_use_head": False,
+        "vision_use_head": False, "initializer_range": SPREAD,
     }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def _llama(width: int, vocabulary: int) -> dict[str, Any]:
         "model_type": "llama", "hidden_size": width, "num_hidden_layers": 2,
         "intermediate_size": 2 * width, "num_attention_heads": 2, "num_key_value_heads": 2,
         "vocab_size": vocabulary, "max_position_embeddings": 256, "pad_token_id": 0,
-        "bos_token_id": 1, "eos_token_id": 2,
+        "bos_token_id": 1, "eos_token_id": 2, "initializer_range": SPREAD,
     }  # fmt: skip
 
 
