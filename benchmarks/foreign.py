@@ -109,6 +109,11 @@ def load_for(config: ForeignConfig, env: Foreign) -> Policy:
         return load_policy(config.policy, Deployment(env.spec, env.name, config.track))
     policy = load_unplaced(config)
     check_compatible(policy.spec, Deployment(env.spec, env.name, policy.spec.track))
+    if policy.spec.language:
+        raise UsageError(
+            f"{policy.name} acts on an instruction, and {env.name} gives none: it acts in tasks of "
+            "ArmTrials, which say what is asked"
+        )
     for key, shape in policy.spec.observations.items():
         if env.shapes.get(key) != shape:
             known = ", ".join(f"{k} {v}" for k, v in env.shapes.items())

@@ -32,7 +32,7 @@ from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.chunking import timing_problem, usual_execute
 from policies.floors import FLOOR
 from policies.remote import PATIENCE_S, RemotePolicy
-from policies.trained import use_ddim_steps, use_sampler
+from policies.trained import placed, use_ddim_steps, use_sampler
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ def load(config: EvaluateConfig) -> Policy:
         return load_policy(config.policy, Deployment(arm, protocol.task, config.track))
     policy = load_unplaced(config)
     check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
-    check_seen(policy.spec, TASKS[protocol.task], arm)
+    check_seen(placed(policy, TASKS[protocol.task]).spec, TASKS[protocol.task], arm)
     return policy
 
 

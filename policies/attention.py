@@ -127,15 +127,24 @@ class Layer(nn.Module):
         self.feedforward_residual = _Residual(config)
         self.activation = functional.gelu if config.gelu else functional.relu
 
-    def forward(self, x: Tensor, memory: Tensor | None = None, pad: Tensor | None = None) -> Tensor:
-        """Transform tokens (B, T, D); ``memory`` (B, S, D) for a decoder; ``pad`` (B, T) bool."""
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        pad: Tensor | None = None,
+        beyond: Tensor | None = None,
+    ) -> Tensor:
+        """Transform tokens (B, T, D); ``memory`` (B, S, D) for a decoder.
+
+        ``pad`` (B, T) and ``beyond`` (B, S), bool, say which tokens and what of the memory to skip.
+        """
         inner = self.attention_residual.before(x)
         x = self.attention_residual.after(x, self.attention(inner, inner, pad))
         if self.cross is not None and self.cross_residual is not None:
             if memory is None:
                 raise ValueError("a layer with cross-attention must be given a memory, got None")
             inner = self.cross_residual.before(x)
-            x = self.cross_residual.after(x, self.cross(inner, memory))
+            x = self.cross_residual.after(x, self.cross(inner, memory, beyond))
         inner = self.feedforward_residual.before(x)
         hidden = self.dropout(self.activation(self.expand(inner)))
         return self.feedforward_residual.after(x, self.contract(hidden))
@@ -153,10 +162,16 @@ class Stack(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, x: Tensor, memory: Tensor | None = None, pad: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        pad: Tensor | None = None,
+        beyond: Tensor | None = None,
+    ) -> Tensor:
         """Transform tokens (B, T, D), see ``Layer``."""
         for layer in self.layers:
-            x = layer(x, memory, pad)
+            x = layer(x, memory, pad, beyond)
         out: Tensor = self.norm(x)
         return out
 

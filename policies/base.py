@@ -17,6 +17,8 @@ from policies.vision import AugmentConfig
 
 TRACKS = ("state", "pixels")
 ACTIONS = ("absolute", "delta")
+TASKS = "+"
+"""Between the names of the tasks of a policy that was trained on several."""
 DELTA = "-delta"
 """Ends the name of any preset whose actions are to be offsets: ``cpu-delta``."""
 Memory = tuple[Tensor, ...]
@@ -38,6 +40,7 @@ class PolicySpec:
         n_obs: observation steps the policy sees, the present one last.
         chunk: actions predicted at once.
         execute: of these, how many are executed before the next prediction.
+        language: acts on an instruction, which every trial must have, and on any objects.
     """
 
     arm: str
@@ -49,6 +52,7 @@ class PolicySpec:
     n_obs: int
     chunk: int
     execute: int
+    language: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Sort the observations; refuse a track that is not known and numbers that cannot be."""
@@ -64,6 +68,11 @@ class PolicySpec:
     def n(self) -> int:
         """Size of an action."""
         return len(self.joints)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks it was trained on."""
+        return tuple(self.task.split(TASKS))
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -209,10 +218,15 @@ class Algorithm(nn.Module, ABC):
     Attributes:
         Config: class of ``config``.
         PRESETS: settings by (track, preset name), for ``quick``, ``cpu`` and ``paper``.
+        language: it acts on instructions: it is given ``sentence``, what ``read`` makes of them,
+            and NaN for ``objects/`` that are not there.
+        whole: beginnings of the names of parameters that are trained entirely beside LoRA's.
     """
 
     Config: ClassVar[type[AlgorithmConfig]] = AlgorithmConfig
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {}
+    language: ClassVar[bool] = False
+    whole: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: AlgorithmConfig, spec: PolicySpec) -> None:
         """Keep the settings; subclasses build their networks from them and from ``spec``."""
@@ -233,6 +247,10 @@ class Algorithm(nn.Module, ABC):
         following each other.
         """
         return 1
+
+    def read(self, sentences: Sequence[str]) -> Tensor:
+        """Return instructions as tokens, a row each; of an algorithm with ``language``."""
+        raise ValueError(f"{type(self).__name__} reads no sentences, got {len(sentences)}")
 
     @abstractmethod
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -297,6 +315,9 @@ ALGORITHMS.register(
     "diffusion", AlgorithmEntry("policies.diffusion", "Diffusion Policy", "DiffusionPolicy")
 )
 ALGORITHMS.register("flow", AlgorithmEntry("policies.flow", "Flow matching", "FlowPolicy"))
+ALGORITHMS.register("vla", AlgorithmEntry("policies.vla", "Compact VLA", "Vla"))
+ALGORITHMS.register("pi0", AlgorithmEntry("policies.pi0", "pi0", "Pi0"))
+ALGORITHMS.register("vlm", AlgorithmEntry("policies.vlm", "VLM, action tokens", "Vlm"))
 ALGORITHMS.register(
     "gail",
     AlgorithmEntry("policies.gail", "GAIL", "Gail", trainer="policies.gail_train:GailTrainer"),

@@ -30,9 +30,12 @@ from safetensors.torch import save as save_tensors
 from envs.arm import ArmSpec, Array
 from envs.atomic import write_atomic
 from envs.errors import UsageError
-from policies.base import ALGORITHMS, AlgorithmConfig, Policy, PolicySpec
+from policies.adapter import ADAPTER, BASE, apply_adapter, places_of
+from policies.base import ALGORITHMS, Algorithm, AlgorithmConfig, Policy, PolicySpec
 from policies.configs import canonical, from_json, to_json
 from policies.floors import FLOOR, load_floor
+from policies.hub_model import beside
+from policies.lora import learned
 from policies.naming import policy_name
 from policies.normalize import Normalizer, Stats
 from policies.remote import PATIENCE_S, REMOTE, RemotePolicy
@@ -51,6 +54,8 @@ CANARY_TOLERANCE = 1e-3
 """Largest difference of an action from the stored one [rad; gripper opening]: well below what a
 motor resolves, well above what another CPU's summation order changes."""
 CANARY_SEEDS = (0, 1)
+CANARY_TOLD = ("put the red cube on the green zone", "wipe the marks off the board")
+"""What a policy that acts on instructions is told at its canary; the others do not read it."""
 
 
 def save_checkpoint(
@@ -66,7 +71,8 @@ def save_checkpoint(
         folder: where to.
         policy: what to store.
         canary: observations for ``policy.act``, as many rows as ``CANARY_SEEDS``.
-        config: ``algorithm``, its ``settings``, ``image_size`` and ``training``.
+        config: ``algorithm``, its ``settings``, ``image_size`` and ``training``; of an adapter
+            ``adapter``, see ``policies.adapter``: then the trained weights alone are stored.
         provenance: JSON values; ``hashes`` is added.
 
     Raises:
@@ -78,8 +84,10 @@ def save_checkpoint(
         "spec.json": _pretty(to_json(policy.spec)),
     }
     header = {name: _sha256(data) for name, data in small.items()}
-    weights = {k: v.detach().cpu().contiguous() for k, v in policy.algorithm.state_dict().items()}
-    policy.reset([""] * len(CANARY_SEEDS), CANARY_SEEDS)
+    network = policy.algorithm
+    kept = learned(network, network.whole) if ADAPTER in config else network.state_dict()
+    weights = {k: v.detach().cpu().contiguous() for k, v in kept.items()}
+    policy.reset(CANARY_TOLD, CANARY_SEEDS)
     stored = {**canary, "action": policy.act(canary)}
     files = {
         MODEL: save_tensors(weights, metadata={BESIDE: canonical(header).decode()}),
@@ -114,14 +122,16 @@ def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
     settings: AlgorithmConfig = from_json(
         algorithm_class.Config, config["settings"], str(folder / "config.json")
     )
+    settings = beside(settings, folder / BASE)
     spec = _parsed(PolicySpec, files, folder, "spec.json")
     stats = _parsed(Stats, files, folder, "stats.json")
     _check_stats(folder, stats, spec)
     size = config["image_size"]
     algorithm = algorithm_class(settings, spec.with_images(tuple(size) if size else None))
-    _load_weights(algorithm, files[MODEL], folder)
+    _load_weights(algorithm, files[MODEL], folder, (config.get(ADAPTER), provenance))
     normalizer = Normalizer(stats, str(config["normalization"]))
-    variant = str(provenance["preset"]).partition("-")[2]
+    parts = (str(provenance["preset"]).partition("-")[2], "lora" if ADAPTER in config else "")
+    variant = "-".join(filter(None, parts))
     own = policy_name(str(config["algorithm"]), variant, bool(provenance["blind"]))
     policy = TrainedPolicy(name or own, spec, algorithm, normalizer)
     policy.provenance = provenance
@@ -199,7 +209,7 @@ def check_compatible(spec: PolicySpec, where: Deployment) -> None:
         "track": (spec.track, where.track),
     }
     for what, (made_for, found) in pairs.items():
-        if made_for != found:
+        if made_for != found and not (what == "task" and found in spec.tasks):
             raise UsageError(
                 f"the policy was trained for {what} {made_for!r}, this is {found!r}: "
                 "train one for it, or choose what it was trained for"
@@ -269,16 +279,24 @@ def _check_stats(folder: Path, stats: Stats, spec: PolicySpec) -> None:
             )
 
 
-def _load_weights(algorithm: torch.nn.Module, data: bytes, folder: Path) -> None:
+def _load_weights(
+    algorithm: Algorithm, data: bytes, folder: Path, adapted: tuple[Any, Mapping[str, Any]]
+) -> None:
+    """Load the weights; of an adapter, whose entry and provenance are ``adapted``, those beside."""
+    entry, provenance = adapted
     try:
-        algorithm.load_state_dict(load_tensors(data))
-    except (SafetensorError, RuntimeError) as error:
+        if entry is None:
+            algorithm.load_state_dict(load_tensors(data))
+        else:
+            places = places_of(folder, provenance)
+            apply_adapter(algorithm, load_tensors(data), entry, places, load_checkpoint)
+    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         raise UsageError(f"{folder / MODEL} does not fit its config.json: {error}") from error
 
 
 def _replay_canary(policy: TrainedPolicy, stored: dict[str, Array], folder: Path) -> None:
     expected = stored.pop("action")
-    policy.reset([""] * len(CANARY_SEEDS), CANARY_SEEDS)
+    policy.reset(CANARY_TOLD, CANARY_SEEDS)
     difference = np.abs(policy.act(stored) - expected).max()
     if not difference <= CANARY_TOLERANCE:
         raise UsageError(

@@ -43,6 +43,7 @@ class Reading:
         validation: share of the episodes held out.
         split_seed: seed of the split.
         memory_limit: bytes above which the arrays are memory-mapped.
+        language: read what each episode was told, in words, instead of the encoded instruction.
     """
 
     track: str = "state"
@@ -51,6 +52,7 @@ class Reading:
     validation: float = 0.12
     split_seed: int = 0
     memory_limit: int = MEMORY_LIMIT
+    language: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a track that is not known and shares that cannot be."""
@@ -63,7 +65,8 @@ class Reading:
         """Tell whether the observation ``key`` is read."""
         scene = "objects/" if self.track == "state" else "images/"
         shown = key == "state" or key.startswith(scene)
-        return key in ("qpos", "instruction") or (shown and not self.blind)
+        told = key == "instruction" and not self.language
+        return key == "qpos" or told or (shown and not self.blind)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class EpisodeSet:
         reading: how the folder was read.
         recorded: shape of one observation by key, before images were resized.
         begins: start state of each episode, None where its file does not say.
+        told: (episodes,) instructions, of a reading with ``language``.
+        shares: (episodes,) how often each is drawn, of several data sets; None: by its length.
     """
 
     observations: Mapping[str, Array]
@@ -101,6 +106,8 @@ class EpisodeSet:
     recorded: Mapping[str, tuple[int, ...]]
     begins: tuple[InitialCondition | None, ...] = ()
     labelled: Array | None = None
+    told: Array | None = None
+    shares: Array | None = None
 
     @classmethod
     def load(cls, folder: Path, reading: Reading | None = None) -> "EpisodeSet":
@@ -111,6 +118,7 @@ class EpisodeSet:
         """
         reading = reading or Reading()
         headers, excluded = _usable(Path(folder))
+        told = sentences(headers) if reading.language else None
         first = next(iter(headers.values()))
         keys = [key for key in first.shapes if reading.reads(key)]
         check_scene(keys, reading, str(folder))
@@ -144,6 +152,7 @@ class EpisodeSet:
             recorded={key: first.shapes[key] for key in keys},
             begins=tuple(header.meta.start for header in headers.values()),
             labelled=None if labelled.all() else labelled,
+            told=told,
         )
 
     def start_table(self) -> dict[str, Any] | None:
@@ -165,8 +174,10 @@ class EpisodeSet:
         if self.labelled is not None:
             rows = rows[self.labelled[rows]]
         vectors = {k: v for k, v in self.observations.items() if not k.startswith("images/")}
-        columns = {**vectors, "action": self.actions}
-        return Stats({key: KeyStats.of(array[rows]) for key, array in columns.items()})
+        columns = {key: array[rows] for key, array in {**vectors, "action": self.actions}.items()}
+        if self.reading.language:
+            columns |= pooled(columns)
+        return Stats({key: KeyStats.of(values) for key, values in columns.items()})
 
     def provenance(self) -> dict[str, Any]:
         """Describe what is learned from, as JSON."""
@@ -193,7 +204,28 @@ def spec_of(data: EpisodeSet, config: AlgorithmConfig) -> PolicySpec:
         n_obs=config.n_obs,
         chunk=config.chunk,
         execute=config.execute,
+        language=data.reading.language,
     )
+
+
+def sentences(headers: Mapping[Path, EpisodeHeader]) -> Array:
+    """Return what each episode was told, (episodes,); ``UsageError`` where nothing was."""
+    for path, header in headers.items():
+        if not header.meta.instruction.strip():
+            raise UsageError(
+                f"{path}: instruction is missing: a language policy learns from episodes that say "
+                "what was asked, in the attribute 'instruction'; collect it again, or set it"
+            )
+    return np.array([header.meta.instruction for header in headers.values()], object)
+
+
+def pooled(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Return for every object's key the poses of all objects that are there: one scale for all."""
+    keys = [key for key in columns if key.startswith("objects/")]
+    if not keys:
+        return {}
+    every = np.concatenate([columns[key] for key in keys])
+    return dict.fromkeys(keys, every[~np.isnan(every[:, 0])])
 
 
 def split(episodes: int, share: float, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

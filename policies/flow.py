@@ -115,11 +115,14 @@ class FlowPolicy(ChunkDenoiser):
 
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
         """Follow the field from ``noise`` (B, chunk, n); what comes out is clipped to [-1, 1]."""
-        x, condition = self.given(noise), self.observe(obs)
+        return self.follow(self.given(noise), self.observe(obs)).clamp(-1, 1)
+
+    def follow(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Return where the field leads from ``x`` (B, chunk, n) under ``condition`` (B, c)."""
         steps, clean = self.config.denoise, self.config.prediction == "clean"
         for step in range(steps):
             time = torch.full((len(x),), SCALE * step / steps, device=x.device)
             found = self.denoise(x, time, condition)
             # of the way that is left, 1 - t, each of the remaining steps takes an equal part
             x = x + ((found - x) / (steps - step) if clean else found / steps)
-        return x.clamp(-1, 1)
+        return x

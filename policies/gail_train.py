@@ -24,8 +24,9 @@ from policies.checkpoint import PROVENANCE
 from policies.gail import Gail
 from policies.gail_rollout import Generator, Rollout, demonstrated
 from policies.ppo import Steps, advantages, standardised, surrogate
+from policies.sources import Source
 from policies.stream import Stream
-from policies.train import LAST_GOOD, Source, Trainer
+from policies.train import LAST_GOOD, Trainer
 from policies.train_config import TrainConfig
 from policies.train_log import TrainLog
 from policies.train_session import Clock

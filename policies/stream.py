@@ -122,6 +122,7 @@ class Stream:
             meta=first.meta,
             reading=self.reading,
             recorded={key: shapes[key] for key in keys},
+            told=np.full(rows, "", object) if self.reading.language else None,
         )
 
     def _definition(self) -> Mapping[str, Any]:
@@ -148,3 +149,5 @@ class Stream:
         arrays = {**self.data.observations, "action": self.data.actions}
         fill(arrays, episode, int(self.data.starts[row]))
         self.data.lengths[row] = len(episode)
+        if self.data.told is not None:
+            self.data.told[row] = episode.meta.instruction

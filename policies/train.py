@@ -15,14 +15,17 @@ from envs.disk import full_disk_told
 from envs.errors import UsageError
 from envs.lock import locked
 from policies import train_state
+from policies.adapter import describe_adapter, whereabouts
 from policies.base import ALGORITHMS, Algorithm, Preset
 from policies.checkpoint import CANARY_SEEDS, PROVENANCE, load_checkpoint, save_checkpoint
 from policies.configs import to_json
-from policies.dataset import EpisodeSet, Reading, spec_of
+from policies.dataset import spec_of
+from policies.lora import attach
 from policies.normalize import Normalizer, Stats
 from policies.offsets import action_stats, offset_columns
 from policies.optim import Ema, learning_rate, make_optimizer
 from policies.preprocess import resize
+from policies.sources import Source, source_of
 from policies.stream import Stream
 from policies.torch_build import torch_build
 from policies.train_config import TrainConfig
@@ -40,9 +43,6 @@ from policies.trained import TrainedPolicy
 from policies.vision import augment
 from policies.warm_start import begin_with
 from policies.windows import Sampler
-
-Source = EpisodeSet | Stream
-"""Where demonstrations come from: a folder, read once, or a stream, made as training goes on."""
 
 LOG = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state was saved.
     """
     plan = config.resolve()
-    source = _source(config)
+    source = source_of(config)
     torch.set_num_threads(config.threads)
     with torch.random.fork_rng():
         own = ALGORITHMS[config.algo].load_trainer()
@@ -85,13 +85,6 @@ def train(
                 advance(plan.training.steps)
                 return config.out
             return trainer.run(advance)
-
-
-def _source(config: TrainConfig) -> Source:
-    reading = Reading(config.track, config.blind, config.image_size, config.validation)
-    if config.stream is not None:
-        return Stream(config.stream, reading)
-    return EpisodeSet.load(Path(config.data or ""), reading)
 
 
 class Trainer:
@@ -115,6 +108,8 @@ class Trainer:
         algorithm = kind(plan.config, self.spec.with_images(config.image_size)).to(self.device)
         if begun:
             algorithm.load_state_dict(begun.algorithm.state_dict())
+        if config.lora:
+            attach(algorithm, config.lora, kind.whole)
         self.algorithm: Algorithm = algorithm
         self.state = TrainState(
             make_optimizer(algorithm, plan.training),
@@ -251,14 +246,15 @@ class Trainer:
         """Scale a batch, augment its images if ``learn``, and move it to the device."""
         out = {}
         for key, values in batch.items():
-            if key == "pad":
+            seen = key.startswith("images/")
+            if key == "sentence":
+                tensor = self.algorithm.read(values.tolist())
+            elif seen or key == "pad":
                 tensor = torch.from_numpy(values)
-            elif not key.startswith("images/"):
-                tensor = torch.from_numpy(self.normalizer.normalize(key, values))
             else:
-                tensor = torch.from_numpy(values)
-                if learn and self.plan.training.augment is not None:
-                    tensor = augment(tensor, self.plan.training.augment, self.state.augment)
+                tensor = torch.from_numpy(self.normalizer.normalize(key, values))
+            if seen and learn and self.plan.training.augment is not None:
+                tensor = augment(tensor, self.plan.training.augment, self.state.augment)
             out[key] = tensor.to(self.device)
         return out
 
@@ -296,6 +292,7 @@ class Trainer:
             "settings": to_json(self.plan.config),
             "image_size": self.config.image_size,
             "training": to_json(self.plan.training),
+            **describe_adapter(self.config.lora, self.begun),
         }
         save_checkpoint(folder, policy, canary, config, self._provenance())
 
@@ -312,6 +309,7 @@ class Trainer:
             "validation": list(self.data.validation),
             "observations": to_json(self.algorithm.spec)["observations"],
             **({"initial": self.begun.hashes["weights"]} if self.begun else {}),
+            **({"lora": to_json(self.config.lora)} if self.config.lora else {}),
         }
 
     def _check_identity(self, stored: Mapping[str, Any]) -> None:
@@ -344,7 +342,9 @@ class Trainer:
                 "precision": "bf16" if self.bf16 else "fp32",
                 "threads": config.threads,
                 "loss": list(state.history[-1]) if state.history else [],
+                **({"lora": to_json(config.lora)} if config.lora else {}),
             },
+            **whereabouts(config),
             "versions": versions(),
             "identity": self.identity,
         }

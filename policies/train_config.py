@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envs.errors import UsageError
-from policies.base import Preset, preset
+from policies.base import ALGORITHMS, Preset, preset
+from policies.hub_model import with_weights
+from policies.lora import LoraConfig
 from policies.stream import StreamConfig
 
 
@@ -32,6 +34,10 @@ class TrainConfig:
         resume: continue an interrupted run; ``False`` starts over.
         stream: demonstrations that are made while training, instead of ``data``.
         initial: checkpoint whose weights training begins with, and whose scaling it keeps.
+        also: more folders of demonstrations, of other tasks, of an algorithm with ``language``.
+        lora: keep the weights of ``initial`` and learn small ones beside them.
+        weights: model of ``transformers`` that an algorithm around one starts from: a folder, or a
+            name in the local cache.
     """
 
     algo: str
@@ -52,13 +58,13 @@ class TrainConfig:
     resume: bool = True
     stream: StreamConfig | None = None
     initial: Path | None = None
+    also: tuple[Path, ...] = ()
+    lora: LoraConfig | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, naming the choices."""
-        if (self.data is None) == (self.stream is None):
-            raise UsageError("training needs one of --data FOLDER and --stream TASK")
-        if self.data is not None and Path(self.data).resolve() == Path(self.out).resolve():
-            raise UsageError(f"--out must be another folder than --data, got {self.out} for both")
+        self._check_sources()
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
         if self.threads < 1:
@@ -70,9 +76,32 @@ class TrainConfig:
         if self.seed < 0:
             raise UsageError(f"seed must not be negative, got {self.seed}")
 
+    def _check_sources(self) -> None:
+        """Refuse demonstrations that cannot be what is learned from."""
+        if (self.data is None) == (self.stream is None):
+            raise UsageError("training needs one of --data FOLDER and --stream TASK")
+        if any(Path(one).resolve() == Path(self.out).resolve() for one in self.folders):
+            raise UsageError(f"--out must be another folder than --data, got {self.out} for both")
+        if self.also and not ALGORITHMS[self.algo].load().language:
+            raise UsageError(
+                f"{self.algo} learns one task, got {len(self.folders)} folders of demonstrations; "
+                "vla learns several, told apart by their instructions"
+            )
+        if self.lora and not (self.initial or self.weights):
+            raise UsageError(
+                "--lora needs weights to adapt: --from CHECKPOINT, or --weights FOLDER"
+            )
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders of demonstrations."""
+        return (*([] if self.data is None else [self.data]), *self.also)
+
     def resolve(self) -> Preset:
         """Return the preset with what is overridden."""
         chosen = preset(self.algo, self.track, self.preset)
+        if self.weights is not None:
+            chosen = chosen._replace(config=with_weights(chosen.config, self.weights))
         names = ("steps", "batch", "lr", "normalization")
         changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
         return Preset(chosen.config, dataclasses.replace(chosen.training, **changes))

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from envs.atomic import write_atomic
 from envs.errors import UsageError
@@ -50,9 +50,9 @@ class TrainState:
 
     def save(self, folder: Path, identity: Mapping[str, Any]) -> Path:
         """Write the state atomically; ``identity`` says which run it belongs to."""
-        tensors = {f"model/{k}": v for k, v in self.ema.source.state_dict().items()}
+        tensors = {f"model/{k}": v for k, v in self._kept(self.ema.source).items()}
         if self.ema.active:
-            tensors |= {f"ema/{k}": v for k, v in self.ema.model.state_dict().items()}
+            tensors |= {f"ema/{k}": v for k, v in self._kept(self.ema.model).items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{k}": v for k, v in moments.items()}
         tensors["rng/torch"] = torch.get_rng_state()
@@ -85,9 +85,10 @@ class TrainState:
         for name, tensor in load_tensors(path.read_bytes()).items():
             group, _, key = name.partition("/")
             groups.setdefault(group, {})[key] = tensor
-        self.ema.source.load_state_dict(groups["model"])
+        whole = not self._frozen
+        self.ema.source.load_state_dict(groups["model"], strict=whole)
         if self.ema.active:
-            self.ema.model.load_state_dict(groups["ema"])
+            self.ema.model.load_state_dict(groups["ema"], strict=whole)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in groups.get("optimizer", {}).items():
             index, _, key = name.partition("/")
@@ -103,6 +104,18 @@ class TrainState:
         self.seconds = (float(numbers["seconds"][0]), float(numbers["seconds"][1]))
         self.loss = (float(numbers["loss"][0]), int(numbers["loss"][1]))
         self.history = tuple((float(a), float(b)) for a, b in numbers["history"])
+
+    @property
+    def _frozen(self) -> bool:
+        return not all(p.requires_grad for p in self.ema.source.parameters())
+
+    def _kept(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return the state of a network; of one that is adapted, what is learned."""
+        state: dict[str, Tensor] = model.state_dict()
+        if not self._frozen:
+            return state
+        names = {name for name, p in self.ema.source.named_parameters() if p.requires_grad}
+        return {name: value for name, value in state.items() if name in names}
 
     @property
     def _on_cuda(self) -> bool:

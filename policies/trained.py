@@ -1,6 +1,7 @@
 """A trained network as a policy: the one place where observations are scaled for deployment."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ from torch import Tensor
 
 from envs.arm import Array
 from envs.errors import UsageError
+from envs.task import Task
 from policies.base import Algorithm, Memory, Policy, PolicySpec
-from policies.normalize import Normalizer
+from policies.normalize import Normalizer, Stats
 from policies.offsets import offset_columns
 from policies.preprocess import resize
+
+OBJECTS = "objects/"
 
 
 class TrainedPolicy:
@@ -39,12 +43,20 @@ class TrainedPolicy:
         self.hashes: Mapping[str, str] = {}
         self._generators: list[np.random.Generator] = []
         self._memory: Memory | None = None
+        self._told = torch.zeros(0)
         self._offsets = list(offset_columns(algorithm.config, spec))
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
         """Begin new trials, one a seed; a row's noise follows from its seed alone."""
         self._generators = [np.random.default_rng(seed) for seed in seeds]
         self._memory = None
+        if self.algorithm.language:
+            if len(instructions) != len(seeds):
+                raise UsageError(
+                    f"{self.name} acts on an instruction: it must be told one in each of "
+                    f"{len(seeds)} trials, got {len(instructions)}"
+                )
+            self._told = self.algorithm.read(instructions)
 
     def act(self, obs: Mapping[str, Array]) -> Array:
         """Return chunks of actions (batch, chunk, n) float32, in physical units.
@@ -61,6 +73,8 @@ class TrainedPolicy:
             key: torch.from_numpy(self._scaled(key, obs[key])).to(device)
             for key in self.spec.observations
         }
+        if self.algorithm.language:
+            inputs["sentence"] = self._told.to(device)
         noise = self._noise(rows)
         with torch.inference_mode():
             noise = None if noise is None else noise.to(device)
@@ -121,3 +135,34 @@ def _override(policy: Policy, what: str, how: str, value: object) -> None:
     if override is None:
         raise UsageError(f"{what} belongs to a diffusion policy, and {policy.name} is none")
     override(value)
+
+
+def fixed(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
+    """Return the observations without which a policy cannot be: of a language policy no objects."""
+    seen = spec.observations.items()
+    return {k: s for k, s in seen if not (spec.language and k.startswith(OBJECTS))}
+
+
+def placed(policy: Policy, task: Task) -> Policy:
+    """Return a language policy before the objects of ``task``, those it knows or others.
+
+    Any other policy, and one that sees pictures, is returned as it is.
+    """
+    spec = policy.spec
+    if not (isinstance(policy, TrainedPolicy) and spec.language) or spec.track != "state":
+        return policy
+    there = {f"{OBJECTS}{name}": (7,) for name in task.objects}
+    policy.spec = replace(spec, task=task.name, observations={**fixed(spec), **there})
+    policy.normalizer = scaled(policy.normalizer, policy.spec)
+    return policy
+
+
+def scaled(normalizer: Normalizer, spec: PolicySpec) -> Normalizer:
+    """Return the scaling of a language policy for the objects of ``spec``: one for all."""
+    stats = normalizer.stats
+    known = next((one for key, one in stats.keys.items() if key.startswith(OBJECTS)), None)
+    if known is None:
+        return normalizer
+    others = {key: one for key, one in stats.keys.items() if not key.startswith(OBJECTS)}
+    there = {key: known for key in spec.vectors if key.startswith(OBJECTS)}
+    return Normalizer(Stats(others | there), normalizer.mode)

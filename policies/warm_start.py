@@ -5,7 +5,7 @@ from pathlib import Path
 from envs.errors import UsageError
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec
 from policies.checkpoint import load_checkpoint
-from policies.trained import TrainedPolicy
+from policies.trained import TrainedPolicy, fixed, scaled
 
 
 def begin_with(
@@ -25,11 +25,13 @@ def begin_with(
         "algorithm": (type(policy.algorithm).__name__, algorithm.__name__),
         "settings": (policy.algorithm.config, config),
         "arm": (policy.spec.arm, spec.arm),
-        "observations": (policy.spec.observations, spec.observations),
+        "observations": tuple(fixed(one) for one in (policy.spec, spec)),
     }
     for what, (found, wanted) in pairs.items():
         if found != wanted:
             raise UsageError(
                 f"{folder}: training cannot begin with it: its {what} must be {wanted}, got {found}"
             )
+    if spec.language:
+        policy.normalizer = scaled(policy.normalizer, spec)
     return policy

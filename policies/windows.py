@@ -46,6 +46,13 @@ class Sampler:
         self._last = np.concatenate(last) if last else self.rows
         known = data.labelled
         self._drawn = None if known is None else np.flatnonzero(known[self.rows])
+        self._weights = None
+        if data.shares is not None and len(episodes):
+            self._weights = np.cumsum(
+                data.shares[list(episodes)] / data.shares[list(episodes)].sum()
+            )
+            self._lengths = data.lengths[list(episodes)]
+            self._begin = np.cumsum(self._lengths) - self._lengths
         self._past = np.arange(1 - n_obs, 1)
         self._ahead = np.arange(chunk)
 
@@ -56,8 +63,13 @@ class Sampler:
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Array]:
         """Draw ``size`` sequences of windows with replacement, see ``sequences``.
 
-        Where an expert has labelled some steps only, windows begin at these.
+        Where an expert has labelled some steps only, windows begin at these; where episodes are
+        not drawn by their lengths, an episode is drawn first and then a step of it.
         """
+        if self._weights is not None:
+            which = np.searchsorted(self._weights, rng.random(size), side="right")
+            which = np.minimum(which, len(self._lengths) - 1)
+            return self.sequences(self._begin[which] + rng.integers(self._lengths[which]))
         if self._drawn is None:
             return self.sequences(rng.integers(len(self.rows), size=size))
         return self.sequences(self._drawn[rng.integers(len(self._drawn), size=size)])
@@ -82,6 +94,9 @@ class Sampler:
         past = np.maximum(now[:, None] + self._past, first[:, None])
         batch = {key: array.take(past, axis=0) for key, array in self.data.observations.items()}
         batch["action"], batch["pad"] = self.actions(which)
+        if self.data.told is not None:
+            row = np.searchsorted(self.data.starts, now, side="right") - 1
+            batch["sentence"] = self.data.told[row]
         return batch
 
     def actions(self, which: Array) -> tuple[Array, Array]:

@@ -33,6 +33,8 @@ class Serve:
     """Threads of torch; 1 gives the same bytes as an evaluation without a server."""
     device: str = "cpu"
     """Where the network computes: cpu, cuda, cuda:1, mps."""
+    task: str | None = None
+    """Of a policy that learned several tasks: the one it is to act in."""
     max_message: float = 256.0
     """Largest message of a client [MiB]; several images of many trials at once are large."""
 
@@ -41,8 +43,10 @@ class Serve:
         from rich.console import Console
 
         from envs.errors import UsageError
+        from envs.tasks import TASKS
         from policies.checkpoint import load_checkpoint_on
         from policies.serve import PolicyServer
+        from policies.trained import placed
 
         if not 0 <= self.port <= 65535:
             raise UsageError(f"--port must be 0..65535, got {self.port}")
@@ -52,6 +56,8 @@ class Serve:
             raise UsageError(f"--max-message must be positive, got {self.max_message}")
         console = Console(highlight=False, soft_wrap=True)
         policy = load_checkpoint_on(self.policy, self.device, self.threads)
+        if self.task is not None:
+            placed(policy, TASKS[self.task])
         server = PolicyServer(policy, round(self.max_message * 2**20))
 
         def ready(address: str) -> None:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import tyro
 from rich.console import Console
 
 from scripts.progress import duration, progress
@@ -16,6 +17,9 @@ armtrials train --algo act --data data/pick_place --out runs/act
 armtrials train --algo diffusion --data data/pick_place --out runs/diffusion --seed 1
 armtrials train --algo act --stream pick_place --randomise full --operator mixed --out runs/act
 armtrials train --algo bc --data data/pixels --track pixels --out runs/bc --preset quick
+armtrials train --algo vla --data data/pick_place data/language_pick data/wipe --out runs/vla
+armtrials train --algo pi0 --weights models/pi0 --lora 16 --data pix --track pixels --out runs/pi0
+armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out runs/vla-insertion
 """
 
 
@@ -27,11 +31,12 @@ class Train:
     """
 
     algo: str
-    """Algorithm: bc, bc_rnn, act, diffusion, flow, gail."""
+    """Algorithm: bc, bc_rnn, act, diffusion, flow, gail, vla, pi0, vlm."""
     out: Path
     """Checkpoint folder."""
-    data: Path | None = None
-    """Folder of demonstrations, as armtrials collect makes it."""
+    data: tuple[Path, ...] = ()
+    """Folder of demonstrations, as armtrials collect makes it; with vla also several, of as many
+    tasks."""
     stream: str | None = None
     """Task whose demonstrations are made while training, instead of --data: none is kept."""
     preset: str = "cpu"
@@ -61,8 +66,17 @@ class Train:
     """Where to train."""
     resume: bool = True
     """Continue an interrupted training; --no-resume starts over."""
-    initial: Path | None = None
+    initial: Annotated[Path | None, tyro.conf.arg(aliases=("--from",))] = None
     """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
+    weights: str | None = None
+    """With pi0 and vlm: the model they start from, a folder or a name in the local cache."""
+    lora: int | None = None
+    """Rank of low-rank adaptation: the weights of --from or --weights stay, products of this rank
+    are learned beside them and saved as an adapter."""
+    lora_alpha: int | None = None
+    """With --lora: their scale is alpha / rank (default: the rank)."""
+    lora_layers: tuple[str, ...] = ("all",)
+    """With --lora: linear layers by the end of their names, such as query key_value."""
     robot: str = "viperx"
     """With --stream: robot that demonstrates."""
     operator: str = "clean"
@@ -84,9 +98,9 @@ class Train:
         from policies.checkpoint import load_checkpoint
         from policies.train_config import TrainConfig
 
-        own = {f.name for f in fields(TrainConfig)} - {"stream"}
+        own = {f.name for f in fields(TrainConfig)} - {"stream", "data", "also", "lora"}
         settings = {name: getattr(self, name) for name in own}
-        config = TrainConfig(**settings, stream=self._stream())
+        config = TrainConfig(**settings, **self._folders(), stream=self._stream())
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
             out = training.train(config, advance, console.print)
@@ -96,6 +110,16 @@ class Train:
             f"{made['parameters'] / 1e6:.1f} M parameters, {made['device']}, {made['precision']}"
         )
         return 0
+
+    def _folders(self) -> dict[str, Any]:
+        """Return what is learned from, and how much beside the weights that are there."""
+        from policies.lora import LoraConfig
+
+        lora = None
+        if self.lora is not None:
+            lora = LoraConfig(self.lora, self.lora_alpha, self.lora_layers)
+        first, *others = self.data or (None,)
+        return {"data": first, "also": tuple(filter(None, others)), "lora": lora}
 
     def _stream(self) -> "StreamConfig | None":
         """Return the demonstrations to be made, None where they are read from a folder."""

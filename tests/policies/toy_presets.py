@@ -1,13 +1,18 @@
 """Every algorithm small enough to train in a moment: its quick preset, shrunk."""
 
+import functools
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 
 from policies.attention import LayerConfig
 from policies.base import ALGORITHMS, TRACKS
+from policies.sentences import SentenceConfig
 from policies.transformer import TransformerConfig
 from policies.unet import UNetConfig
 from policies.vision import VisionConfig
@@ -38,8 +43,26 @@ SMALLER: Mapping[str, Mapping[str, Any]] = {
     },
     "diffusion": DENOISER,
     "flow": DENOISER,
+    "vla": {
+        **{k: DENOISER[k] for k in ("chunk", "execute", "patch", "vision")},
+        "transformer": TransformerConfig(layers=1, layer=LAYER, memory=True),
+        "trunk": LAYER,
+        "layers": 1,
+        "sentence": SentenceConfig(buckets=64, words=8, width=32, layers=1, heads=4),
+        "bins": 16,
+    },
 }
 """An algorithm that is not named here is tested as large as its quick preset is."""
+MODELS = {"pi0": tiny_models.pi0, "vlm": tiny_models.smolvlm}
+
+
+@functools.cache
+def around(name: str) -> Mapping[str, Any]:
+    """Return settings of an algorithm around a model of transformers: a tiny one; {} of others."""
+    if name not in MODELS:
+        return {}
+    folder = MODELS[name](Path(tempfile.mkdtemp(prefix=f"armtrials-{name}-")))
+    return {"weights": str(folder), "chunk": 4, "execute": 2}
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
@@ -49,7 +72,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         for track in TRACKS:
             for known in [k for where, k in presets if where == track and k.startswith("quick")]:
                 chosen = presets[track, known]
-                config = replace(chosen.config, **SMALLER.get(name, {}))
+                config = replace(chosen.config, **(SMALLER.get(name) or around(name)))
                 training = replace(chosen.training, warmup=2, batch=8)
                 made = chosen._replace(config=config, training=training)
                 patch.setitem(presets, (track, known), made)  # type: ignore[arg-type]

@@ -1,0 +1,173 @@
+"""What an arm is told, as tokens: words by their letters, or a language model that is at hand.
+
+The encoder that needs nothing from outside reads a word as the set of its letter trigrams and
+itself (fastText, Bojanowski et al. 2017), each hashed into a table that is learned with the
+policy: there is no vocabulary, every word of every sentence has a vector, and words that share
+letters share parts of it. Others are named: a text model of ``transformers`` in a folder or in the
+local cache, frozen.
+"""
+
+import functools
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from envs.errors import UsageError
+from policies.attention import LayerConfig, Stack
+
+NGRAMS = "ngrams"
+GRAMS = 12
+"""Most pieces of a word: itself and its first trigrams."""
+START = "<start>"
+"""Stands before the first word: the empty sentence has a token, too."""
+
+
+@dataclass(frozen=True)
+class SentenceConfig:
+    """How a sentence is read.
+
+    Attributes:
+        encoder: ``"ngrams"``, or a text model of ``transformers``: a folder, or a name in the
+            cache.
+        buckets: rows of the table of pieces.
+        words: longest sentence; what comes after is not read.
+        width: size of a word's token.
+        layers: self-attention layers over the words; 0: words as they are.
+        heads: of each.
+    """
+
+    encoder: str = NGRAMS
+    buckets: int = 8192
+    words: int = 32
+    width: int = 256
+    layers: int = 2
+    heads: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be."""
+        if min(self.buckets, self.words, self.width) < 1:
+            found = (self.buckets, self.words, self.width)
+            raise UsageError(f"buckets, words and width must be at least 1, got {found}")
+
+
+def words_of(sentence: str) -> list[str]:
+    """Return the words of a sentence, in small letters, without punctuation; ``_`` parts words."""
+    return re.findall(r"[^\W_]+", sentence.lower())
+
+
+@functools.cache
+def pieces(word: str, buckets: int) -> tuple[int, ...]:
+    """Return the rows 1..buckets of a word's pieces, ``GRAMS`` of them; 0 where there are fewer."""
+    marked = f"<{word}>"
+    grams = [marked, *(marked[i : i + 3] for i in range(len(marked) - 2))]
+    rows = [zlib.crc32(gram.encode()) % buckets + 1 for gram in grams[:GRAMS]]
+    return (*rows, *(0,) * (GRAMS - len(rows)))
+
+
+class Words(nn.Module):
+    """The table of pieces: (..., GRAMS) -> (..., width), the mean of a word's pieces."""
+
+    def __init__(self, config: SentenceConfig) -> None:
+        """Make the table; row 0 is nothing."""
+        super().__init__()
+        self.buckets = config.buckets
+        self.table = nn.Embedding(config.buckets + 1, config.width, padding_idx=0)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the vectors of words."""
+        count = (tokens > 0).sum(-1, keepdim=True).clamp(min=1)
+        mean: Tensor = self.table(tokens).sum(-2) / count
+        return mean
+
+    def read(self, words: Sequence[str]) -> Tensor:
+        """Return words as tokens (words, GRAMS)."""
+        return torch.tensor([pieces(word, self.buckets) for word in words])
+
+
+class SentenceEncoder(nn.Module):
+    """Sentences as tokens that the policy reads."""
+
+    def __init__(self, config: SentenceConfig, width: int) -> None:
+        """Build the encoder.
+
+        Args:
+            config: how to read.
+            width: size of the tokens that are returned.
+
+        Raises:
+            UsageError: a model by name that is not on this machine.
+        """
+        super().__init__()
+        self.config = config
+        self.words = Words(config)
+        self.model = None if config.encoder == NGRAMS else TextModel(config.encoder, config.words)
+        inner = config.width if self.model is None else self.model.width
+        self.position = nn.Parameter(torch.randn(config.words, inner) * 0.02)
+        layer = LayerConfig(config.width, config.heads, 2 * config.width, 0.0, pre_norm=True)
+        layers = config.layers if self.model is None else 0
+        self.stack = Stack(layer, layers) if layers else None
+        self.out = nn.Linear(inner, width)
+
+    def read(self, sentences: Sequence[str]) -> Tensor:
+        """Return sentences as what ``forward`` takes, (B, words, k): zeros behind the last word."""
+        if self.model is not None:
+            return torch.stack([self.model.read(sentence) for sentence in sentences])
+        out = torch.zeros(len(sentences), self.config.words, GRAMS, dtype=torch.long)
+        for row, sentence in zip(out, sentences, strict=True):
+            told = [START, *words_of(sentence)][: self.config.words]
+            row[: len(told)] = self.words.read(told)
+        return out
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode sentences, each different one once.
+
+        Args:
+            tokens: (B, words, k) as from ``read``.
+
+        Returns:
+            Tokens (B, W, width), W that of the longest sentence, and a mask (B, W) bool, True
+            behind a sentence's end.
+        """
+        flat, row = torch.unique(tokens.flatten(1), dim=0, return_inverse=True)
+        told = flat.reshape(-1, *tokens.shape[1:])
+        beyond = (told == 0).all(-1)
+        longest = int((~beyond).sum(-1).max())
+        told, beyond = told[:, :longest], beyond[:, :longest]
+        x = told if self.model is not None else self.words(told)
+        x = x + self.position[:longest]
+        if self.stack is not None:
+            x = self.stack(x, pad=beyond)
+        return self.out(x)[row], beyond[row]
+
+
+class TextModel:
+    """A frozen text model of ``transformers``, beside the policy's weights and not among them."""
+
+    def __init__(self, name: str, words: int) -> None:
+        """Load tokenizer and weights from a folder or the local cache; nothing is downloaded.
+
+        Raises:
+            UsageError: they are not here; the message says what to place where.
+        """
+        from policies.hub import load_local  # transformers takes seconds to import
+
+        self._tokenizer = load_local(name, "AutoTokenizer", "tokenizer.json")
+        self._model = load_local(name, "AutoModel", "model.safetensors").eval()
+        self._words = words
+        self.width = int(self._model.config.hidden_size)
+        self.read = functools.lru_cache(maxsize=4096)(self._read)
+
+    @torch.no_grad()
+    def _read(self, sentence: str) -> Tensor:
+        """Return the last hidden states (words, width), zeros behind the end."""
+        told = self._tokenizer(
+            sentence, return_tensors="pt", truncation=True, max_length=self._words
+        )
+        states = self._model(**told).last_hidden_state[0].float()
+        out = torch.zeros(self._words, self.width)
+        out[: len(states)] = states
+        return out

@@ -1,0 +1,265 @@
+"""A compact vision-language-action model: told in words, it acts on the objects that it finds.
+
+Everything is a token. A *sentence encoder* turns the instruction into one a word. The *trunk*, a
+transformer, holds a few readout tokens (Octo, 2024), one of the joints, and what shows the scene:
+on the state track one token an object, its pose and the words of its name; on the pixel track a
+grid of residual-network features a camera. Its layers read the words. A task's objects may be any
+and of any number, so one network learns several tasks and goes on with others.
+
+An *action head* reads the readouts: the flow matching of ``policies.flow`` (pi0, Black et al.
+2024), or a distribution over 256 bins an action (OpenVLA, Kim et al. 2024), all actions of a chunk
+at once (OpenVLA-OFT, Kim et al. 2025).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from envs.errors import UsageError
+from policies.action_tokens import BINS, to_actions, to_tokens
+from policies.attention import LayerConfig, Stack
+from policies.base import Algorithm, PolicySpec, Preset, TrainDefaults
+from policies.denoiser import choose, mean_error
+from policies.flow import FlowConfig, FlowPolicy
+from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, words_of
+from policies.transformer import MemoryTransformer, TransformerConfig
+from policies.vision import RESNET18, AugmentConfig, ImageEncoder
+
+HEADS = ("flow", "tokens")
+OBJECTS = "objects/"
+POSE = 7
+"""Numbers of an object: position and quaternion."""
+NAME = 4
+"""Most words of an object's name."""
+REACH = 1.5
+"""Largest scaled action: a new task may go beyond the range of those the scaling is from."""
+
+WORDS = SentenceConfig()
+TRUNK = LayerConfig(width=320, heads=8, feedforward=896, dropout=0.0, pre_norm=True)
+HEAD = TransformerConfig(
+    layers=4,
+    layer=LayerConfig(width=256, heads=8, feedforward=512, dropout=0.0, pre_norm=True),
+    memory=True,
+)
+
+
+@dataclass(frozen=True)
+class VlaConfig(FlowConfig):
+    """Settings of the model, beside those of flow matching.
+
+    Attributes:
+        head: ``"flow"`` or ``"tokens"``.
+        sentence: how the instruction is read.
+        trunk: shape of a layer of the trunk.
+        layers: how many.
+        readouts: tokens of the trunk that the action head reads.
+        grid: rows and columns of tokens a camera.
+        bins: an action's range has so many, with ``"tokens"``.
+    """
+
+    execute: int = 48
+    denoiser: str = "transformer"
+    prediction: str = "direction"
+    condition: tuple[int, ...] = ()
+    transformer: TransformerConfig = HEAD
+    head: str = "flow"
+    sentence: SentenceConfig = WORDS
+    trunk: LayerConfig = TRUNK
+    layers: int = 4
+    readouts: int = 4
+    grid: int = 4
+    bins: int = BINS
+
+    def __post_init__(self) -> None:
+        """Refuse unknown heads and numbers that cannot be."""
+        super().__post_init__()
+        choose("head", self.head, HEADS)
+        if min(self.readouts, self.grid, self.layers) < 1 or self.bins < 2:
+            found = (self.readouts, self.grid, self.layers, self.bins)
+            raise UsageError(
+                f"readouts, grid, layers and bins must be at least 1, 1, 1, 2: {found}"
+            )
+
+
+TRAINING = TrainDefaults(steps=6000, batch=64, lr=1e-3, ema_power=0.75, ema_max=0.995)
+SMALL = VlaConfig(
+    trunk=replace(TRUNK, width=192, feedforward=384),
+    layers=3,
+    sentence=SentenceConfig(buckets=2048, width=128, layers=1),
+    transformer=replace(HEAD, layers=3, layer=replace(HEAD.layer, width=192, feedforward=384)),
+)
+SEEING = VlaConfig(execute=96, draws=4)
+PAPER = VlaConfig(
+    chunk=50, execute=25, patch=1, denoise=10, tilt=0.5, layers=12,
+    trunk=replace(TRUNK, width=512, feedforward=1280), vision=RESNET18,
+)  # fmt: skip
+PAPER_TRAINING = replace(TRAINING, steps=100_000, batch=256, lr=1e-4, warmup=1000, precision="fp32")
+
+
+class Vla(FlowPolicy):
+    """Sentence encoder, trunk, action head."""
+
+    Config: ClassVar = VlaConfig
+    config: VlaConfig
+    language: ClassVar[bool] = True
+
+    PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
+        ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=1200)),
+        ("state", "cpu"): Preset(VlaConfig(), TRAINING),
+        ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
+        ("state", "quick-tokens"): Preset(
+            replace(SMALL, head="tokens"), replace(TRAINING, steps=1200)
+        ),
+        ("state", "cpu-tokens"): Preset(replace(VlaConfig(), head="tokens"), TRAINING),
+        ("pixels", "quick"): Preset(
+            replace(SMALL, execute=96), replace(TRAINING, steps=1200, augment=AugmentConfig())
+        ),
+        ("pixels", "cpu"): Preset(SEEING, replace(TRAINING, steps=8000, augment=AugmentConfig())),
+        ("pixels", "paper"): Preset(
+            PAPER, replace(PAPER_TRAINING, batch=64, augment=AugmentConfig())
+        ),
+    }
+
+    def __init__(self, config: VlaConfig, spec: PolicySpec) -> None:
+        """Build the three parts."""
+        Algorithm.__init__(self, config, spec)  # its own observation encoder
+        width = config.trunk.width
+        self.sentence = SentenceEncoder(config.sentence, width)
+        self.scene = Scene(config, spec, self.sentence)
+        self.readout = nn.Parameter(torch.randn(config.readouts, width) * 0.02)
+        self.trunk = Stack(config.trunk, config.layers, cross=True)
+        shape, steps = config.transformer, config.chunk // config.patch
+        features = config.patch * spec.n
+        self.denoiser: nn.Module
+        if config.head == "flow":
+            seen = (config.readouts, width)
+            self.denoiser = MemoryTransformer(features, seen, steps, shape)
+        else:
+            self.denoiser = TokenHead(features, width, steps, config)
+
+    def read(self, sentences: Sequence[str]) -> Tensor:
+        """Return instructions as tokens (B, words, k)."""
+        return self.sentence.read(sentences)
+
+    def observe(self, obs: Mapping[str, Tensor]) -> Tensor:
+        """Encode what is seen and told into the readouts, (B, readouts * width)."""
+        words, beyond = self.sentence(obs["sentence"])
+        scene, absent = self.scene(obs)
+        readout = self.readout.expand(len(scene), -1, -1)
+        pad = functional.pad(absent, (self.config.readouts, 0))
+        x = self.trunk(torch.cat([readout, scene], dim=1), words, pad, beyond)
+        out: Tensor = x[:, : self.config.readouts].flatten(1)
+        return out
+
+    @property
+    def noise_shape(self) -> tuple[int, ...] | None:  # type: ignore[override]
+        """(chunk, n): what the flow starts from; the tokens need none."""
+        return super().noise_shape if self.config.head == "flow" else None
+
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the error of the direction, or the cross-entropy of the bins; padding left out."""
+        if self.config.head == "flow":
+            return super().loss(batch)
+        logits = self.denoiser(self.observe(batch)).float()
+        wanted = to_tokens(batch["action"], self.config.bins)
+        error = functional.cross_entropy(logits.flatten(0, 2), wanted.flatten(), reduction="none")
+        return mean_error(error.reshape(wanted.shape), batch["pad"]), {}
+
+    def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
+        """Follow the field from ``noise`` (B, chunk, n), or take the likeliest bins."""
+        condition = self.observe(obs)
+        if self.config.head == "tokens":
+            return to_actions(self.denoiser(condition).argmax(-1), self.config.bins)
+        return self.follow(self.given(noise), condition).clamp(-REACH, REACH)
+
+
+class Scene(nn.Module):
+    """Joints, objects and pictures as tokens of one width."""
+
+    def __init__(self, config: VlaConfig, spec: PolicySpec, sentence: SentenceEncoder) -> None:
+        """Build what makes the tokens; names of objects are read with the sentence's table."""
+        super().__init__()
+        self.spec, self.grid = spec, config.grid
+        self.words = [sentence.words]  # in a list: its parameters are the sentence encoder's
+        width = config.trunk.width
+        free = [k for k in spec.vectors if not k.startswith(OBJECTS)]
+        self.free = {key: config.n_obs * spec.observations[key][0] for key in free}
+        self.joints = nn.Linear(sum(self.free.values()), width)
+        self.pose = nn.Linear(config.n_obs * POSE, width)
+        self.name = nn.Linear(config.sentence.width, width)
+        self.images = ImageEncoder(spec.observations, config.vision, vectors=False)
+        self.patch = nn.Linear(self.images.channels, width)
+        cells = len(self.images.shapes) * config.n_obs * config.grid**2
+        self.cell = nn.Parameter(torch.randn(cells, width) * 0.02)
+
+    def forward(self, obs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, T, width), and which are none: objects not there, (B, T) bool."""
+        joints = self.joints(torch.cat([obs[key].flatten(1) for key in self.free], dim=1))
+        tokens = [joints[:, None], *self._pictures(obs)]
+        absent = torch.zeros((len(joints), sum(t.shape[1] for t in tokens)), dtype=torch.bool)
+        absent = absent.to(joints.device)
+        if keys := [key for key in sorted(obs) if key.startswith(OBJECTS)]:
+            objects, none = self._objects(obs, keys)
+            tokens, absent = [*tokens, objects], torch.cat([absent, none], dim=1)
+        return torch.cat(tokens, dim=1), absent
+
+    def _objects(self, obs: Mapping[str, Tensor], keys: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return a token an object, those of a row that are there first, and which are none."""
+        poses = torch.stack([obs[key].flatten(1) for key in keys], dim=1)
+        none = poses.isnan().any(-1)
+        most = int((~none).sum(1).max())
+        order = none.int().argsort(dim=1, stable=True)[:, :most]
+        poses = poses.nan_to_num().gather(1, order[..., None].expand(-1, -1, poses.shape[2]))
+        names = self.name(self._names(keys).to(poses.device))[order]
+        return self.pose(poses) + names, none.gather(1, order)
+
+    def _names(self, keys: Sequence[str]) -> Tensor:
+        """Return the mean vector of the words of each object's name, (objects, width)."""
+        words = self.words[0]
+        told = [(words_of(key.removeprefix(OBJECTS)) or [key])[:NAME] for key in keys]
+        tokens = torch.zeros((len(keys), NAME, GRAMS), dtype=torch.long)
+        for row, name in zip(tokens, told, strict=True):
+            row[: len(name)] = words.read(name)
+        found = words(tokens.to(words.table.weight.device))  # one look-up: its gradient is large
+        count = torch.tensor([[len(name)] for name in told], device=found.device)
+        mean: Tensor = found.sum(1) / count
+        return mean
+
+    def _pictures(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the tokens of all cameras, grid by grid; nothing without cameras."""
+        if not self.images.shapes:
+            return []
+        maps = self.images.maps(obs)
+        pooled = [functional.adaptive_avg_pool2d(m.flatten(0, 1), self.grid) for m in maps]
+        rows = len(maps[0])
+        cells = torch.cat(
+            [p.permute(0, 2, 3, 1).reshape(rows, -1, self.images.channels) for p in pooled], dim=1
+        )
+        return [self.patch(cells) + self.cell]
+
+
+class TokenHead(nn.Module):
+    """Reads the readouts and gives logits over the bins of every action of a chunk."""
+
+    def __init__(self, features: int, width: int, steps: int, config: VlaConfig) -> None:
+        """Build a decoder of ``steps`` time steps of ``features`` numbers each."""
+        super().__init__()
+        shape = config.transformer
+        inner = shape.layer.width
+        self.seen = (config.readouts, width)
+        self.shape = (config.chunk, features // config.patch, config.bins)
+        self.memory = nn.Linear(width, inner)
+        self.query = nn.Parameter(torch.randn(steps, inner) * 0.02)
+        self.stack = Stack(shape.layer, shape.layers, cross=True)
+        self.out = nn.Linear(inner, features * config.bins)
+
+    def forward(self, condition: Tensor) -> Tensor:
+        """Return logits (B, chunk, n, bins) under ``condition`` (B, readouts * width)."""
+        memory = self.memory(condition.reshape(-1, *self.seen))
+        x = self.stack(self.query.expand(len(memory), -1, -1), memory)
+        logits: Tensor = self.out(x).reshape(-1, *self.shape)
+        return logits
