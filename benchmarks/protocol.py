@@ -152,6 +152,11 @@ class EvalProtocol:
             },
         }
 
+    @property
+    def world(self) -> str:
+        """Where the trials take place: ``sim``, or ``twin``, a simulated arm that is off."""
+        return "sim"
+
     @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical definition: the identity of the protocol."""
@@ -305,7 +310,24 @@ def make_plan(
     return Plan(split, tuple((c.name, n) for c, n in zip(chosen, counts, strict=True)))
 
 
-PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
+class Protocols(Registry[EvalProtocol]):
+    """Protocols by id; ``<id>+<change>`` is one of them with a change, see ``derived``."""
+
+    def __getitem__(self, name: str) -> EvalProtocol:
+        """Return the protocol, or raise ``UsageError`` listing the known names."""
+        base, plus, change = name.partition("+")
+        if not plus:
+            return super().__getitem__(name)
+        from benchmarks.derived import derive  # here: it builds on this module
+
+        return derive(super().__getitem__(base), change)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is such a protocol, with a change or without."""
+        return super().__contains__(str(name).partition("+")[0])
+
+
+PROTOCOLS: Registry[EvalProtocol] = Protocols("protocol")
 for _id, _name, _among in (
     ("pick_place/v1", "pick_place", FIRST_AXES),
     ("pick_place/v2", "pick_place", None),
