@@ -63,6 +63,10 @@ class Train:
     """Continue an interrupted training; --no-resume starts over."""
     initial: Path | None = None
     """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
+    chunk: int | None = None
+    """Actions predicted at once (default: the preset's)."""
+    keep: int = 0
+    """Keep a checkpoint every so many steps in OUT/steps, to choose between on the dev split."""
     robot: str = "viperx"
     """With --stream: robot that demonstrates."""
     operator: str = "clean"
