@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Collection:
         recovery: share of the episodes that start off nominal, see `envs.recovery`.
         strategy: which of a task's two ways: left, right, mixed, or the share of left ways.
         gap: registered gap of the arm that demonstrates to the simulation; "" for none.
+        starts: from where to demonstrate, one after the other, over and over; none: as the task
+            draws them.
     """
 
     task: str
@@ -56,6 +58,7 @@ class Collection:
     recovery: float = 0.0
     strategy: str = MIXED
     gap: str = ""
+    starts: tuple[InitialCondition, ...] = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
@@ -85,6 +88,8 @@ class Collection:
         rng = self.rng(SPLIT, index)
         arm = ROBOTS[self.robot].spec()
         start = task.sample(rng, arm)
+        if self.starts:  # its own seed: noise differs where a start is used again
+            start = replace(self.starts[index % len(self.starts)], seed=start.seed)
         start = perturb_feasibly(start, task, self.variations, rng, False, arm)
         return with_gap(start, GAPS[self.gap]) if self.gap else start
 
@@ -114,6 +119,9 @@ class Collection:
             settings["gap"] = {"name": self.gap, "values": GAPS[self.gap].to_json()}
         else:  # not there in collections made before it was known
             del settings["gap"]
+        settings["starts"] = [start.to_json() for start in self.starts]
+        if not self.starts:
+            del settings["starts"]
         return {
             **settings,
             "variations": [list(v) for v in self.variations],

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "Run policies on a protocol and seal the records.",
     "sweep": "Measure what execution settings make of a policy.",
     "experiment": "Answer a question by a grid of trainings and trials: sim-to-real and others.",
+    "diagnose": "Say why the trials of a run failed, with evidence, and where to demonstrate next.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "view": "Show one episode or one trial as a page.",
