@@ -17,7 +17,7 @@ from benchmarks import stats
 from benchmarks.experiment import Ask, Cell, Demos, Experiment, Fit, Result
 from benchmarks.protocol import NOMINAL
 from benchmarks.records import read_run
-from benchmarks.run import EvaluateConfig, evaluate, prepare, valid, workers_of
+from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, valid, workers_of
 from envs.collect import collect
 from envs.pool import Pool
 from policies.restat import damaged
@@ -70,11 +70,15 @@ def run(experiment: Experiment, ask: Ask, place: Place, bar: Bar) -> list[Result
             completed is kept.
     """
     cells = experiment.grid(ask)
-    work = work_of(cells)
+    make(work_of(cells), place, bar)
+    return compared(_try(experiment, ask, cells, place, bar))
+
+
+def make(work: Work, place: Place, bar: Bar) -> None:
+    """Collect and train what is missing."""
     for demos in work.demos:
         _collect(demos, place, bar)
     _train(work.fits, place, bar)
-    return compared(_try(experiment, ask, cells, place, bar))
 
 
 def _collect(demos: Demos, place: Place, bar: Bar) -> None:
@@ -176,22 +180,32 @@ def _try(
 ) -> list[Result]:
     """Run the trials of every cell that are missing."""
     results = []
-    jobs = [(cell, checkpoint_of(cell, place.root)) for cell in cells]
     conditions = [1 if cell.condition == NOMINAL else 2 for cell in cells]
     with (
         workers_of(place.workers) as pool,
         bar(f"trials of {len(cells)} cells", ask.count * sum(conditions)) as advance,
     ):
-        for cell, policy in jobs:
-            job = prepare(_evaluation(cell, policy, ask, place))
-            done = evaluate(job.config, advance, job, pool)
-            results.append(_result(experiment, cell, done.folder, policy))
+        for cell in cells:
+            folder = try_cell(cell, ask, place, pool, advance)
+            results.append(_result(experiment, cell, folder, checkpoint_of(cell, place.root)))
     return results
 
 
-def _evaluation(cell: Cell, policy: Path, ask: Ask, place: Place) -> EvaluateConfig:
+def try_cell(
+    cell: Cell,
+    ask: Ask,
+    place: Place,
+    pool: Workers | None = None,
+    advance: Advance = lambda n: None,
+) -> Path:
+    """Run the trials of one cell that are missing; return its run folder."""
+    job = prepare(_evaluation(cell, ask, place))
+    return evaluate(job.config, advance, job, pool).folder
+
+
+def _evaluation(cell: Cell, ask: Ask, place: Place) -> EvaluateConfig:
     return EvaluateConfig(
-        policy=str(policy),
+        policy=str(checkpoint_of(cell, place.root)),
         protocol=cell.protocol,
         name=cell.series,
         results=place.results,

@@ -20,6 +20,8 @@ from envs.task import Region, Task
 EDGE_M, EDGE_RAD = 0.004, 0.06
 """A start this far outside of the training box, or of the demonstrated home poses, is outside."""
 SHOWN_RAD = 0.02
+USUAL = 50
+"""Demonstrations that a task is usually given."""
 LAGS = 10
 """Longest delay that is looked for [control periods]."""
 POINTS, PART = 12, 0.5
@@ -103,7 +105,7 @@ def starts(task: Task, region: Region, shown: Sequence[Walk], tried: Sequence[Wa
     table = table.reshape(len(rows), len(names))
     known, new = table[: len(shown)], table[len(shown) :]
     outside = np.array([_beyond(task, region, w) for w in tried]) | _elsewhere(shown, tried)
-    nearest = _nearest(task, region, names, known, new)
+    nearest = _nearest(names, known, new)
     return Starts(names, known, new, outside, (nearest > 1) & ~outside, nearest)
 
 
@@ -129,12 +131,12 @@ def _elsewhere(shown: Sequence[Walk], tried: Sequence[Walk]) -> Array:
     return away
 
 
-def _nearest(task: Task, region: Region, names: Sequence[str], known: Array, new: Array) -> Array:
-    """Return distances to the nearest demonstration, 1 where the box just counts as covered.
+def _nearest(names: Sequence[str], known: Array, new: Array) -> Array:
+    """Return distances to the nearest demonstration, 1 where it just counts as covered.
 
-    Covered is what lies within the distance that nearly every one of as many demonstrations has to
-    the next, were they spread over the whole range that trials and demonstrations span: with
-    demonstrations from one corner, what lies in the others is not.
+    The unit is the distance within which nearly every place would have a demonstration, were as
+    many (at least ``USUAL``) spread over the range that trials and demonstrations span: with few
+    demonstrations, or all from one corner, much lies farther away.
     """
     if not names or len(known) < 2:
         return np.full(len(new), np.inf if len(known) < 2 else 0.0)
@@ -142,7 +144,7 @@ def _nearest(task: Task, region: Region, names: Sequence[str], known: Array, new
     metric = StartMetric.of(everything)
     rng = np.random.default_rng(0)
     low, high = everything.min(axis=0), everything.max(axis=0)
-    spread = rng.uniform(low, high, (len(known), len(names)))
+    spread = rng.uniform(low, high, (max(USUAL, len(known)), len(names)))
     probes = rng.uniform(low, high, (400, len(names)))
     radius = np.quantile(metric.distances(probes, spread).min(axis=1), COVERED_QUANTILE)
     found: Array = metric.distances(new, known).min(axis=1) / max(float(radius), 1e-9)
