@@ -261,13 +261,12 @@ def _hardware(found: Answer, usual: Answer) -> Suspect:
 def _explained(flagged: Array, failed: Array) -> tuple[float, float, float]:
     """Return the share of failures that is flagged, and the failure rate with and without flag.
 
-    The share is 0 where flagged trials fail no more often than the others.
+    The share is 0 where flagged trials fail less often than the others.
     """
     inside = float(flagged[failed].mean()) if failed.any() else 0.0
     yes = float(failed[flagged].mean()) if flagged.any() else 0.0
     no = float(failed[~flagged].mean()) if (~flagged).any() else 0.0
-    more = yes > no or not (~flagged).any()
-    return (inside if more else 0.0), yes, no
+    return (inside if yes >= no else 0.0), yes, no
 
 
 def _outside(found: Starts, failed: Array) -> Suspect:
