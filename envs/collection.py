@@ -29,6 +29,8 @@ NAME = "dataset.json"
 SCHEMA = 1
 SPLIT = "train"
 MIXED = "mixed"
+LATER = {"later": True}
+"""Marks a setting that came later: at its default it is in no name or hash made of a collection."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Collection:
     cameras: tuple[CameraSpec, ...] = ()
     recovery: float = 0.0
     strategy: str = MIXED
-    gap: str = ""
-    starts: tuple[InitialCondition, ...] = field(default=(), hash=False)
+    gap: str = field(default="", metadata=LATER)
+    starts: tuple[InitialCondition, ...] = field(default=(), hash=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
