@@ -28,7 +28,6 @@ POINTS, PART = 12, 0.5
 """Joint positions taken of a path, over this part of the demonstrations' median length."""
 SMALLEST = 0.15
 """A mode has at least this share of the demonstrations."""
-RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class _StartFit:
         raw = self._raw(walks)
         self.mean, self.std = raw.mean(axis=0), raw.std(axis=0)
         rows = self._rows(walks)
-        gram = rows.T @ rows + RIDGE * len(rows) * np.eye(rows.shape[1])
+        gram = rows.T @ rows + rows.shape[1] * np.eye(rows.shape[1])  # few rows: no over-fitting
         self.weights = np.linalg.solve(gram, rows.T @ paths)
 
     def _raw(self, walks: Sequence[Walk]) -> Array:
