@@ -12,12 +12,15 @@ from benchmarks.experiment import Ask, Conclusion, Experiment, Result
 from benchmarks.experiment_run import lines
 from benchmarks.protocol import PROTOCOLS
 from benchmarks.report.charts import SERIES, Spec, axis_share, number
-from benchmarks.report.charts_demands import TICKS
 from benchmarks.report.page import render, vega_script
 from benchmarks.report.sweep_page import picture
 from benchmarks.writer import refuse_disk_errors, write_atomic
 
 WIDTH, HEIGHT = 560, 280  # px
+KEY: Spec = {
+    "title": None, "orient": "top", "columns": 3, "labelLimit": 300, "symbolOpacity": 1,
+    "symbolType": "circle",
+}  # fmt: skip
 
 
 def write_experiment(
@@ -109,9 +112,7 @@ def figure(experiment: Experiment, results: Sequence[Result]) -> Spec:
                 "domain": names,
                 "range": [SERIES[i % len(SERIES)] for i in range(len(names))],
             },
-            "legend": {"title": None, "orient": "top", "columns": 3, "labelLimit": 300}
-            if len(names) > 1
-            else None,
+            "legend": KEY if len(names) > 1 else None,
         },
         **dodge,
     }
@@ -126,7 +127,7 @@ def figure(experiment: Experiment, results: Sequence[Result]) -> Spec:
     layers: list[Spec] = [
         {
             "mark": {"type": "rule", "strokeWidth": 1.8, "opacity": 0.55},
-            "encoding": {"y": axis_share("low"), "y2": {"field": "high"}},
+            "encoding": {"y": axis_share("low", "success"), "y2": {"field": "high"}},
         },
         {
             "mark": {"type": "circle", "size": 60, "opacity": 1},
@@ -154,7 +155,7 @@ def _across(kind: str, title: str, places: Sequence[Any]) -> Spec:
     scale: Spec = {"type": "linear", "zero": False, "nice": False, "padding": 14}
     if kind == "log" and min(places, default=0) > 0:
         low, high = min(places) / 1.3, max(places) * 1.3
-        axis |= {"values": [t for t in TICKS if low <= t <= high], "format": "d"}
+        axis |= {"values": sorted(set(places)), "format": "~g"}
         scale = {"type": "log", "domain": [low, high], "nice": False}
     elif kind != "points":
         axis |= {"values": sorted(set(places)), "format": "~g"}
