@@ -41,7 +41,7 @@ BAD = 0.5
 """A policy whose error on the demonstrations is this share of that of standing still is wrong."""
 APART_RAD = 0.002
 """Joints this far from the nominal simulation answer differently; encoders resolve as much."""
-TWO, MAIN = 5.0, 0.8
+TWO, MAIN = 4.5, 0.8
 """Separation of two ways, and the share of what differs that they explain."""
 FEW = 0.2
 """Share of the failures between the ways from which on averaging is looked at at all."""
