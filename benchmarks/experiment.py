@@ -17,6 +17,7 @@ from envs.collection import Collection
 from envs.errors import UsageError
 from envs.registry import Registry
 from envs.tasks import TASKS
+from policies.base import ALGORITHMS
 from policies.configs import canonical, to_json
 from policies.stream import StreamConfig
 
@@ -154,6 +155,8 @@ class Ask:
     def __post_init__(self) -> None:
         """Refuse what is not known."""
         TASKS[self.task]
+        for algo in self.algos:
+            ALGORITHMS[algo]
         for what, value, known in (("preset", self.size, SIZES), ("split", self.split, SPLITS)):
             if value not in known:
                 raise UsageError(f"unknown {what} {value!r}; known: {', '.join(known)}")
@@ -207,7 +210,7 @@ class Result:
         low, high: 95 % interval of the success rate.
         failures: label -> trials.
         demonstrations: that the policy saw, streamed ones counted.
-        training_s: wall-clock seconds of its last training.
+        training_s: CPU seconds of its last training.
         extra: what the experiment measures besides.
         diff, diff_low, diff_high, p: against the cell it is compared with, paired; None without.
     """

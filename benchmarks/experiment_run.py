@@ -234,7 +234,7 @@ def _result(experiment: Experiment, cell: Cell, folder: Path, policy: Path) -> R
         high=limits.high,
         failures=dict(Counter(t["failure"] for t in trials if t["failure"]).most_common()),
         demonstrations=_demonstrations(cell.fit, origin),
-        training_s=origin["training"].get("wall_s"),
+        training_s=origin["training"].get("cpu_s"),
         extra={
             "flags": [bool(t["success"]) for t in trials],
             "ics": [int(t["key"]["ic"]) for t in trials],

@@ -20,7 +20,7 @@ from envs.tasks import TASKS
 
 SIDE = 320  # px
 KINDS = ("demonstration", "succeeded", "failed", "proposed")
-RANGE = (FLOOR, SERIES[2], SERIES[4], SERIES[0])
+RANGE = (FLOOR, SERIES[2], SERIES[1], SERIES[0])
 
 
 def write_diagnosis(
@@ -121,7 +121,6 @@ def _places(found: Diagnosis, proposed: Sequence[InitialCondition]) -> Spec:
                 "field": "kind",
                 "type": "nominal",
                 "scale": {"domain": list(KINDS), "range": ["circle", "circle", "cross", "diamond"]},
-                "legend": None,
             },
         },
     }
