@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lines import canonical, digest
+from benchmarks.protocol_registry import Protocols
 from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.feasible import perturb_feasibly
@@ -308,23 +309,6 @@ def make_plan(
     sizes = [protocol.size(c) for c in chosen]
     counts = [size if trials is None else min(trials, size) for size in sizes]
     return Plan(split, tuple((c.name, n) for c, n in zip(chosen, counts, strict=True)))
-
-
-class Protocols(Registry[EvalProtocol]):
-    """Protocols by id; ``<id>+<change>`` is one of them with a change, see ``derived``."""
-
-    def __getitem__(self, name: str) -> EvalProtocol:
-        """Return the protocol, or raise ``UsageError`` listing the known names."""
-        base, plus, change = name.partition("+")
-        if not plus:
-            return super().__getitem__(name)
-        from benchmarks.derived import derive  # here: it builds on this module
-
-        return derive(super().__getitem__(base), change)
-
-    def __contains__(self, name: object) -> bool:
-        """Tell whether there is such a protocol, with a change or without."""
-        return super().__contains__(str(name).partition("+")[0])
 
 
 PROTOCOLS: Registry[EvalProtocol] = Protocols("protocol")
