@@ -53,7 +53,7 @@ def make_manifest(
     """
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
-        "world": "sim",
+        "world": protocol.world,
         "protocol": {
             "id": protocol.id,
             "hash": protocol.hash,

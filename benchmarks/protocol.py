@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lines import canonical, digest
+from benchmarks.protocol_registry import Protocols
 from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.feasible import perturb_feasibly
@@ -151,6 +152,11 @@ class EvalProtocol:
                 **({"settings": settings} if settings else {}),
             },
         }
+
+    @property
+    def world(self) -> str:
+        """Where the trials take place: ``sim``, or ``twin``, a simulated arm that is off."""
+        return "sim"
 
     @functools.cached_property
     def hash(self) -> str:
@@ -305,7 +311,7 @@ def make_plan(
     return Plan(split, tuple((c.name, n) for c, n in zip(chosen, counts, strict=True)))
 
 
-PROTOCOLS: Registry[EvalProtocol] = Registry("protocol")
+PROTOCOLS: Registry[EvalProtocol] = Protocols("protocol")
 for _id, _name, _among in (
     ("pick_place/v1", "pick_place", FIRST_AXES),
     ("pick_place/v2", "pick_place", None),

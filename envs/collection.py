@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from envs.crew import crew
 from envs.errors import UsageError
 from envs.expert_ways import left_share
 from envs.feasible import perturb_feasibly
+from envs.gap import GAPS, with_gap
 from envs.gl import choose_backend
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -28,6 +29,8 @@ NAME = "dataset.json"
 SCHEMA = 1
 SPLIT = "train"
 MIXED = "mixed"
+LATER = {"later": True}
+"""Marks a setting that came later: at its default it is in no name or hash made of a collection."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Collection:
         cameras: recorded at every control step; none for state demonstrations.
         recovery: share of the episodes that start off nominal, see `envs.recovery`.
         strategy: which of a task's two ways: left, right, mixed, or the share of left ways.
+        gap: registered gap of the arm that demonstrates to the simulation; "" for none.
+        starts: from where to demonstrate, one after the other, over and over; none: as the task
+            draws them.
     """
 
     task: str
@@ -53,6 +59,8 @@ class Collection:
     cameras: tuple[CameraSpec, ...] = ()
     recovery: float = 0.0
     strategy: str = MIXED
+    gap: str = field(default="", metadata=LATER)
+    starts: tuple[InitialCondition, ...] = field(default=(), hash=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Refuse unknown names; the message lists the known ones."""
@@ -65,6 +73,8 @@ class Collection:
             raise UsageError(f"seed must be at least 0, got {self.seed}")
         if not 0.0 <= self.recovery <= 1.0:
             raise UsageError(f"recovery must be a share 0..1, got {self.recovery}")
+        if self.gap:
+            GAPS[self.gap]
         left_share(self.strategy)
         if self.strategy != MIXED and not TASKS[self.task].ways:
             raise UsageError(f"{self.task} can be done in one way: leave out {self.strategy!r}")
@@ -80,7 +90,10 @@ class Collection:
         rng = self.rng(SPLIT, index)
         arm = ROBOTS[self.robot].spec()
         start = task.sample(rng, arm)
-        return perturb_feasibly(start, task, self.variations, rng, False, arm)
+        if self.starts:  # its own seed: noise differs where a start is used again
+            start = replace(self.starts[index % len(self.starts)], seed=start.seed)
+        start = perturb_feasibly(start, task, self.variations, rng, False, arm)
+        return with_gap(start, GAPS[self.gap]) if self.gap else start
 
     def rng(self, purpose: str, index: int) -> np.random.Generator:
         """Return the random stream of episode ``index`` for ``purpose``."""
@@ -104,6 +117,13 @@ class Collection:
             del settings["recovery"]
         if not TASKS[self.task].ways:
             del settings["strategy"]
+        if self.gap:
+            settings["gap"] = {"name": self.gap, "values": GAPS[self.gap].to_json()}
+        else:  # not there in collections made before it was known
+            del settings["gap"]
+        settings["starts"] = [start.to_json() for start in self.starts]
+        if not self.starts:
+            del settings["starts"]
         return {
             **settings,
             "variations": [list(v) for v in self.variations],

@@ -1,5 +1,6 @@
 """The only training loop: data, schedule, validation, log, resume, checkpoint."""
 
+import copy
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,7 @@ LOG = logging.getLogger(__name__)
 LINES, VALIDATIONS = 200, 20
 """Log lines and validations a run."""
 VALIDATION_WINDOWS = 256
-LAST_GOOD = "last_good"
+LAST_GOOD, STEPS = "last_good", "steps"
 BUSY = "another training is at work in it: wait for it to end, or choose another --out"
 
 
@@ -171,6 +172,8 @@ class Trainer:
             while state.step < steps:
                 self._step(log, clock)
                 advance(1)
+                if self.config.keep and state.step % self.config.keep == 0:
+                    self._export(self.config.out / STEPS / f"{state.step:07d}")
                 if clock.save_is_due() or stopped():
                     state.seconds = clock.seconds()
                     with clock.saving():
@@ -276,17 +279,14 @@ class Trainer:
 
     def _export(self, folder: Path) -> None:
         """Write the policy as a checkpoint folder."""
-        algorithm = self.state.ema.model.to("cpu")
+        algorithm = copy.deepcopy(self.state.ema.model).to("cpu")
         policy = TrainedPolicy(self.config.algo, self.spec, algorithm, self.normalizer)
         held = self.held if len(self.held) else self.sampler
         rows = np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int)
         windows = held.windows(rows)
-        canary = {
-            key: resize(windows[key], (shape[0], shape[1]))
-            if key in self.spec.images
-            else windows[key]
-            for key, shape in self.spec.observations.items()
-        }
+        sizes = {key: self.spec.observations[key][:2] for key in self.spec.images}
+        seen = {key: resize(windows[key], (size[0], size[1])) for key, size in sizes.items()}
+        canary = {key: seen.get(key, windows[key]) for key in self.spec.observations}
         config = {
             "algorithm": self.config.algo,
             "settings": to_json(self.plan.config),

@@ -1,11 +1,13 @@
 """What to train: the settings of one training run."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from envs.errors import UsageError
-from policies.base import ALGORITHMS, Preset, preset
+from policies.base import ALGORITHMS, AlgorithmConfig, Preset, preset
 from policies.hub_model import with_weights
 from policies.lora import LoraConfig
 from policies.stream import StreamConfig
@@ -38,6 +40,8 @@ class TrainConfig:
         lora: keep the weights of ``initial`` and learn small ones beside them.
         weights: model of ``transformers`` that an algorithm around one starts from: a folder, or a
             name in the local cache.
+        chunk: actions predicted at once; ``None``: the preset's.
+        keep: steps after which a checkpoint is kept in ``out/steps``, again and again; 0: none.
     """
 
     algo: str
@@ -61,20 +65,22 @@ class TrainConfig:
     also: tuple[Path, ...] = ()
     lora: LoraConfig | None = None
     weights: str | None = None
+    chunk: int | None = None
+    keep: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, naming the choices."""
         self._check_sources()
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
-        if self.threads < 1:
-            raise UsageError(f"threads must be at least 1, got {self.threads}")
+        for name, least in (("threads", 1), ("seed", 0), ("keep", 0), ("chunk", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"{name} must be at least {least}, got {value}")
         if self.image_size is not None and min(self.image_size) < 1:
             raise UsageError(f"image_size must be at least 1 x 1, got {self.image_size}")
         if self.image_size is not None and self.track != "pixels":
             raise UsageError(f"--image-size belongs to --track pixels, got track {self.track!r}")
-        if self.seed < 0:
-            raise UsageError(f"seed must not be negative, got {self.seed}")
 
     def _check_sources(self) -> None:
         """Refuse demonstrations that cannot be what is learned from."""
@@ -104,4 +110,16 @@ class TrainConfig:
             chosen = chosen._replace(config=with_weights(chosen.config, self.weights))
         names = ("steps", "batch", "lr", "normalization")
         changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
-        return Preset(chosen.config, dataclasses.replace(chosen.training, **changes))
+        config = chosen.config if self.chunk is None else chunked(chosen.config, self.chunk)
+        return Preset(config, dataclasses.replace(chosen.training, **changes))
+
+
+def chunked(config: AlgorithmConfig, chunk: int) -> AlgorithmConfig:
+    """Return settings that predict ``chunk`` actions at once.
+
+    No more are executed; actions that share a token are as many as divide the chunk.
+    """
+    changes: dict[str, Any] = {"chunk": chunk, "execute": min(config.execute, chunk)}
+    if patch := getattr(config, "patch", None):
+        changes["patch"] = math.gcd(patch, chunk)
+    return dataclasses.replace(config, **changes)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from envs.arm import InitialCondition
     from envs.collection import Collection
 
 EXAMPLES = """
 armtrials collect --task pick_place --episodes 50 --out data/pick_place
 armtrials collect --episodes 100 --pixels --out data/pick_place_pixels
 armtrials collect --task two_ways --strategy 0.7 --out data/two_ways
+armtrials collect --starts proposed.json --episodes 25 --out data/next
 armtrials collect --operator mixed --randomise full --recovery 0.2 --out data/varied
 armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/two
 """
@@ -51,6 +53,10 @@ class Collect:
     randomise: tuple[str, ...] = ("none",)
     """What varies from episode to episode: none, visual, physical or full, all (everything but
     words at L1), and factors by name as variation/level, such as object_pose/L2."""
+    gap: str = ""
+    """Demonstrate on a simulated arm that is off: ordinary or hard (default: the nominal one)."""
+    starts: Path | None = None
+    """File of starts to demonstrate from, as armtrials diagnose proposes them."""
     seed: int = 0
     """Another seed gives other demonstrations."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -108,4 +114,15 @@ class Collect:
             strategy=self.strategy,
             cameras=cameras,
             recovery=self.recovery,
+            gap=self.gap,
+            starts=self._starts(),
         )
+
+    def _starts(self) -> "tuple[InitialCondition, ...]":
+        """Return the starts of the file, if there is one."""
+        from envs.starts_file import read_starts
+        from envs.tasks import TASKS
+
+        if self.starts is None:
+            return ()
+        return read_starts(self.starts, self.task, self.robot or TASKS[self.task].robot)

@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, str] = {
     "dagger": "Learn with an expert who says what it would do where the policy goes (DAgger).",
     "evaluate": "Run policies on a protocol and seal the records.",
     "sweep": "Measure what execution settings make of a policy.",
+    "experiment": "Answer a question by a grid of trainings and trials: sim-to-real and others.",
+    "diagnose": "Say why the trials of a run failed, with evidence, and where to demonstrate next.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "verify": "Check a sealed run: its seals, then trials run again.",

@@ -77,6 +77,10 @@ class Train:
     """With --lora: their scale is alpha / rank (default: the rank)."""
     lora_layers: tuple[str, ...] = ("all",)
     """With --lora: linear layers by the end of their names, such as query key_value."""
+    chunk: int | None = None
+    """Actions predicted at once (default: the preset's)."""
+    keep: int = 0
+    """Keep a checkpoint every so many steps in OUT/steps, to choose between on the dev split."""
     robot: str = "viperx"
     """With --stream: robot that demonstrates."""
     operator: str = "clean"

@@ -83,6 +83,7 @@ NEEDED = {"inspect": "data", "view": "run", "collect": "--out x", "evaluate": "-
 NEEDED["train"] = "--algo bc --data x --out y"
 NEEDED |= {"show": "pick_place/v1", "dagger": "--out x", "serve": "--policy x"}
 NEEDED |= {"sweep": "--policy x", "calibrate": "show"}
+NEEDED |= {"experiment": "modes", "diagnose": "run --data x"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

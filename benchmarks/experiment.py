@@ -1,0 +1,329 @@
+"""What an experiment is: a declared grid of cells, each a way to make a policy and to try it.
+
+A cell names its demonstrations, its training and its trials; what two cells share is made once.
+Every folder is named by the hash of what it is made from, so an experiment that was interrupted, or
+asked for more, finds what is there.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lines import Record
+from benchmarks.protocol import NOMINAL, PROTOCOLS, SPLITS, TEST
+from envs.collection import Collection
+from envs.errors import UsageError
+from envs.registry import Registry
+from envs.tasks import TASKS
+from policies.base import ALGORITHMS
+from policies.configs import canonical, to_json
+from policies.stream import StreamConfig
+
+Place = float | str
+"""Where a cell stands on the axis of the figure: a number, or a name."""
+SIZES = ("quick", "cpu")
+
+
+def _named(about: str, made_of: Any) -> str:  # noqa: ANN401  (any dataclass)
+    """Return a name for a folder: what people call it, and the hash of what it is made from."""
+    mark = hashlib.sha256(canonical(to_json(made_of))).hexdigest()[:8]
+    return f"{about}-{mark}"
+
+
+@dataclass(frozen=True)
+class Demos:
+    """Demonstrations in a folder.
+
+    Attributes:
+        collection: how they are made.
+        episodes: how many.
+    """
+
+    collection: Collection
+    episodes: int
+
+    def folder(self, root: Path) -> Path:
+        """Return where they are kept."""
+        made = self.collection
+        about = "-".join(n for n in (made.task, made.gap, made.operator, str(self.episodes)) if n)
+        return root / "data" / _named(about, self)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training.
+
+    Attributes:
+        algo: registered algorithm.
+        preset: of the algorithm.
+        demos: what it learns from; None with ``stream``.
+        stream: demonstrations made while training, instead.
+        track: ``state`` or ``pixels``.
+        seed: of the training.
+        steps: gradient steps; None: the preset's.
+        initial: what training begins with; None: fresh weights.
+        chunk: actions predicted at once; None: the preset's.
+        keep: steps after which a checkpoint is kept, again and again; 0: the last alone.
+    """
+
+    algo: str
+    preset: str
+    demos: Demos | None = None
+    stream: StreamConfig | None = None
+    track: str = "state"
+    seed: int = 0
+    steps: int | None = None
+    initial: "Fit | None" = None
+    chunk: int | None = None
+    keep: int = 0
+
+    def folder(self, root: Path) -> Path:
+        """Return where its checkpoint is kept."""
+        return root / "policies" / _named(f"{self.algo}-{self.preset}-{self.track}", self)
+
+    @property
+    def depth(self) -> int:
+        """How many trainings come before it."""
+        return 0 if self.initial is None else 1 + self.initial.depth
+
+    def chain(self) -> list["Fit"]:
+        """Return it after those that it builds on."""
+        return [*(self.initial.chain() if self.initial else []), self]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the figure.
+
+    Attributes:
+        series: the line that it belongs to; the row on a leaderboard.
+        x: where on the axis.
+        fit: how the policy is made.
+        protocol: id of the protocol of its trials.
+        condition: which of its conditions is looked at.
+        step: a checkpoint that was kept on the way, instead of the last.
+        damage: what is done to the checkpoint before it is tried, see ``policies.restat``; "" for
+            nothing.
+        execute: steps between predictions; None: as the checkpoint says.
+        against: (series, x) of the cell that it is compared with, pair by pair.
+    """
+
+    series: str
+    x: Place
+    fit: Fit
+    protocol: str
+    condition: str = NOMINAL
+    step: int | None = None
+    damage: str = ""
+    execute: int | None = None
+    against: tuple[str, Place] | None = None
+
+    @property
+    def key(self) -> tuple[str, Place]:
+        """What no two cells of an experiment share."""
+        return self.series, self.x
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of an experiment.
+
+    Attributes:
+        task: registered task.
+        size: ``quick`` (minutes) or ``cpu`` (hours), also the preset of the algorithms.
+        trials: starts of each cell; None: as many as the size has.
+        split: ``test`` or ``dev``.
+        seed: of the trainings.
+        steps: gradient steps of each training; None: the presets'.
+        algos: which algorithms; empty: the experiment's own.
+        at: which places on the axis; empty: all.
+        gap: of the twin.
+    """
+
+    task: str
+    size: str = "quick"
+    trials: int | None = None
+    split: str = TEST
+    seed: int = 0
+    steps: int | None = None
+    algos: tuple[str, ...] = ()
+    at: tuple[str, ...] = ()
+    gap: str = "hard"
+
+    def __post_init__(self) -> None:
+        """Refuse what is not known."""
+        TASKS[self.task]
+        for algo in self.algos:
+            ALGORITHMS[algo]
+        for what, value, known in (("preset", self.size, SIZES), ("split", self.split, SPLITS)):
+            if value not in known:
+                raise UsageError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+        if self.steps is not None and self.steps < 1:
+            raise UsageError(f"steps must be at least 1, got {self.steps}")
+        if self.seed < 0:
+            raise UsageError(f"seed must be at least 0, got {self.seed}")
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the task."""
+        return f"{self.task}/v1"
+
+    @property
+    def count(self) -> int:
+        """Trials of a cell."""
+        return int(self.of(quick=50, cpu=100)) if self.trials is None else self.trials
+
+    def check_trials(self) -> None:
+        """Refuse more trials than there are, with ``UsageError``."""
+        protocol = PROTOCOLS[self.protocol]
+        if not 1 <= self.count <= protocol.trials:
+            most = f"1..{protocol.trials} in {protocol.id}"
+            raise UsageError(f"trials must be {most}, got {self.count}")
+
+    def of(self, **sizes: Any) -> Any:  # noqa: ANN401  (whatever depends on the size)
+        """Return the value for the size: ``of(quick=1, cpu=3)``."""
+        return sizes[self.size]
+
+    def among(self, *own: str) -> tuple[str, ...]:
+        """Return the algorithms that are asked for."""
+        return self.algos or own
+
+    def demos(self, episodes: int, **how: Any) -> Demos:  # noqa: ANN401  (fields of Collection)
+        """Return demonstrations of the task, ``how`` they are made besides."""
+        return Demos(Collection(self.task, **how), episodes)
+
+    def fit(self, algo: str, demos: Demos | None, **how: Any) -> Fit:  # noqa: ANN401  (of Fit)
+        """Return a training in the size's preset."""
+        return Fit(algo, self.size, demos, **{"seed": self.seed, "steps": self.steps} | how)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a cell.
+
+    Attributes:
+        cell: which.
+        run: the run folder, from the results folder on.
+        k, n: successes of valid trials.
+        low, high: 95 % interval of the success rate.
+        failures: label -> trials.
+        demonstrations: that the policy saw, streamed ones counted.
+        training_s: CPU seconds of its last training.
+        extra: what the experiment measures besides.
+        diff, diff_low, diff_high, p: against the cell it is compared with, paired; None without.
+    """
+
+    cell: Cell
+    run: str
+    k: int
+    n: int
+    low: float
+    high: float
+    failures: Mapping[str, int]
+    demonstrations: int | None
+    training_s: float | None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    diff: float | None = None
+    diff_low: float | None = None
+    diff_high: float | None = None
+    p: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Success, 0..1."""
+        return self.k / self.n
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page: a title, heads, and rows of text."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the numbers say: sentences, and tables of another cut than one row a cell."""
+
+    said: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The axis of the figure.
+
+    Attributes:
+        title: what is written below it.
+        kind: ``log``, ``linear``, ``names``, or ``points`` for measured places, without lines.
+        field: an entry of ``Result.extra`` in place of the cell's own place.
+    """
+
+    title: str
+    kind: str = "log"
+    field: str = ""
+
+
+Cells = Callable[[Ask], list[Cell]]
+Measure = Callable[[Cell, Sequence[Record], Path], Mapping[str, Any]]
+Conclude = Callable[[Ask, Sequence[Result]], Conclusion]
+
+
+def _nothing(cell: Cell, trials: Sequence[Record], policy: Path) -> Mapping[str, Any]:
+    return {}
+
+
+def _silent(ask: Ask, results: Sequence[Result]) -> Conclusion:
+    return Conclusion()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question and the grid that answers it.
+
+    Attributes:
+        name: as registered.
+        question: in a sentence.
+        method: how it is answered, in a few sentences.
+        axis: of the figure.
+        cells: the grid for what is asked.
+        task: that it is usually asked of.
+        measure: what is measured of a cell besides success, from its trials and its checkpoint.
+        conclude: what the results say.
+    """
+
+    name: str
+    question: str
+    method: str
+    axis: Axis
+    cells: Cells
+    task: str = "pick_place"
+    measure: Measure = _nothing
+    conclude: Conclude = _silent
+
+    def grid(self, ask: Ask) -> list[Cell]:
+        """Return the cells that are asked for, each once.
+
+        Raises:
+            UsageError: no cell is at the places asked for, or what the experiment itself refuses.
+        """
+        ask.check_trials()
+        cells = self.cells(ask)
+        known = list(dict.fromkeys(_text(cell.x) for cell in cells))
+        if unknown := [place for place in ask.at if place not in known]:
+            raise UsageError(
+                f"{self.name} has no cell at {unknown[0]!r}; known: {', '.join(known)}"
+            )
+        return [cell for cell in cells if not ask.at or _text(cell.x) in ask.at]
+
+
+def _text(place: Place) -> str:
+    return place if isinstance(place, str) else f"{place:g}"
+
+
+EXPERIMENTS: Registry[Experiment] = Registry("experiment")
+"""Filled by ``benchmarks.experiments``."""

@@ -1,0 +1,286 @@
+"""Carrying an experiment out: demonstrations, trainings, trials; nothing is made twice."""
+
+import dataclasses
+import json
+import multiprocessing
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.experiment import Ask, Cell, Demos, Experiment, Fit, Result
+from benchmarks.protocol import NOMINAL
+from benchmarks.records import read_run
+from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, valid, workers_of
+from envs.collect import collect
+from envs.pool import Pool
+from policies.restat import damaged
+from policies.train import train
+from policies.train_config import TrainConfig
+from policies.train_log import read_log
+
+Advance = Callable[[int], None]
+Bar = Callable[[str, int], Any]
+"""``bar(title, total)``: a context manager that yields ``advance(n)``."""
+PROVENANCE = "provenance.json"
+POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment works.
+
+    Attributes:
+        root: folder of demonstrations and checkpoints, shared by all experiments.
+        results: folder that takes the runs.
+        workers: processes at a time.
+    """
+
+    root: Path
+    results: Path
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the cells need, each thing once, in the order in which it can be made."""
+
+    demos: Sequence[Demos]
+    fits: Sequence[Fit]
+
+
+def work_of(cells: Sequence[Cell]) -> Work:
+    """Return what is to be made before the trials of ``cells``."""
+    fits = list(dict.fromkeys(fit for cell in cells for fit in cell.fit.chain()))
+    fits.sort(key=lambda fit: fit.depth)
+    return Work(list(dict.fromkeys(fit.demos for fit in fits if fit.demos)), fits)
+
+
+def run(experiment: Experiment, ask: Ask, place: Place, bar: Bar) -> list[Result]:
+    """Make what is missing, try every cell, and return the results in the order of the grid.
+
+    Raises:
+        UsageError: from the grid, the demonstrators, the trainings or the trials; what was
+            completed is kept.
+    """
+    cells = experiment.grid(ask)
+    make(work_of(cells), place, bar)
+    return compared(_try(experiment, ask, cells, place, bar))
+
+
+def make(work: Work, place: Place, bar: Bar) -> None:
+    """Collect and train what is missing."""
+    for demos in work.demos:
+        _collect(demos, place, bar)
+    _train(work.fits, place, bar)
+
+
+def _collect(demos: Demos, place: Place, bar: Bar) -> None:
+    folder = demos.folder(place.root)
+    if len(list(folder.glob("episode_*.hdf5"))) >= demos.episodes:
+        return
+    with bar(f"demonstrations {folder.name}", demos.episodes) as advance:
+        collect(demos.collection, demos.episodes, folder, place.workers, advance)
+
+
+def config_of(fit: Fit, root: Path) -> TrainConfig:
+    """Return the training as the training loop takes it."""
+    return TrainConfig(
+        algo=fit.algo,
+        data=None if fit.demos is None else fit.demos.folder(root),
+        out=fit.folder(root),
+        track=fit.track,
+        preset=fit.preset,
+        seed=fit.seed,
+        steps=fit.steps,
+        stream=fit.stream,
+        initial=None if fit.initial is None else fit.initial.folder(root),
+        chunk=fit.chunk,
+        keep=fit.keep,
+    )
+
+
+def _train(fits: Sequence[Fit], place: Place, bar: Bar) -> None:
+    """Train what is missing, side by side where one does not build on the other."""
+    missing = [fit for fit in fits if not (fit.folder(place.root) / PROVENANCE).is_file()]
+    if not missing:
+        return
+    configs = {fit: config_of(fit, place.root) for fit in missing}
+    total = sum(config.resolve().training.steps for config in configs.values())
+    with (
+        bar(f"training of {len(missing)} policies, steps", total) as advance,
+        _watched([config.out for config in configs.values()], advance),
+        Pool(_trainer, place.workers) as pool,
+    ):
+        for depth in sorted({fit.depth for fit in missing}):
+            for _ in pool.run([config for fit, config in configs.items() if fit.depth == depth]):
+                pass
+
+
+def _trainer() -> Callable[[TrainConfig], None]:
+    return _fit
+
+
+def _fit(config: TrainConfig) -> None:
+    """Train in a worker process; asked to end, it has saved its state and goes quietly."""
+    try:
+        train(config)
+    except KeyboardInterrupt:
+        if multiprocessing.parent_process() is None:
+            raise
+        raise SystemExit(130) from None
+
+
+@contextmanager
+def _watched(folders: Sequence[Path], advance: Advance) -> Iterator[None]:
+    """Tell ``advance`` of the steps that the logs in ``folders`` say are done, until the end."""
+    over, seen = threading.Event(), 0
+
+    def look() -> None:
+        nonlocal seen
+        before, seen = seen, max(seen, sum(map(_steps, folders)))
+        advance(seen - before)
+
+    def watch() -> None:
+        while not over.wait(POLL_S):
+            look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    look()
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        look()
+
+
+def _steps(folder: Path) -> int:
+    lines = read_log(folder)
+    return int(lines[-1]["step"]) if lines else 0
+
+
+def checkpoint_of(cell: Cell, root: Path) -> Path:
+    """Return the folder of the policy that is tried, made where a cell asks for a changed one."""
+    folder = cell.fit.folder(root)
+    if cell.step is not None:
+        folder = folder / "steps" / f"{cell.step:07d}"
+    return damaged(folder, cell.damage) if cell.damage else folder
+
+
+def _try(
+    experiment: Experiment, ask: Ask, cells: Sequence[Cell], place: Place, bar: Bar
+) -> list[Result]:
+    """Run the trials of every cell that are missing."""
+    results = []
+    conditions = [1 if cell.condition == NOMINAL else 2 for cell in cells]
+    with (
+        workers_of(place.workers) as pool,
+        bar(f"trials of {len(cells)} cells", ask.count * sum(conditions)) as advance,
+    ):
+        for cell in cells:
+            folder = try_cell(cell, ask, place, pool, advance)
+            results.append(_result(experiment, cell, folder, checkpoint_of(cell, place.root)))
+    return results
+
+
+def try_cell(
+    cell: Cell,
+    ask: Ask,
+    place: Place,
+    pool: Workers | None = None,
+    advance: Advance = lambda n: None,
+) -> Path:
+    """Run the trials of one cell that are missing; return its run folder."""
+    job = prepare(_evaluation(cell, ask, place))
+    return evaluate(job.config, advance, job, pool).folder
+
+
+def _evaluation(cell: Cell, ask: Ask, place: Place) -> EvaluateConfig:
+    return EvaluateConfig(
+        policy=str(checkpoint_of(cell, place.root)),
+        protocol=cell.protocol,
+        name=cell.series,
+        results=place.results,
+        conditions=tuple(dict.fromkeys((NOMINAL, cell.condition))),
+        trials=ask.count,
+        split=ask.split,
+        execute=cell.execute,
+        workers=place.workers,
+        videos="none",
+    )
+
+
+def _result(experiment: Experiment, cell: Cell, folder: Path, policy: Path) -> Result:
+    """Sum up the trials of a cell."""
+    found = read_run(folder)
+    trials = valid(found.cells()[cell.condition])
+    k, n = sum(bool(t["success"]) for t in trials), len(trials)
+    limits = stats.cell_interval(k, n)
+    origin = json.loads((policy / PROVENANCE).read_text())
+    return Result(
+        cell=cell,
+        run="/".join(folder.parts[-3:]),
+        k=k,
+        n=n,
+        low=limits.low,
+        high=limits.high,
+        failures=dict(Counter(t["failure"] for t in trials if t["failure"]).most_common()),
+        demonstrations=_demonstrations(cell.fit, origin),
+        training_s=origin["training"].get("cpu_s"),
+        extra={
+            "flags": [bool(t["success"]) for t in trials],
+            "ics": [int(t["key"]["ic"]) for t in trials],
+            **experiment.measure(cell, trials, policy),
+        },
+    )
+
+
+def _demonstrations(fit: Fit, origin: dict[str, Any]) -> int | None:
+    """Return how many the last training saw."""
+    if fit.demos is not None:
+        return fit.demos.episodes
+    seen = origin["data"].get("stream", {}).get("seen")
+    return None if seen is None else int(seen)
+
+
+def compared(results: Sequence[Result]) -> list[Result]:
+    """Return the results with the paired comparisons that their cells ask for."""
+    known = {result.cell.key: result for result in results}
+    return [_against(r, known.get(r.cell.against) if r.cell.against else None) for r in results]
+
+
+def _against(result: Result, other: Result | None) -> Result:
+    if other is None:
+        return result
+    d = stats.compare(_outcomes(result), _outcomes(other))
+    return replace(result, diff=d.diff, diff_low=d.low, diff_high=d.high, p=d.p)
+
+
+def _outcomes(result: Result) -> stats.Outcomes:
+    return stats.Outcomes(np.array(result.extra["flags"], bool), result.extra["ics"])
+
+
+def lines(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return a line a cell with plain values: the rows of the CSV file."""
+    plain = [f.name for f in dataclasses.fields(Result) if f.name not in ("cell", "extra")]
+    return [
+        {
+            "series": r.cell.series,
+            "x": r.cell.x,
+            "success": r.share,
+            **{name: getattr(r, name) for name in plain},
+            **{k: v for k, v in r.extra.items() if k not in ("flags", "ics")},
+            "protocol": r.cell.protocol,
+            "condition": r.cell.condition,
+            "against": "/".join(map(str, r.cell.against)) if r.cell.against else None,
+        }
+        for r in results
+    ]

@@ -1,0 +1,6 @@
+"""The experiments by name: importing this package fills ``EXPERIMENTS``."""
+
+from benchmarks.experiment import EXPERIMENTS
+from benchmarks.experiments import checkpoints, demonstrations, deployment, modes, sim2real
+
+__all__ = ["EXPERIMENTS", "checkpoints", "demonstrations", "deployment", "modes", "sim2real"]

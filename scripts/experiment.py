@@ -1,0 +1,119 @@
+"""Answer a question by a grid of trainings and trials: sim-to-real and others."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from scripts.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from benchmarks.experiment import Experiment as Asked
+    from benchmarks.experiment import Result
+
+EXAMPLES = """
+armtrials experiment data_scaling
+armtrials experiment sim2real --task pick_place --preset cpu
+armtrials experiment sim2real --preset cpu --at 0 10 25 --gap ordinary
+armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
+armtrials experiment normalisation --trials 100
+armtrials experiment camera_shift --preset cpu --algo act diffusion
+"""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Make what a question needs (demonstrations, policies, trials) and draw the answer.
+
+    Questions: data_scaling, clean_vs_noisy, recovery, modes, sim2real, normalisation, chunking,
+    camera_shift, val_loss. Interrupted, it keeps what is complete; the same command continues. What
+    several experiments need is made once, if they share --out.
+    """
+
+    name: tyro.conf.Positional[str]
+    """The question."""
+    task: str = ""
+    """Task (default: the one that the question is usually asked of)."""
+    preset: Literal["quick", "cpu"] = "quick"
+    """How much: quick (minutes), cpu (hours)."""
+    algo: tuple[str, ...] = ()
+    """Algorithms (default: the question's own)."""
+    at: tuple[str, ...] = ()
+    """Places on the axis of the figure (default: all of the preset)."""
+    trials: int | None = None
+    """Starts of each cell (default: 50 quick, 100 cpu)."""
+    split: Literal["test", "dev"] = "test"
+    """Starts of which split."""
+    steps: int | None = None
+    """Gradient steps of each training (default: those of the algorithm's preset)."""
+    seed: int = 0
+    """Seed of the trainings."""
+    gap: str = "hard"
+    """With sim2real: gap of the twin, ordinary or hard."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes at a time (default: one a core)."""
+    out: Path = Path("experiments")
+    """Folder of demonstrations and checkpoints; figure and page go to OUT/NAME-TASK."""
+    results: Path | None = None
+    """Folder that takes the runs (default: the same as --out)."""
+
+    def run(self) -> int:
+        """Run what is missing, write what came out; return 0."""
+        from rich.console import Console
+
+        from benchmarks.experiment import Ask
+        from benchmarks.experiment_run import Place, run
+        from benchmarks.experiments import EXPERIMENTS
+        from benchmarks.report.experiment_page import write_experiment
+        from envs.errors import UsageError
+
+        asked = EXPERIMENTS[self.name]
+        if self.workers < 1:
+            raise UsageError(f"workers must be at least 1, got {self.workers}")
+        ask = Ask(
+            task=self.task or asked.task,
+            size=self.preset,
+            trials=self.trials,
+            split=self.split,
+            seed=self.seed,
+            steps=self.steps,
+            algos=self.algo,
+            at=self.at,
+            gap=self.gap,
+        )
+        place = Place(self.out, self.results or self.out, self.workers)
+        results = run(asked, ask, place, progress)
+        folder = self.out / f"{asked.name}-{ask.task}"
+        page = write_experiment(asked, ask, results, folder, _command())
+        console = Console(highlight=False, soft_wrap=True)
+        _say(console, asked, results)
+        for text in asked.conclude(ask, results).said:
+            console.print(text, markup=False)
+        console.print(f"page: {page}", markup=False)
+        return 0
+
+
+def _command() -> str:
+    """Return what was typed."""
+    import shlex
+
+    return f"armtrials {shlex.join(sys.argv[1:])}"
+
+
+def _say(console: "Console", asked: "Asked", results: "Sequence[Result]") -> None:
+    """Print a line a cell."""
+    from rich.table import Table
+
+    table = Table("", asked.axis.title, "success", "interval", box=None)
+    for r in results:
+        x = r.cell.x if isinstance(r.cell.x, str) else f"{r.cell.x:g}"
+        share = f"{r.share:.0%} ({r.k}/{r.n})"
+        table.add_row(r.cell.series, x, share, f"{r.low:.0%} to {r.high:.0%}")
+    console.print(table)

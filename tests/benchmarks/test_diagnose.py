@@ -1,0 +1,227 @@
+"""Diagnosis: small runs in which each of the five faults was planted, and where to go next."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import benchmarks.run as running
+from benchmarks.diagnose import Diagnosis, Suspect, _verdict, diagnose
+from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
+from benchmarks.planted import CAUSES, Found, Plant, confusion, plants
+from benchmarks.propose import propose
+from benchmarks.protocol import DEV
+from benchmarks.records import read_run
+from benchmarks.report.diagnose_page import write_diagnosis
+from benchmarks.retrace import demonstrations, retrace
+from benchmarks.run import EvaluateConfig, evaluate
+from benchmarks.symptoms import _two
+from envs.arm import Array
+from envs.collect import collect
+from envs.collection import Collection
+from envs.errors import UsageError
+from envs.feasible import checker
+from envs.robots import ROBOTS
+from envs.starts_file import read_starts
+from envs.tasks import TASKS
+from policies.base import PolicySpec
+from policies.dataset import EpisodeSet, Reading
+from policies.train import train
+from policies.train_config import TrainConfig
+
+TRIALS, EPISODES = 5, 12
+
+
+def tried(folder: Path, policy: str, protocol: str = "pick_place/v1", **how: object) -> Path:
+    config = EvaluateConfig(
+        policy, protocol, results=folder, trials=TRIALS, split=DEV, videos="none",
+        conditions=("nominal",),
+    )  # fmt: skip
+    return evaluate(replace(config, **how)).folder  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("diagnose")
+    collect(Collection("pick_place"), EPISODES, folder / "data")
+    return folder
+
+
+def test_an_arm_that_answers_otherwise_is_a_hardware_mismatch(place: Path) -> None:
+    replay = f"floor:replay:{place / 'data'}"
+    found = diagnose(tried(place, replay, "pick_place/v1+twin-hard"), place / "data")
+    assert found.cause == HARDWARE
+    assert found.answer.delay >= 3  # 60 ms of latency, and a weaker servo besides
+    assert f"delay {20 * found.answer.delay} ms" in found.suspects[1].evidence
+    assert found.notes == ["Statistics and predictions were not looked at: give --policy for that."]
+
+
+@pytest.fixture(scope="module")
+def shifted(place: Path) -> Diagnosis:
+    replay = f"floor:replay:{place / 'data'}"
+    run = tried(place, replay, conditions=("nominal", "object_pose/L3"))
+    return diagnose(run, place / "data", condition="object_pose/L3")
+
+
+def test_starts_outside_of_the_training_box_are_distribution_shift(shifted: Diagnosis) -> None:
+    assert shifted.cause == SHIFT
+    assert shifted.starts.outside.all()
+    assert shifted.answer.apart.max() == 0
+
+
+def test_demonstrations_from_one_corner_are_insufficient_resets(tmp_path: Path) -> None:
+    drawn = [Collection("pick_place", seed=5).start(i) for i in range(60)]
+    corner = sorted(drawn, key=lambda s: s.objects["cube"][0] + s.objects["cube"][1])[:2]
+    collect(Collection("pick_place", starts=tuple(corner)), 12, tmp_path / "data")
+    run = tried(tmp_path, f"floor:replay:{tmp_path / 'data'}")
+    assert diagnose(run, tmp_path / "data").cause == RESETS
+
+
+def test_a_policy_hardly_trained_errs_in_the_demonstrations_own_states(place: Path) -> None:
+    config = TrainConfig("bc", place / "data", place / "bc", preset="quick", steps=4)
+    policy = train(config)
+    run = tried(place, str(policy))
+    found = diagnose(run, place / "data", policy)
+    assert found.cause == ERROR
+    assert "statistics as the demonstrations ask for" in found.suspects[0].evidence
+    other = train(TrainConfig("bc", place / "data", place / "other", preset="quick", steps=3))
+    with pytest.raises(UsageError, match="is not the policy of this run"):
+        diagnose(run, place / "data", other)
+
+
+class Mean:
+    """Plays the mean of demonstrations on the left and on the right, whatever it sees."""
+
+    name = "mean"
+
+    def __init__(self, data: EpisodeSet) -> None:
+        walks = demonstrations(data)
+        arm = ROBOTS["viperx"].spec()
+        steps = max(map(len, walks))
+        played = [w.actions[np.minimum(np.arange(steps), len(w) - 1)] for w in walks]
+        self.chunk = np.mean(played, axis=0).astype(np.float32)
+        shapes = {"qpos": (arm.n,)}
+        self.spec = PolicySpec(
+            arm.name, arm.joints, 50.0, "two_ways", "state", shapes, 1, steps, steps
+        )
+        self.data = data.provenance()
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        self.rows = len(seeds)
+
+    def act(self, obs: Mapping[str, Array]) -> Array:
+        return np.repeat(self.chunk[None], self.rows, axis=0)
+
+
+def test_a_mean_of_two_ways_is_mode_averaging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect(Collection("two_ways"), 20, tmp_path / "data")
+    policy = Mean(EpisodeSet.load(tmp_path / "data", Reading("state")))
+    monkeypatch.setattr(running, "load", lambda config: policy)
+    found = diagnose(tried(tmp_path, "floor:mean", "two_ways/v1"), tmp_path / "data")
+    assert found.cause == AVERAGE, found.suspects
+    assert found.modes.separation > 4.5
+    assert "go two ways" in found.suspects[4].evidence
+
+
+def test_the_trials_are_stepped_again_to_their_recorded_ends(shifted: Diagnosis) -> None:
+    assert len(shifted.walks) == TRIALS
+    for walk in shifted.walks:
+        assert walk.observations["qpos"].shape == walk.actions.shape
+        assert np.allclose(walk.observations["qpos"][0], walk.start.qpos, atol=0.05)
+
+
+def test_another_simulation_than_the_recorded_one_is_refused(place: Path) -> None:
+    folder = tried(place, f"floor:replay:{place / 'data'}")
+    run = read_run(folder)
+    edited = [{**trial, "final_sha256": "0" * 64} for trial in run.trials[:2]]
+    with pytest.raises(UsageError, match="does not come to its recorded end"):
+        retrace(run, edited)
+
+
+def test_other_demonstrations_and_too_few_failures_are_refused(place: Path, tmp_path: Path) -> None:
+    collect(Collection("pick_place", seed=9), 2, tmp_path / "other")
+    run = tried(place, f"floor:replay:{place / 'data'}")
+    with pytest.raises(UsageError, match="learned from other demonstrations"):
+        diagnose(run, tmp_path / "other")
+    with pytest.raises(UsageError, match="the run has no condition 'rain/L1'; known: nominal"):
+        diagnose(run, place / "data", condition="rain/L1")
+    few = tried(place, f"floor:replay:{place / 'data'}", trials=2)
+    with pytest.raises(UsageError, match="at least 5 failures are needed"):
+        diagnose(few, place / "data")
+
+
+def test_proposed_starts_can_be_demonstrated_and_are_no_starts_of_trials(
+    shifted: Diagnosis, tmp_path: Path
+) -> None:
+    arm, task = ROBOTS["viperx"].spec(), TASKS["pick_place"]
+    wanted = propose(task, arm, shifted.walks, shifted.shown, 5, np.random.default_rng(0))
+    assert len(wanted) == 5
+    check = checker(task, arm.name, 0)
+    tried_at = np.array([w.start.objects["cube"][:2] for w in shifted.walks])
+    for start in wanted:
+        assert check.fault(start, 0.002) is None
+        apart = np.linalg.norm(tried_at - np.array(start.objects["cube"][:2]), axis=1)
+        assert 0 < apart.min() < 0.015
+        assert start.factors == {}
+    page = write_diagnosis(shifted, wanted, "viperx", tmp_path / "out")
+    assert "Distribution shift" in page.read_text()
+    stored = json.loads((tmp_path / "out" / "diagnosis.json").read_text())
+    assert (stored["cause"], stored["proposed"]) == (SHIFT, 5)
+    assert (tmp_path / "out" / "diagnosis.png").read_bytes()[:4] == b"\x89PNG"
+    starts = read_starts(tmp_path / "out" / "next.json", "pick_place", "viperx")
+    assert starts == tuple(wanted)
+    report = collect(Collection("pick_place", starts=starts), 3, tmp_path / "next")
+    assert report.episodes == 3
+    with pytest.raises(UsageError, match="not wipe on viperx"):
+        read_starts(tmp_path / "out" / "next.json", "wipe", "viperx")
+    with pytest.raises(UsageError, match="is no file of starts"):
+        read_starts(tmp_path / "out" / "diagnosis.json", "pick_place", "viperx")
+
+
+shares = st.lists(st.floats(0, 1), min_size=5, max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shares)
+def test_the_verdict_is_the_first_that_explains_half_or_the_most_or_shift(
+    given_shares: list[float],
+) -> None:
+    suspects = [Suspect(c, s, "") for c, s in zip(CAUSES, given_shares, strict=True)]
+    cause = _verdict(suspects)
+    half = [c for c, s in zip(CAUSES, given_shares, strict=True) if s >= 0.5]
+    if half:
+        assert cause == half[0]
+    elif max(given_shares) >= 0.2:
+        assert dict(zip(CAUSES, given_shares, strict=True))[cause] == max(given_shares)
+    else:
+        assert cause == SHIFT
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(12, 60), st.integers(0, 10_000))
+def test_one_cloud_is_not_taken_for_two_ways(count: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=count)
+    apart, low, high = _two(np.concatenate([values / 20, values / 20 + 1]))
+    assert apart > 4.5
+    assert high - low == pytest.approx(1, abs=0.2)
+    assert _two(np.linspace(0, 1, count))[0] < 4.5
+
+
+def test_the_confusion_table_counts_what_was_named() -> None:
+    chosen = plants("quick", (0,))
+    assert {plant.cause for plant in chosen} == set(CAUSES)
+    assert len({plant.name for plant in chosen}) == len(chosen) >= 18
+    first, second = chosen[0], next(p for p in chosen if p.cause == HARDWARE)
+    found = [Found(first, ERROR, 9, 9), Found(second, SHIFT, 9, 9), Found(first, "", 2, 9)]
+    table = confusion(found)
+    assert (table[ERROR][ERROR], table[HARDWARE][SHIFT]) == (1, 1)
+    assert sum(n for row in table.values() for n in row.values()) == 2
+    assert [one.right for one in found] == [True, False, False]
+    assert isinstance(first, Plant)
