@@ -99,9 +99,10 @@ class Trials:
         notes.add(arm, seen)
         ends = reason = ""
         while arm.stage < goal and arm.clock < arm.task.horizon:
+            predicts = self.controller.step % self.controller.execute == 0
             began = time.perf_counter()
             action = self.controller.action({k: v[None] for k, v in seen.items()})[0]
-            notes.predicting.append(time.perf_counter() - began)
+            notes.predicting.append(predicts * (time.perf_counter() - began))
             notes.actions.append(action)
             try:
                 seen = arm.command(action)

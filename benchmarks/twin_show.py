@@ -14,10 +14,14 @@ from envs.arm import Array, CameraSpec, InitialCondition
 from envs.scene_view import SceneView
 from envs.viewer import Snapshot
 from real.emulators.twin_table import TwinTable
+from real.safety_log import read_events
 
 VIEWS = (CameraSpec("view", 400, 300), CameraSpec("overhead", 300, 300))
 EVERY = 2
 """Control periods a picture: 25 a second at 50 Hz."""
+
+EVENTS = 12
+"""Lines of the safety log on the page."""
 
 LINGER = 25
 """Pictures for which the last one stays."""
@@ -69,7 +73,11 @@ def film(trial: RealTrial, watched: Watched, caption: str) -> bytes:
 
 
 def show(
-    trial: RealTrial, watched: Watched, policy: str, about: Sequence[tuple[str, str]]
+    trial: RealTrial,
+    watched: Watched,
+    policy: str,
+    about: Sequence[tuple[str, str]],
+    log: Path,
 ) -> Shown:
     """Gather what there is to see of ``trial``.
 
@@ -78,6 +86,7 @@ def show(
         watched: the twin's table during it.
         policy: its name.
         about: further facts, such as how the twin was set up.
+        log: file of the safety log.
     """
     world = watched.table.world
     spec, task = world.arm, world.task
@@ -93,10 +102,10 @@ def show(
                       trial.joints if commands is None else commands),
     ]  # fmt: skip
     return Shown(
-        f"{task.name.replace('_', ' ')}: {policy} on the twin of {world.robot.title}",
+        f"{task.name.replace('_', ' ').capitalize()}: {policy} on the twin of {world.robot.title}",
         lead(trial), trial.success, [*facts(trial, policy), *about],
         trial.stamps - trial.stamps[0], panels,
-        film(trial, watched, f"{policy}   {task.name}   twin"), notes(trial), source(trial),
+        film(trial, watched, f"{policy}   {task.name}   twin"), notes(trial, log), source(trial),
     )  # fmt: skip
 
 
@@ -130,13 +139,27 @@ def facts(trial: RealTrial, policy: str) -> list[tuple[str, str]]:
     return found
 
 
-def notes(trial: RealTrial) -> list[tuple[str, str]]:
-    """Return what the safety chain decided and found."""
+def events(log: Path, trial: RealTrial) -> str:
+    """Return the first lines of a safety log's file about ``trial``, in words."""
+    begin = float(trial.stamps[0])
+    found = read_events(log, begin, float(trial.stamps[-1]))
+    lines = [
+        f"{event['time'] - begin:.2f} s {event['verdict']}"
+        + "".join(f", {finding['text']}" for finding in event["findings"])
+        for event in found[:EVENTS]
+    ]
+    more = f"; and {len(found) - EVENTS} more changes" if len(found) > EVENTS else ""
+    return "; ".join(lines) + more if lines else "every action passed as it was"
+
+
+def notes(trial: RealTrial, log: Path) -> list[tuple[str, str]]:
+    """Return what the safety chain decided and found, and its ``log`` line by line."""
     decided = ", ".join(f"{count} {name}" for name, count in trial.verdicts.items()) or "nothing"
     found = ", ".join(f"{what} ({count} periods)" for what, count in trial.findings.items())
     return [
         ("Safety log: control periods by verdict", decided),
-        ("Safety log: what was found", found or "nothing; docs/safety.md explains every message"),
+        ("Safety log: what was found", found or "nothing"),
+        ("Safety log: what changed (docs/safety.md explains every message)", events(log, trial)),
     ]
 
 

@@ -48,6 +48,13 @@ class SafetyLog:
             self._file.close()
 
 
+def read_events(path: Path, since: float, until: float) -> list[dict[str, Any]]:
+    """Return what a log's file says of the time ``since`` to ``until`` [s], as ``to_json``."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    events = [json.loads(line) for line in lines]
+    return [event for event in events if since <= event["time"] <= until]
+
+
 def to_json(time_s: float, outcome: Outcome) -> dict[str, Any]:
     """Return one control period as JSON values; no number in it is infinite."""
     findings = [

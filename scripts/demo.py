@@ -1,6 +1,7 @@
 """Let a trained policy work on the hardware twin, through the real driver stack."""
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -95,7 +96,11 @@ class Demo:
         protocol = PROTOCOLS[f"{spec.task}/v1"]
         trials: list[RealTrial] = []
         kind = ClockTwin if self.clock == "own" else Twin
-        with kind(setup) as twin, twin_arm(twin, cameras_of(spec)) as arm:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            kind(setup) as twin,
+            twin_arm(twin, cameras_of(spec), log=Path(folder) / "safety.jsonl") as arm,
+        ):
             where = "a clock of its own" if self.clock == "own" else f"{twin.address.port}"
             console.print(f"The twin of {spec.arm} is on {where}.", markup=False)
             watched = Watched(arm.table)  # type: ignore[arg-type]
@@ -109,7 +114,7 @@ class Demo:
                 console.print(f"  start {number}: {_said(trial)}", markup=False)
                 if not trials:
                     about = [("gap", self.gap), ("clock", self.clock), ("start", f"{number}")]
-                    shown = show(trial, watched, policy.name, about)
+                    shown = show(trial, watched, policy.name, about, Path(folder) / "safety.jsonl")
                 trials.append(trial)
         return shown, trials
 

@@ -110,6 +110,7 @@ class LaterAlbum(Album):
 
 def _finalise_all(pipe: Connection) -> None:
     """Make the file of every journal that comes, until nobody is there any more."""
+    session = multiprocessing.parent_process()
     while True:
         try:
             index, journal = pipe.recv()
@@ -119,6 +120,8 @@ def _finalise_all(pipe: Connection) -> None:
         try:
             with journal.open("rb") as file:  # the next session sees that somebody is at it
                 fcntl.flock(file, fcntl.LOCK_SH)
+                if session is None or not session.is_alive():
+                    return  # killed: the next session makes what is left
                 finalise(journal)
         except (OSError, UsageError) as error:
             problem = f"{journal}: {error}"
