@@ -157,7 +157,7 @@ def _index(site: Site) -> str:
 def _task(site: Site, table: Board, runs: Sequence[Loaded]) -> str:
     world = WORLDS.get(table["world"], table["world"])
     crumbs = [("Tasks", "index.html")]
-    clips = _clips(runs, 3)
+    clips = _clips(site, runs, 3)
     return render(
         "site_task.html", root="../", crumbs=crumbs, t=table, world=world,
         ranking=ranking(table), clips=clips,
@@ -169,11 +169,11 @@ def _policy(site: Site, table: Board, row: Board) -> str:
     pages = {run.name: run_page(run) for run in runs}
     return render(
         "site_policy.html", root="../", crumbs=site.crumbs(table), row=row, run_pages=pages,
-        clips=_clips(runs, CLIPS),
+        clips=_clips(site, runs, CLIPS),
     )  # fmt: skip
 
 
-def _clips(runs: Sequence[Loaded], each: int) -> list[dict[str, Any]]:
+def _clips(site: Site, runs: Sequence[Loaded], each: int) -> list[dict[str, Any]]:
     """Return films of some runs, a few of each, failures first."""
     found = []
     for run in runs:
@@ -185,7 +185,8 @@ def _clips(runs: Sequence[Loaded], each: int) -> list[dict[str, Any]]:
                 {
                     "src": f"../{run_folder(run)}/{_film(run, trial)}",
                     "label": f"{run.name}, {trial.condition} {trial.unit % REPEAT}",
-                    "page": page, "success": trial.success, "failure": trial.failure,
+                    "page": page, "row": site.rows[run.name],
+                    "success": trial.success, "failure": trial.failure,
                     "condition": trial.condition, "ic": trial.unit % REPEAT,
                 }
             )  # fmt: skip

@@ -79,7 +79,17 @@ def test_every_option_of_a_command_has_a_docstring(name: str) -> None:
         assert any('"""' in line for line in lines[at + 1 : at + 6]), f"{name}: {field.name}"
 
 
-NEEDED = {"inspect": "data", "view": "run", "collect": "--out x", "evaluate": "--policy x"}
+NEEDED = {
+    "convert": "a b --to aloha",
+    "verify": "run",
+    "submit": "run",
+    "accept": "run.tar.xz",
+    "card": "data",
+    "inspect": "data",
+    "view": "run",
+    "collect": "--out x",
+    "evaluate": "--policy x",
+}
 NEEDED["train"] = "--algo bc --data x --out y"
 NEEDED |= {"show": "pick_place/v1", "dagger": "--out x", "serve": "--policy x"}
 NEEDED |= {"sweep": "--policy x", "calibrate": "show"}
