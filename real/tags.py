@@ -34,10 +34,10 @@ SHRINK_PX = 0.17
 """A corner is found so far inside the black, as pixels average over their area [px]. Measured on
 rendered tags of 20 to 40 px; uncorrected, a tag 24 px wide seems a hundredth too far away."""
 
-SLANTED = 0.5
+SLANTED = 0.7
 """A tag that covers less than this share of the largest is seen at a slant, and left out."""
 
-CORNER_PX, CORNER_WEIGHT = 0.2, 8
+CORNER_PX, CORNER_WEIGHT = 0.12, 8
 """What is known of a corner's error beforehand [px], and how many residuals that is worth."""
 
 STANDS_F = 4.0

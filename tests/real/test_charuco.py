@@ -13,9 +13,9 @@ from perf.rendered import BoardScene
 from real.charuco import Board, Located, calibrate_lens, locate
 from real.extrinsics import shift
 from real.pinhole import Pose
-from tests.real.camera_bench import needs_opencv
+from tests.real.camera_bench import needs_gl, needs_opencv
 
-pytestmark = needs_opencv
+pytestmark = [needs_opencv, needs_gl]
 BOARD = Board()
 PICTURES = 4
 

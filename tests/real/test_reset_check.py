@@ -13,7 +13,7 @@ from real.pinhole import Pose
 from real.reset_check import Shape, check_reset, outline, with_picture, words
 from real.reset_overlay import GOOD, UNKNOWN, WANTED, overlay
 from real.tags import Sighting, TagFinder
-from tests.real.camera_bench import needs_opencv
+from tests.real.camera_bench import needs_gl, needs_opencv
 
 SHAPES = {"cube": Shape((0.02, 0.02, 0.02), 4), "target": Shape((0.05, 0.05, 0.0006), 0)}
 
@@ -47,6 +47,7 @@ def sighted(x: float, y: float, yaw: float) -> dict[str, Sighting]:
 
 
 @needs_opencv
+@needs_gl
 def test_a_scene_as_it_must_be_is_ready(
     scene: TaggedScene, start: InitialCondition, seen: Seen, bare: Array
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_scene_as_it_must_be_is_ready(
 
 
 @needs_opencv
+@needs_gl
 def test_a_cube_elsewhere_a_thing_left_behind_and_an_arm_astray_are_told(
     scene: TaggedScene, start: InitialCondition, seen: Seen, bare: Array
 ) -> None:

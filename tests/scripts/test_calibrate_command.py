@@ -14,7 +14,7 @@ from real.cameras import Frame
 from real.charuco import Board
 from real.pinhole import Pose
 from scripts.main import main
-from tests.real.camera_bench import needs_opencv
+from tests.real.camera_bench import needs_gl, needs_opencv
 
 pytestmark = needs_opencv
 
@@ -50,6 +50,7 @@ def calibrated(scene: BoardScene, tmp_path_factory: pytest.TempPathFactory) -> P
     return out
 
 
+@needs_gl
 def test_lens_and_reference_are_versions_of_one_file(
     calibrated: Path, scene: BoardScene, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,6 +69,7 @@ def test_lens_and_reference_are_versions_of_one_file(
     assert "camera overhead: 640x480" in out
 
 
+@needs_gl
 def test_a_check_tells_whether_the_camera_moved(
     calibrated: Path, scene: BoardScene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
