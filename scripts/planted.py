@@ -35,7 +35,6 @@ class Planted:
     def run(self) -> int:
         """Examine the set; return 0."""
         from rich.console import Console
-        from rich.table import Table
 
         from benchmarks.experiment import Ask
         from benchmarks.experiment_run import Place
@@ -48,11 +47,10 @@ class Planted:
         ask = Ask("pick_place", self.preset, trials=self.trials, split=DEV)
         found = examine(chosen, ask, Place(self.out, self.out, self.workers), progress)
         console = Console(highlight=False, soft_wrap=True)
-        table = Table("plant", "planted", "named", "failed", box=None)
         for one in found:
             named = one.cause or "too few failures"
-            table.add_row(one.plant.name, one.plant.cause, named, f"{one.failed}/{one.trials}")
-        console.print(table)
+            told = f"{one.plant.name} ({one.failed}/{one.trials} fail): planted {one.plant.cause}"
+            console.print(f"{told}; named {named}", markup=False)
         known = [one for one in found if one.cause]
         right = sum(one.right for one in known)
         console.print(f"{right} of {len(known)} named rightly")

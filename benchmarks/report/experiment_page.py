@@ -101,9 +101,11 @@ def figure(experiment: Experiment, results: Sequence[Result]) -> Spec:
     ]
     values = [value for value in values if value["x"] is not None]
     names = list(dict.fromkeys(value["series"] for value in values))
-    dodge = {"xOffset": {"field": "series", "type": "nominal"}} if axis.kind == "names" else {}
+    lone = axis.kind != "points" and len({value["x"] for value in values}) == 1
+    kind = "names" if lone else axis.kind  # side by side, where all stand at one place
+    dodge = {"xOffset": {"field": "series", "type": "nominal"}} if kind == "names" else {}
     common: Spec = {
-        "x": _across(axis.kind, axis.title, [value["x"] for value in values]),
+        "x": _across(kind, axis.title, [value["x"] for value in values]),
         "color": {
             "field": "series",
             "type": "nominal",
@@ -134,7 +136,7 @@ def figure(experiment: Experiment, results: Sequence[Result]) -> Spec:
             "encoding": {"y": share, "tooltip": tips},
         },
     ]
-    if axis.kind in ("log", "linear"):
+    if kind in ("log", "linear"):
         layers.insert(1, {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"y": share}})
     return {
         "data": {"values": values},
