@@ -107,12 +107,9 @@ class FlowPolicy(ChunkDenoiser):
 
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
         """Follow the field from ``noise`` (B, chunk, n); what comes out is clipped to [-1, 1]."""
-        return self.follow(self.given(noise), self.observe(obs)).clamp(-1, 1)
-
-    def follow(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Return where the field leads from ``x`` (B, chunk, n) under ``condition`` (B, c)."""
+        x, condition = self.given(noise), self.observe(obs)
         steps = self.config.denoise
         for step in range(steps):
             time = torch.full((len(x),), SCALE * step / steps, device=x.device)
             x = x + self.denoise(x, time, condition) / steps
-        return x
+        return x.clamp(-1, 1)
