@@ -9,7 +9,7 @@ from torch import Tensor
 
 from envs.errors import UsageError
 from policies.base import PolicySpec
-from policies.flow import PAPER, FlowConfig, FlowPolicy
+from policies.flow import PAPER, PREDICTIONS, FlowConfig, FlowPolicy
 from policies.transformer import TransformerConfig
 
 CONFIG = FlowConfig(
@@ -17,6 +17,7 @@ CONFIG = FlowConfig(
     execute=8,
     patch=4,
     condition=(32, 32),
+    denoiser="transformer",
     transformer=TransformerConfig(layers=1, layer=LAYER),
 )
 
@@ -28,19 +29,22 @@ def make(config: FlowConfig = CONFIG) -> FlowPolicy:
 
 
 def exactly(model: FlowPolicy, towards: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the model the exact field that leads to one chunk."""
+    """Give the model the exact field that leads to one chunk, in the form its config asks for."""
 
     def field(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        if model.config.prediction == "clean":
+            return torch.full_like(x, towards)
         return (towards - x) / (1 - time[:, None, None] / 100)
 
     monkeypatch.setattr(model, "denoise", field)
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("steps", [1, 2, 4, 10])
 def test_the_exact_field_leads_to_the_chunk_in_any_number_of_steps(
-    steps: int, monkeypatch: pytest.MonkeyPatch
+    steps: int, prediction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = make(replace(CONFIG, denoise=steps))
+    model = make(replace(CONFIG, denoise=steps, prediction=prediction))
     exactly(model, 0.6, monkeypatch)
     out = model.predict(observe(model, 3), torch.randn(3, 16, 2))
     torch.testing.assert_close(out, torch.full((3, 16, 2), 0.6), atol=1e-5, rtol=0)
@@ -65,10 +69,11 @@ def test_training_times_are_where_there_is_most_noise(
     assert seen[0].max() <= 100
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_the_loss_of_the_exact_field_is_zero_and_padding_is_left_out(
-    monkeypatch: pytest.MonkeyPatch,
+    prediction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = make()
+    model = make(replace(CONFIG, prediction=prediction))
     exactly(model, 0.3, monkeypatch)
     obs, pad = observe(model, 4), torch.zeros(4, 16, dtype=torch.bool)
     pad[:, 12:] = True
@@ -78,8 +83,9 @@ def test_the_loss_of_the_exact_field_is_zero_and_padding_is_left_out(
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
 
 
-def test_it_draws_either_of_two_ways_and_not_their_mean() -> None:
-    model = make(replace(CONFIG, denoise=10))
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_it_draws_either_of_two_ways_and_not_their_mean(prediction: str) -> None:
+    model = make(replace(CONFIG, denoise=10, prediction=prediction))
     way = torch.ones(1, 16, 2) * 0.7
     learn(model, torch.cat([way, -way] * 16), 400)
     obs = {k: torch.zeros(40, 1, *v) for k, v in STATE.items()}
@@ -100,5 +106,8 @@ def test_steps_can_be_changed_after_training() -> None:
 
 def test_the_paper_preset_has_the_steps_and_times_of_pi0() -> None:
     assert (PAPER.chunk, PAPER.denoise, PAPER.tilt) == (50, 10, 0.5)
+    assert PAPER.prediction == "direction"
     with pytest.raises(UsageError, match=r"tilt must not be negative, got -1\.0"):
         FlowConfig(tilt=-1.0)
+    with pytest.raises(UsageError, match="unknown prediction 'mean'; known: clean, direction"):
+        FlowConfig(prediction="mean")
