@@ -82,10 +82,15 @@ PAPER_TRAINING = TrainDefaults(
 
 
 class FlowPolicy(ChunkDenoiser):
-    """Follows a learnt field from noise to a chunk of actions."""
+    """Follows a learnt field from noise to a chunk of actions.
+
+    Attributes:
+        reach: largest action, scaled.
+    """
 
     Config: ClassVar = FlowConfig
     config: FlowConfig
+    reach: ClassVar[float] = 1.0
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(FlowConfig(), QUICK),
@@ -114,15 +119,12 @@ class FlowPolicy(ChunkDenoiser):
         return mean_error((found.float() - target).square(), pad), {}
 
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
-        """Follow the field from ``noise`` (B, chunk, n); what comes out is clipped to [-1, 1]."""
-        return self.follow(self.given(noise), self.observe(obs)).clamp(-1, 1)
-
-    def follow(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Return where the field leads from ``x`` (B, chunk, n) under ``condition`` (B, c)."""
+        """Follow the field from ``noise`` (B, chunk, n); what comes out is clipped to ``reach``."""
+        x, condition = self.given(noise), self.observe(obs)
         steps, clean = self.config.denoise, self.config.prediction == "clean"
         for step in range(steps):
             time = torch.full((len(x),), SCALE * step / steps, device=x.device)
             found = self.denoise(x, time, condition)
             # of the way that is left, 1 - t, each of the remaining steps takes an equal part
             x = x + ((found - x) / (steps - step) if clean else found / steps)
-        return x
+        return x.clamp(-self.reach, self.reach)

@@ -35,8 +35,6 @@ POSE = 7
 """Numbers of an object: position and quaternion."""
 NAME = 4
 """Most words of an object's name."""
-REACH = 1.5
-"""Largest scaled action: a new task may go beyond the range of those the scaling is from."""
 
 WORDS = SentenceConfig()
 TRUNK = LayerConfig(width=320, heads=8, feedforward=896, dropout=0.0, pre_norm=True)
@@ -63,7 +61,6 @@ class VlaConfig(FlowConfig):
 
     execute: int = 48
     denoiser: str = "transformer"
-    prediction: str = "direction"
     condition: tuple[int, ...] = ()
     transformer: TransformerConfig = HEAD
     head: str = "flow"
@@ -94,6 +91,7 @@ SMALL = VlaConfig(
 )
 SEEING = VlaConfig(execute=96, draws=4)
 PAPER = VlaConfig(
+    prediction="direction",
     chunk=50, execute=25, patch=1, denoise=10, tilt=0.5, layers=12,
     trunk=replace(TRUNK, width=512, feedforward=1280), vision=RESNET18,
 )  # fmt: skip
@@ -106,6 +104,7 @@ class Vla(FlowPolicy):
     Config: ClassVar = VlaConfig
     config: VlaConfig
     language: ClassVar[bool] = True
+    reach: ClassVar[float] = 1.5  # a new task may go beyond the range that the scaling is from
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=1200)),
@@ -171,10 +170,9 @@ class Vla(FlowPolicy):
 
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None) -> Tensor:
         """Follow the field from ``noise`` (B, chunk, n), or take the likeliest bins."""
-        condition = self.observe(obs)
-        if self.config.head == "tokens":
-            return to_actions(self.denoiser(condition).argmax(-1), self.config.bins)
-        return self.follow(self.given(noise), condition).clamp(-REACH, REACH)
+        if self.config.head == "flow":
+            return super().predict(obs, noise)
+        return to_actions(self.denoiser(self.observe(obs)).argmax(-1), self.config.bins)
 
 
 class Scene(nn.Module):
