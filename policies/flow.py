@@ -110,6 +110,6 @@ class FlowPolicy(ChunkDenoiser):
         x, condition = self.given(noise), self.observe(obs)
         steps = self.config.denoise
         for step in range(steps):
-            time = torch.full((len(x),), SCALE * step / steps, device=x.device)
+            time = torch.full((x.shape[0],), SCALE * step / steps, device=x.device)
             x = x + self.denoise(x, time, condition) / steps
         return x.clamp(-1, 1)

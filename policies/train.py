@@ -16,7 +16,8 @@ from envs.errors import UsageError
 from envs.lock import locked
 from policies import train_state
 from policies.base import ALGORITHMS, Algorithm, Preset
-from policies.checkpoint import CANARY_SEEDS, PROVENANCE, load_checkpoint, save_checkpoint
+from policies.checkpoint import CANARY_SEEDS, load_checkpoint, save_checkpoint
+from policies.checkpoint_files import PROVENANCE
 from policies.configs import to_json
 from policies.dataset import EpisodeSet, Reading, spec_of
 from policies.normalize import Normalizer, Stats

@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, str] = {
     "dagger": "Learn with an expert who says what it would do where the policy goes (DAgger).",
     "evaluate": "Run policies on a protocol and seal the records.",
     "sweep": "Measure what execution settings make of a policy.",
+    "export": "Export a policy as one graph (ONNX, TorchScript), and compare the two.",
+    "gate": "Check in simulation and on the twin whether a policy may run on an arm.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "view": "Show one episode or one trial as a page.",

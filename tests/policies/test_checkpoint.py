@@ -14,13 +14,12 @@ from toy import N, arm_spec
 from envs.errors import UsageError
 from policies import checkpoint
 from policies.checkpoint import (
-    FILES,
-    PROVENANCE,
     Deployment,
     load_checkpoint,
     load_policy,
     manifest_entry,
 )
+from policies.checkpoint_files import FILES, PROVENANCE, sha256
 from policies.dataset import EpisodeSet
 from policies.train import train
 from policies.train_config import TrainConfig
@@ -43,7 +42,7 @@ def rehash(folder: Path) -> None:
     """Do what a careful forger would: make the provenance fit the files."""
     path = folder / PROVENANCE
     provenance = json.loads(path.read_text())
-    hashes = {name: checkpoint._sha256((folder / name).read_bytes()) for name in FILES}
+    hashes = {name: sha256((folder / name).read_bytes()) for name in FILES}
     path.write_text(json.dumps({**provenance, "hashes": hashes}))
 
 
