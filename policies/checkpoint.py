@@ -196,6 +196,12 @@ def stored_observations(folder: Path) -> dict[str, Array]:
     return {key: value for key, value in stored.items() if key != "action"}
 
 
+def rewrite_canary(path: Path, change: Callable[[Array], Array]) -> None:
+    """Change the stored action in a canary's file, as only a planted defect does."""
+    stored = load_arrays(path.read_bytes())
+    path.write_bytes(save_arrays({**stored, "action": change(stored["action"])}))
+
+
 @dataclass(frozen=True)
 class Deployment:
     """Where a policy is to act."""

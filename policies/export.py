@@ -7,9 +7,7 @@ filter), and drawing the noise, which is an input, so that the same seeds give t
 
 import io
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from policies.exported import (
     memory_name,
     open_graph,
 )
+from policies.torchscript import quietly
 from policies.train_session import versions
 from policies.trained import LearnedPolicy, TrainedPolicy, use_ddim_steps, use_sampler
 
@@ -203,7 +202,8 @@ def graph_bytes(policy: TrainedPolicy, form: GraphForm, example: Mapping[str, Te
     traced = trace(graph, tuple(example.values()))
     if form.format == "torchscript":
         out = io.BytesIO()
-        torch.jit.save(torch.jit.freeze(traced), out)
+        with quietly():
+            torch.jit.save(torch.jit.freeze(traced), out)
         return out.getvalue()
     try:
         from policies.onnx_runtime import in_fp16, in_int8, optimised
@@ -212,14 +212,6 @@ def graph_bytes(policy: TrainedPolicy, form: GraphForm, example: Mapping[str, Te
     data = to_onnx(traced, example, len(form.memory))
     convert = {"fp32": optimised, "fp16": in_fp16, "int8": in_int8}[form.precision]
     return convert(data)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence what torch says of tracing: the parity check finds what it warns of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
@@ -233,7 +225,7 @@ def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModu
             module.register_forward_hook(lambda m, i, o: running.pop() and None),
         ]
     try:
-        with _quietly(), torch.no_grad():
+        with quietly(), torch.no_grad():
             traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
                 graph, example, check_trace=False
             )
@@ -254,7 +246,7 @@ def to_onnx(traced: torch.jit.ScriptModule, example: Mapping[str, Tensor], memor
     axes = {name: {0: "batch"} for name in (*example, *outputs)}
     out = io.BytesIO()
     try:
-        with _quietly():
+        with quietly():
             torch.onnx.export(
                 traced, tuple(example.values()), out,  # type: ignore[arg-type]
                 dynamo=False, opset_version=OPSET,

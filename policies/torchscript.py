@@ -1,13 +1,23 @@
 """TorchScript graphs: traced, saved and run by torch without the network's code."""
 
 import io
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
 from envs.arm import Array
 from envs.errors import UsageError
 from policies.checkpoint_files import BESIDE
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence what torch says of tracing: the comparison with the network finds what it warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class ScriptRuntime:
@@ -18,9 +28,10 @@ class ScriptRuntime:
         torch.set_num_threads(threads)
         told = {BESIDE: ""}
         try:
-            self._graph = torch.jit.load(  # type: ignore[no-untyped-call]
-                io.BytesIO(data), _extra_files=told
-            )
+            with quietly():
+                self._graph = torch.jit.load(  # type: ignore[no-untyped-call]
+                    io.BytesIO(data), _extra_files=told
+                )
         except RuntimeError as error:
             raise UsageError(f"this is no TorchScript graph: {error}") from error
         header = told[BESIDE]
@@ -36,6 +47,7 @@ class ScriptRuntime:
 def with_header(data: bytes, header: str) -> bytes:
     """Return a graph that says beside which files it was saved."""
     out = io.BytesIO()
-    graph = torch.jit.load(io.BytesIO(data))  # type: ignore[no-untyped-call]
-    torch.jit.save(graph, out, _extra_files={BESIDE: header})
+    with quietly():
+        graph = torch.jit.load(io.BytesIO(data))  # type: ignore[no-untyped-call]
+        torch.jit.save(graph, out, _extra_files={BESIDE: header})
     return out.getvalue()

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.gate.check import Check
+    from benchmarks.gate.live import Thresholds
 
 EXAMPLES = """
 armtrials gate --policy runs/act --data data/pick_place
@@ -77,11 +82,11 @@ class Gate:
             limits=self._limits(),
             threads=self.threads,
         )
-        passage = Checks(config, TWINS.get(self.robot)).run(
-            lambda check: console.print(
-                f"{check.outcome:>8}  {check.title}: {check.text}", markup=False
-            )
-        )
+
+        def say(check: "Check") -> None:
+            console.print(f"{check.outcome:>8}  {check.title}: {check.text}", markup=False)
+
+        passage = Checks(config, TWINS.get(self.robot)).run(say)
         out = self.out or Path("gates") / self.policy.name
         verdict = write_verdict(passage, config, out, self.key)
         page = write_gate(passage, config, out, verdict)
@@ -89,7 +94,7 @@ class Gate:
         console.print(f"{passage.outcome}{cause}: {verdict}, page: {page}", markup=False)
         return EXIT[passage.outcome]
 
-    def _limits(self):  # noqa: ANN202
+    def _limits(self) -> "Thresholds":
         from dataclasses import replace
 
         from benchmarks.gate.live import THRESHOLDS, Thresholds

@@ -19,8 +19,8 @@ NAME = "loop"
 Factory = Callable[[], Arm]
 """Makes the arm to drive: the twin, a real arm, or (in tests) a simulated one.
 
-Where the arm has them, its ``outcome`` (of the safety chain, with ``verdict`` and ``findings``), its
-``ends`` and ``contact_n()`` (force on the table [N]) are read; else clamping is told from the limits.
+Where the arm has them, its ``outcome`` (of the safety chain) and ``contact_n()`` (force on the
+table [N]) are read; else clamping is told from the limits.
 """
 
 TWINS: dict[str, Factory] = {}

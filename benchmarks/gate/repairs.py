@@ -69,9 +69,7 @@ def of_answers(arm: ArmSpec) -> Iterator[Repair]:
     """Yield mistakes in the action space."""
     hinges, grips = arm.hinges, np.array(arm.grippers, int)
     yield Repair("actions in degrees", say=_columns(hinges, lambda x: x / DEGREES))
-    yield Repair(
-        "actions shrunk as if they were degrees", say=_columns(hinges, lambda x: x * DEGREES)
-    )
+    yield Repair("actions divided by 57.3", say=_columns(hinges, lambda x: x * DEGREES))
     yield Repair("gripper inverted", say=_columns(grips, lambda x: 1 - x))
     yield Repair("gripper in another unit", say=_fitted(grips))
 
@@ -120,8 +118,10 @@ def _fitted(which: Array) -> Callable[[Array, Recorded], Answer]:
 
     def apply(chunk: Array, recorded: Recorded) -> Array:
         for k in which:
-            slope, start = np.polyfit(chunk[:, 0, k], recorded.actions[:, 0, k], 1)
-            chunk[..., k] = slope * chunk[..., k] + start
+            said, wanted = chunk[:, 0, k], recorded.actions[:, 0, k]
+            apart = said - said.mean()
+            slope = (apart @ wanted) / max(float(apart @ apart), 1e-12)
+            chunk[..., k] = slope * (chunk[..., k] - said.mean()) + wanted.mean()
         return chunk
 
     return _said(apply)

@@ -164,19 +164,26 @@ def require_verdict(
 
 def _problem(found: Mapping[str, Any], policy: Path, robot: str, calibration: Path | None) -> str:
     """Say why a verdict does not hold; empty where it does."""
-    told, again = found["inputs"], "run armtrials gate again"
-    if found["outcome"] != PASS:
-        return f"the verdict is {found['outcome']!r}, not {PASS!r}: see its page, mend it, {again}"
-    if told["artefact"] != artefact_hash(policy):
-        return f"the verdict is of another artefact than {policy}: {again}"
-    if told["robot"]["name"] != robot or told["robot"]["hash"] != robot_hash(robot):
-        return f"the verdict is of robot {told['robot']['name']!r} as it was then: {again}"
-    if told["calibration"] != (NONE if calibration is None else file_hash(calibration)):
-        return f"the verdict is of another calibration: {again}"
+    told, age = found["inputs"], (time.time() - found["made"]) / 86400
     protocol = told["protocol"]["id"]
-    if protocol not in PROTOCOLS or PROTOCOLS[protocol].hash != told["protocol"]["hash"]:
-        return f"stale verdict: protocol {protocol} has changed since: {again}"
-    age = (time.time() - found["made"]) / 86400
-    if not 0 <= age <= MAX_AGE_DAYS:
-        return f"stale verdict: it is {age:.0f} days old, at most {MAX_AGE_DAYS:.0f} count: {again}"
-    return ""
+    known = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else ""
+    now = {"name": robot, "hash": robot_hash(robot)}
+    in_force = NONE if calibration is None else file_hash(calibration)
+    reasons = (
+        (found["outcome"] != PASS, f"the verdict is {found['outcome']!r}, not {PASS!r}"),
+        (
+            told["artefact"] != artefact_hash(policy),
+            f"the verdict is not of {policy}: another artefact",
+        ),
+        (told["robot"] != now, f"the verdict is of robot {told['robot']['name']!r} as it was then"),
+        (told["calibration"] != in_force, "the verdict is of another calibration"),
+        (
+            told["protocol"]["hash"] != known,
+            f"stale verdict: protocol {protocol} has changed since",
+        ),
+        (
+            not 0 <= age <= MAX_AGE_DAYS,
+            f"stale verdict: it is {age:.0f} days old, at most {MAX_AGE_DAYS:.0f} count",
+        ),
+    )
+    return next((f"{text}; run armtrials gate again" for wrong, text in reasons if wrong), "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from toy import N, arm_spec
 
@@ -124,7 +125,7 @@ def test_swapped_statistics_are_refused_even_if_the_provenance_was_made_to_fit(
 
 def test_weights_that_do_not_act_as_when_saved_are_refused_by_the_canary(folder: Path):
     path = folder / "model.safetensors"
-    with checkpoint.safe_open(path, "np") as file:
+    with safe_open(path, "np") as file:
         header = file.metadata()
     weights = load_file(path)
     next(iter(weights.values())).add_(0.5)
@@ -136,7 +137,7 @@ def test_weights_that_do_not_act_as_when_saved_are_refused_by_the_canary(folder:
 
 def test_weights_of_another_shape_are_refused(folder: Path):
     path = folder / "model.safetensors"
-    with checkpoint.safe_open(path, "np") as file:
+    with safe_open(path, "np") as file:
         header = file.metadata()
     weights = {name: tensor[..., :1].contiguous() for name, tensor in load_file(path).items()}
     save_file(weights, path, metadata=header)
