@@ -14,7 +14,7 @@ from policies.checkpoint_files import BESIDE
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Silence what torch says of tracing: the comparison with the network finds what it warns of."""
+    """Silence what torch says of tracing: comparing with the network finds what it warns of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
