@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.gate.defects import DEFECTS, PIXELS, STATE, Caught, Healthy, catch, over_fit, table
 from envs.atomic import write_atomic
 
+OBSERVATIONS = {STATE: 1000, PIXELS: 200}
 MARK = "<!-- defects -->\n"
 DOC = Path(__file__).parent.parent / "docs" / "gate.md"
 
@@ -31,7 +32,7 @@ def main() -> int:
         healthy = Healthy.load(*named)
         own = [over_fit(named[1])] if track == STATE else []
         chosen = [d for d in (*DEFECTS, *own) if d.track == track and given.only in d.name]
-        found += catch(healthy, chosen, given.trials, 1000, _say)
+        found += catch(healthy, chosen, given.trials, OBSERVATIONS[track], _say)
     sys.stdout.write(table(found))
     if given.write:
         before, _, rest = DOC.read_text().partition(MARK)

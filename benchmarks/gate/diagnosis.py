@@ -120,8 +120,7 @@ def diagnose(
     best, repair = found[0]
     if best * MENDED <= fit.typical:
         return repair.cause, tried
-    unseen = _ignores(policy, recorded)
-    return (f"does not see {unseen}" if unseen else _described(predicted, recorded)), tried
+    return _described(policy, predicted, recorded), tried
 
 
 def _mended(policy: Policy, repair: Repair, few: Recorded, said: Array) -> Fit:
@@ -133,13 +132,15 @@ def _mended(policy: Policy, repair: Repair, few: Recorded, said: Array) -> Fit:
         return Fit.of(errors(said, few, policy.spec))
 
 
-def _described(predicted: Array, recorded: Recorded) -> str:
+def _described(policy: Policy, predicted: Array, recorded: Recorded) -> str:
     """Say what is to be seen of answers that nothing mends."""
     if not np.isfinite(predicted).all():
         return "not finite"
     moves = (predicted.std(0) / recorded.scale).mean()
     if moves < 0.1:
         return "answers the same whatever it sees"
+    if unseen := _ignores(policy, recorded):
+        return f"does not see {unseen}"
     return "does not act as demonstrated (untrained, or of another task)"
 
 

@@ -43,6 +43,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> defects.Healthy:
     folder = tmp_path_factory.mktemp("gate")
     collect(Collection("pick_place"), 5, folder / "data")
     config = TrainConfig("bc", folder / "data", folder / "bc", preset="quick", steps=400, batch=64)
+    config = replace(config, validation=0.0)
     return defects.Healthy.load(train(config), folder / "data")
 
 
@@ -249,7 +250,7 @@ def test_a_verdict_of_another_artefact_robot_or_calibration_is_refused(verdict, 
     shutil.copytree(folder, other)
     provenance = json.loads((other / "provenance.json").read_text())
     (other / "provenance.json").write_text(json.dumps({**provenance, "seed": 99}))
-    with pytest.raises(UsageError, match="not of .*other: another artefact"):
+    with pytest.raises(UsageError, match=r"not of .*other: another artefact"):
         require_verdict(path, other, "viperx", calibration)
     with pytest.raises(UsageError, match="of robot 'viperx'"):
         require_verdict(path, folder, "koch", calibration)
