@@ -7,7 +7,8 @@ filter), and drawing the noise, which is an input, so that the same seeds give t
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def call(policy: TrainedPolicy, form: GraphForm) -> tuple[GraphForm, dict[str, T
         example[key] = torch.zeros(ROWS, policy.spec.n_obs, *shape, dtype=kind)
     noise = algorithm.noise_shape
     drawn = None if noise is None else torch.zeros(ROWS, *noise)
-    with torch.no_grad():
+    with naming(algorithm), torch.no_grad():
         _, memory = algorithm.step(dict(example), drawn, None)
     if drawn is not None:
         example[NOISE] = drawn
@@ -214,8 +215,9 @@ def graph_bytes(policy: TrainedPolicy, form: GraphForm, example: Mapping[str, Te
     return convert(data)
 
 
-def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
-    """Trace a module; ``UsageError`` names the submodule in which that fails."""
+@contextmanager
+def naming(graph: nn.Module) -> Iterator[None]:
+    """Turn an error within a module into a ``UsageError`` that names the innermost one."""
     running: list[str] = []
     hooks = []
     for name, module in graph.named_modules():
@@ -225,11 +227,7 @@ def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModu
             module.register_forward_hook(lambda m, i, o: running.pop() and None),
         ]
     try:
-        with quietly(), torch.no_grad():
-            traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
-                graph, example, check_trace=False
-            )
-            return traced
+        yield
     except Exception as error:
         where = running[-1] if running else "the policy"
         told = str(error).strip().splitlines()[0]
@@ -237,6 +235,15 @@ def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModu
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
+    """Trace a module; ``UsageError`` names the submodule in which that fails."""
+    with naming(graph), quietly(), torch.no_grad():
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            graph, example, check_trace=False
+        )
+        return traced
 
 
 def to_onnx(traced: torch.jit.ScriptModule, example: Mapping[str, Tensor], memory: int) -> bytes:
@@ -271,9 +278,9 @@ def _erfc(g: Any, x: Any) -> Any:  # noqa: ANN401  (torch's graph and values)
 def _module_of(traced: torch.jit.ScriptModule, operation: str) -> str:
     """Return the module whose code has ``operation``: ``algorithm.trunk.2 (Odd)``."""
     scopes = [n.scopeName() for n in traced.inlined_graph.nodes() if n.kind() == operation]
-    last = scopes[0].split("/")[-1] if scopes else ""
-    kind, _, name = last.partition("::")
-    return f"{name or 'the policy'} ({kind.split('.')[-1]})" if kind else "the policy"
+    parts = [part.partition("::") for part in (scopes[0].split("/") if scopes else [])]
+    name = ".".join(part[2] for part in parts if part[2])
+    return f"{name} ({parts[-1][0].split('.')[-1]})" if name else "the policy"
 
 
 def _with_header(name: str) -> Callable[[bytes, str], bytes]:
