@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.errors import UsageError
-from perf import evaluation, learning, sampler, simulation, tasks
+from perf import evaluation, export, learning, sampler, simulation, tasks
 from perf.ratio import Ratio, Seconds
 
 Result = Ratio | Seconds
@@ -24,6 +24,8 @@ MEASUREMENTS: dict[str, Callable[[], Result]] = {
     "sampler": sampler.batches,
     "evaluation": evaluation.diffusion_trials,
     "evaluation-act": evaluation.act_trials,
+    "export-act": export.act_graph,
+    "export-diffusion": export.diffusion_graph,
     "act-90": learning.act_to_90,
     "diffusion-90": learning.diffusion_to_90,
 }

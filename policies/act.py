@@ -203,13 +203,13 @@ class ACT(Algorithm):
     def predict(self, obs: dict[str, Tensor], noise: Tensor | None = None) -> Tensor:
         """Decode z = 0; there is no noise."""
         like = obs["qpos"]
-        return self.decode(obs, like.new_zeros(len(like), self.config.latent))
+        return self.decode(obs, like.new_zeros(like.shape[0], self.config.latent))
 
     def decode(self, obs: Mapping[str, Tensor], z: Tensor) -> Tensor:
         """Return the chunk (B, chunk, n) for observations and latent (B, latent)."""
         memory = self.encoder(torch.cat(self.tokens(obs, z), dim=1))
-        out: Tensor = self.out(self.decoder(self.query.expand(len(z), -1, -1), memory))
-        return out.reshape(len(z), self.config.chunk, -1)
+        out: Tensor = self.out(self.decoder(self.query.expand(z.shape[0], -1, -1), memory))
+        return out.reshape(z.shape[0], self.config.chunk, -1)
 
     def tokens(self, obs: Mapping[str, Tensor], z: Tensor) -> list[Tensor]:
         """Return what the encoder reads: z, each vector, each camera, all (B, s, width)."""

@@ -157,7 +157,7 @@ class BcRnn(Algorithm):
         if noise is None:
             raise ValueError(f"noise must have shape (B, {self.noise_shape}), got None")
         inputs = self._inputs(obs)[:, None]
-        hidden, cell, count = memory or self._empty(len(inputs), inputs)
+        hidden, cell, count = memory or self._empty(inputs.shape[0], inputs)
         kept = ((count % self.config.horizon) != 0)[:, None, None]
         state = tuple((kept * x).transpose(0, 1).contiguous() for x in (hidden, cell))
         out, (hidden, cell) = self.lstm(inputs, state)
@@ -165,7 +165,7 @@ class BcRnn(Algorithm):
         chance = 0.5 * torch.special.erfc(-noise[:, :1] / math.sqrt(2))
         below = log_weight.exp().cumsum(-1)[:, :-1]
         mode = (below < chance).sum(-1)
-        chunk = mean[torch.arange(len(mean)), mode]
+        chunk = mean[torch.arange(mean.shape[0]), mode]
         chunk = chunk + self.config.eval_std * noise[:, 1:].reshape(chunk.shape)
         return chunk, (hidden.transpose(0, 1), cell.transpose(0, 1), count + 1)
 
@@ -182,7 +182,7 @@ class BcRnn(Algorithm):
 
     def _mixture(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return means (B, modes, chunk, n), log weights (B, modes) and deviations, in fp32."""
-        shape = (len(hidden), self.config.modes, self.config.chunk, self.spec.n)
+        shape = (hidden.shape[0], self.config.modes, self.config.chunk, self.spec.n)
         mean = self.mean(hidden).float().view(shape).tanh()
         spread = functional.softplus(self.spread(hidden).float().view(shape)) + self.config.min_std
         return mean, self.weight(hidden).float().log_softmax(-1), spread

@@ -9,19 +9,18 @@
     canary.safetensors   a stored observation with the action it must give
     provenance.json      where it comes from, and the SHA-256 of every other file
 
+An exported checkpoint has a graph, ``model.onnx`` or ``model.ts``, in place of the weights.
 Each file is checked at every load and the canary is replayed before the first action.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
@@ -32,24 +31,35 @@ from envs.atomic import write_atomic
 from envs.errors import UsageError
 from policies.adapter import ADAPTER, BASE, apply_adapter, places_of
 from policies.base import ALGORITHMS, Algorithm, AlgorithmConfig, Policy, PolicySpec
+from policies.checkpoint_files import (
+    BESIDE,
+    CANARY,
+    HASHES,
+    MODEL,
+    PROVENANCE,
+    header_of,
+    model_file,
+    pretty,
+    read_files,
+    read_json,
+    sha256,
+    verify,
+    verify_header,
+)
 from policies.configs import canonical, from_json, to_json
+from policies.exported import ExportedPolicy, open_graph
 from policies.floors import FLOOR, load_floor
 from policies.hub_model import beside
 from policies.lora import learned
 from policies.naming import policy_name
 from policies.normalize import Normalizer, Stats
 from policies.remote import PATIENCE_S, REMOTE, RemotePolicy
-from policies.trained import TrainedPolicy
+from policies.trained import LearnedPolicy, TrainedPolicy
 
-MODEL, CANARY, PROVENANCE = "model.safetensors", "canary.safetensors", "provenance.json"
-FILES = (MODEL, "config.json", "stats.json", "spec.json", CANARY)
-HASHES = {"weights": MODEL, "config": "config.json", "stats": "stats.json", "spec": "spec.json"}
 CONFIG = ("algorithm", "settings", "normalization", "image_size")
 ENTRY = ("algorithm", "preset", "seed", "data", "training")
 ORIGIN = ("hashes", "blind", *ENTRY)
 """What config.json and provenance.json must hold."""
-BESIDE = "saved_beside"
-"""The one entry of the weights' header (of several, safetensors does not keep the order)."""
 CANARY_TOLERANCE = 1e-3
 """Largest difference of an action from the stored one [rad; gripper opening]: well below what a
 motor resolves, well above what another CPU's summation order changes."""
@@ -78,66 +88,130 @@ def save_checkpoint(
     Raises:
         UsageError: the folder cannot be written or the disk is full.
     """
-    small = {
-        "config.json": _pretty({**config, "normalization": policy.normalizer.mode}),
-        "stats.json": _pretty(policy.normalizer.stats.to_json()),
-        "spec.json": _pretty(to_json(policy.spec)),
-    }
-    header = {name: _sha256(data) for name, data in small.items()}
     network = policy.algorithm
     kept = learned(network, network.whole) if ADAPTER in config else network.state_dict()
     weights = {k: v.detach().cpu().contiguous() for k, v in kept.items()}
+
+    def model(header: str) -> bytes:
+        return save_tensors(weights, metadata={BESIDE: header})
+
+    return write_checkpoint(folder, policy, canary, config, provenance, (MODEL, model))
+
+
+def write_checkpoint(
+    folder: Path,
+    policy: LearnedPolicy,
+    canary: Mapping[str, Array],
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    model: tuple[str, Callable[[str], bytes]],
+) -> Path:
+    """Write a checkpoint, see ``save_checkpoint``; ``model``: its file, and its bytes by header."""
+    small = {
+        "config.json": pretty({**config, "normalization": policy.normalizer.mode}),
+        "stats.json": pretty(policy.normalizer.stats.to_json()),
+        "spec.json": pretty(to_json(policy.spec)),
+    }
+    header = {name: sha256(data) for name, data in small.items()}
     policy.reset(CANARY_TOLD, CANARY_SEEDS)
     stored = {**canary, "action": policy.act(canary)}
     files = {
-        MODEL: save_tensors(weights, metadata={BESIDE: canonical(header).decode()}),
+        model[0]: model[1](canonical(header).decode()),
         CANARY: save_arrays({key: np.ascontiguousarray(value) for key, value in stored.items()}),
         **small,
     }
-    hashes = {name: _sha256(data) for name, data in files.items()}
+    hashes = {name: sha256(data) for name, data in files.items()}
     for name, data in files.items():
         write_atomic(folder / name, data)
-    write_atomic(folder / PROVENANCE, _pretty({**provenance, "hashes": hashes}))
+    write_atomic(folder / PROVENANCE, pretty({**provenance, "hashes": hashes}))
     return folder
 
 
-def load_checkpoint(folder: Path, name: str = "") -> TrainedPolicy:
+def load_checkpoint(folder: Path, name: str = "", threads: int = 1) -> LearnedPolicy:
     """Read a checkpoint, verify every hash and replay its canary.
 
     Args:
         folder: the checkpoint folder.
         name: name of the policy; default: ``policies.naming.policy_name``.
+        threads: of an exported graph; torch has its own setting.
 
     Raises:
         UsageError: a file is missing, truncated, edited or of another checkpoint, or the policy
             does not act as it did when it was stored; the message says which and what to do.
     """
     folder = Path(folder)
-    files = _read(folder)
-    provenance = _json(files[PROVENANCE], folder / PROVENANCE, ORIGIN)
-    _verify(folder, files, provenance)
-    _verify_header(folder, files)
-    config = _json(files["config.json"], folder / "config.json", CONFIG)
+    model = model_file(folder)
+    files = read_files(folder, model)
+    provenance = read_json(files[PROVENANCE], folder / PROVENANCE, ORIGIN)
+    verify(folder, files, provenance)
+    graph = None if model == MODEL else open_graph(folder / model, files[model], threads)
+    verify_header(folder, files, header_of(folder) if graph is None else graph.header, model)
+    config = read_json(files["config.json"], folder / "config.json", CONFIG)
+    spec = _parsed(PolicySpec, files, folder, "spec.json")
+    stats = _parsed(Stats, files, folder, "stats.json")
+    _check_stats(folder, stats, spec)
+    kinds = (str(provenance["preset"]).partition("-")[2], "lora" if ADAPTER in config else "")
+    variant = "-".join(filter(None, kinds))
+    own = policy_name(str(config["algorithm"]), variant, bool(provenance["blind"]))
+    parts = (spec, config, Normalizer(stats, str(config["normalization"])))
+    policy = (
+        _network(name or own, parts, files[MODEL], folder, provenance)
+        if graph is None
+        else ExportedPolicy.of(name, own, parts, graph)
+    )
+    policy.provenance = provenance
+    policy.hashes = {
+        what: provenance["hashes"][model if what == "weights" else file]
+        for what, file in HASHES.items()
+    }
+    _replay_canary(policy, load_arrays(files[CANARY]), folder)
+    return policy
+
+
+Parts = tuple[PolicySpec, Mapping[str, Any], Normalizer]
+
+
+def _network(
+    name: str, parts: Parts, weights: bytes, folder: Path, provenance: Mapping[str, Any]
+) -> TrainedPolicy:
+    """Return the algorithm's network with its weights."""
+    spec, config, normalizer = parts
     algorithm_class = ALGORITHMS[str(config["algorithm"])].load()
     settings: AlgorithmConfig = from_json(
         algorithm_class.Config, config["settings"], str(folder / "config.json")
     )
     settings = beside(settings, folder / BASE)
-    spec = _parsed(PolicySpec, files, folder, "spec.json")
-    stats = _parsed(Stats, files, folder, "stats.json")
-    _check_stats(folder, stats, spec)
     size = config["image_size"]
     algorithm = algorithm_class(settings, spec.with_images(tuple(size) if size else None))
-    _load_weights(algorithm, files[MODEL], folder, (config.get(ADAPTER), provenance))
-    normalizer = Normalizer(stats, str(config["normalization"]))
-    parts = (str(provenance["preset"]).partition("-")[2], "lora" if ADAPTER in config else "")
-    variant = "-".join(filter(None, parts))
-    own = policy_name(str(config["algorithm"]), variant, bool(provenance["blind"]))
-    policy = TrainedPolicy(name or own, spec, algorithm, normalizer)
-    policy.provenance = provenance
-    policy.hashes = {what: provenance["hashes"][file] for what, file in HASHES.items()}
-    _replay_canary(policy, load_arrays(files[CANARY]), folder)
+    _load_weights(algorithm, weights, folder, (config.get(ADAPTER), provenance))
+    return TrainedPolicy(name, spec, algorithm, normalizer)
+
+
+def load_network(folder: Path) -> TrainedPolicy:
+    """Read a checkpoint whose network can be trained on, moved or exported.
+
+    Raises:
+        UsageError: see ``load_checkpoint``, or it is an exported graph.
+    """
+    policy = load_checkpoint(folder)
+    if not isinstance(policy, TrainedPolicy):
+        raise UsageError(
+            f"{folder} is an exported graph, which cannot be changed: name the checkpoint that it "
+            "was exported from"
+        )
     return policy
+
+
+def stored_observations(folder: Path) -> dict[str, Array]:
+    """Return the canary's observations (2, n_obs, ...) of a checkpoint by key."""
+    stored = load_arrays((Path(folder) / CANARY).read_bytes())
+    return {key: value for key, value in stored.items() if key != "action"}
+
+
+def rewrite_canary(path: Path, change: Callable[[Array], Array]) -> None:
+    """Change the stored action in a canary's file, as only a planted defect does."""
+    stored = load_arrays(path.read_bytes())
+    path.write_bytes(save_arrays({**stored, "action": change(stored["action"])}))
 
 
 @dataclass(frozen=True)
@@ -176,21 +250,23 @@ def load_policy(
     policy = (
         RemotePolicy(str(source).removeprefix(REMOTE), patience)
         if remote
-        else load_checkpoint(Path(source))
+        else load_checkpoint(Path(source), threads=threads)
     )
     if where is not None:
         check_compatible(policy.spec, where)
     return policy
 
 
-def load_checkpoint_on(folder: str, device: str = "cpu", threads: int = 1) -> TrainedPolicy:
+def load_checkpoint_on(folder: str, device: str = "cpu", threads: int = 1) -> LearnedPolicy:
     """Load a checkpoint to compute on a device of torch, by name.
 
     Raises:
         UsageError: the checkpoint is broken, no checkpoint, or the device cannot be used here.
     """
     torch.set_num_threads(threads)
-    policy = load_checkpoint(Path(folder))
+    if device == "cpu":
+        return load_checkpoint(Path(folder), threads=threads)
+    policy = load_network(Path(folder))
     try:
         policy.algorithm.to(device)
     except (RuntimeError, AssertionError) as error:  # an unknown name, or no such hardware
@@ -220,52 +296,12 @@ def manifest_entry(policy: Policy) -> dict[str, Any]:
     """Return what a run's manifest says of a policy: origin, hashes, data, training."""
     if isinstance(policy, RemotePolicy):
         return dict(policy.entry)
-    if not isinstance(policy, TrainedPolicy):
+    if not isinstance(policy, LearnedPolicy):
         return {"name": policy.name, "algorithm": policy.name, "floor": True}
     entry = {key: policy.provenance[key] for key in ENTRY}
     floor = bool(policy.provenance["blind"])
-    return {**entry, "name": policy.name, "floor": floor, "hashes": dict(policy.hashes)}
-
-
-def _read(folder: Path) -> dict[str, bytes]:
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a checkpoint folder; armtrials train makes one")
-    files = {}
-    for name in (*FILES, PROVENANCE):
-        try:
-            files[name] = (folder / name).read_bytes()
-        except OSError as error:
-            raise UsageError(
-                f"{folder / name} cannot be read ({error.strerror}): the checkpoint is incomplete; "
-                "finish its training or copy the whole folder again"
-            ) from error
-    return files
-
-
-def _verify(folder: Path, files: Mapping[str, bytes], provenance: Mapping[str, Any]) -> None:
-    """Compare every file with its hash in the provenance."""
-    hashes = provenance["hashes"]
-    if not isinstance(hashes, dict):
-        raise UsageError(f"{folder / PROVENANCE}: hashes must be a JSON object, got {hashes!r}")
-    for name in FILES:
-        if hashes.get(name) != _sha256(files[name]):
-            raise UsageError(
-                f"{folder / name} is not the file this checkpoint was saved with (its SHA-256 "
-                "differs): it was edited, truncated or comes from another checkpoint; copy the "
-                "whole folder again"
-            )
-
-
-def _verify_header(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Compare config, statistics and spec with what the weights were saved beside."""
-    with safe_open(folder / MODEL, "np") as file:
-        header = json.loads((file.metadata() or {}).get(BESIDE, "{}"))
-    for name in ("config.json", "stats.json", "spec.json"):
-        if header.get(name) != _sha256(files[name]):
-            raise UsageError(
-                f"{folder / name} does not belong to the weights in {MODEL}: files of two "
-                "checkpoints are mixed; copy the whole folder again"
-            )
+    told = {"exported": policy.provenance["exported"]} if "exported" in policy.provenance else {}
+    return {**entry, **told, "name": policy.name, "floor": floor, "hashes": dict(policy.hashes)}
 
 
 def _check_stats(folder: Path, stats: Stats, spec: PolicySpec) -> None:
@@ -289,12 +325,12 @@ def _load_weights(
             algorithm.load_state_dict(load_tensors(data))
         else:
             places = places_of(folder, provenance)
-            apply_adapter(algorithm, load_tensors(data), entry, places, load_checkpoint)
+            apply_adapter(algorithm, load_tensors(data), entry, places, load_network)
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         raise UsageError(f"{folder / MODEL} does not fit its config.json: {error}") from error
 
 
-def _replay_canary(policy: TrainedPolicy, stored: dict[str, Array], folder: Path) -> None:
+def _replay_canary(policy: LearnedPolicy, stored: dict[str, Array], folder: Path) -> None:
     expected = stored.pop("action")
     policy.reset(CANARY_TOLD, CANARY_SEEDS)
     difference = np.abs(policy.act(stored) - expected).max()
@@ -306,26 +342,4 @@ def _replay_canary(policy: TrainedPolicy, stored: dict[str, Array], folder: Path
 
 
 def _parsed(kind: type[Any], files: Mapping[str, bytes], folder: Path, name: str) -> Any:  # noqa: ANN401
-    return from_json(kind, _json(files[name], folder / name), str(folder / name))
-
-
-def _json(data: bytes, path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a JSON object that holds at least ``keys``."""
-    try:
-        parsed = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise UsageError(f"{path} must hold a JSON object")
-    if missing := [key for key in keys if key not in parsed]:
-        raise UsageError(f"{path} must hold {', '.join(keys)}; {', '.join(missing)} is missing")
-    return parsed
-
-
-def _pretty(data: Mapping[str, Any]) -> bytes:
-    canonical(data)  # refuses NaN and what is not JSON
-    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return from_json(kind, read_json(files[name], folder / name), str(folder / name))

@@ -34,7 +34,7 @@ from envs.pool import Pool
 from envs.relabel import labeller_of
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
-from policies.checkpoint import PROVENANCE
+from policies.checkpoint_files import PROVENANCE
 from policies.configs import canonical
 from policies.dagger_config import DaggerConfig
 from policies.dagger_visits import WAVE, Roller, Visit, Wave, label, spend

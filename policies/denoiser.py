@@ -127,7 +127,7 @@ class ChunkDenoiser(Algorithm):
 
     def denoise(self, x: Tensor, level: Tensor, condition: Tensor) -> Tensor:
         """Run the network on a noisy chunk (B, chunk, n)."""
-        steps = x.reshape(len(x), -1, self.config.patch * x.shape[-1])
+        steps = x.reshape(x.shape[0], -1, self.config.patch * x.shape[-1])
         out: Tensor = self.denoiser(steps, level, condition)
         return out.reshape(x.shape)
 

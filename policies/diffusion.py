@@ -168,6 +168,6 @@ class DiffusionPolicy(ChunkDenoiser):
         x, condition = self.given(noise), self.observe(obs)
 
         def network(x: Tensor, level: int) -> Tensor:
-            return self.denoise(x, torch.full((len(x),), level, device=x.device), condition)
+            return self.denoise(x, torch.full((x.shape[0],), level, device=x.device), condition)
 
         return self.sampler(network, x)

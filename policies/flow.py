@@ -123,7 +123,7 @@ class FlowPolicy(ChunkDenoiser):
         x, condition = self.given(noise), self.observe(obs)
         steps, clean = self.config.denoise, self.config.prediction == "clean"
         for step in range(steps):
-            time = torch.full((len(x),), SCALE * step / steps, device=x.device)
+            time = torch.full((x.shape[0],), SCALE * step / steps, device=x.device)
             found = self.denoise(x, time, condition)
             # of the way that is left, 1 - t, each of the remaining steps takes an equal part
             x = x + ((found - x) / (steps - step) if clean else found / steps)

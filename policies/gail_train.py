@@ -20,7 +20,7 @@ from envs.collection import Collection
 from envs.errors import UsageError
 from envs.tasks import TASKS
 from policies.base import Preset
-from policies.checkpoint import PROVENANCE
+from policies.checkpoint_files import PROVENANCE
 from policies.gail import Gail
 from policies.gail_rollout import Generator, Rollout, demonstrated
 from policies.ppo import Steps, advantages, standardised, surrogate

@@ -86,6 +86,10 @@ class Normalizer:
         self.mode = mode
         self._scaling = {key: _scaling(one, mode) for key, one in stats.keys.items()}
 
+    def scaling(self, key: str) -> tuple[Array, Array]:
+        """Return shift and scale (d,) float32 of ``key``."""
+        return self._scaling[key]
+
     def normalize(self, key: str, values: Array) -> Array:
         """Return ``values`` (..., d) of ``key`` scaled, float32."""
         shift, scale = self._scaling[key]

@@ -21,7 +21,7 @@ from envs.errors import UsageError
 from policies.base import Policy
 from policies.checkpoint import manifest_entry
 from policies.configs import to_json
-from policies.trained import TrainedPolicy
+from policies.trained import LearnedPolicy, TrainedPolicy
 from policies.wire import (
     ACTION,
     MAX_MESSAGE,
@@ -223,7 +223,7 @@ def describe(policy: Policy, max_message: int = MAX_MESSAGE) -> Answer:
     """Return what the server says in its hello: what it serves, with which software."""
     hashes = getattr(policy, "hashes", None) or {"weights": "unknown"}
     told = {"name": policy.name, "hashes": hashes}
-    if isinstance(policy, TrainedPolicy) and policy.provenance:
+    if isinstance(policy, LearnedPolicy) and policy.provenance:
         told = manifest_entry(policy)
     software = {name: _version(name) for name in ("armtrials", "torch", "numpy")}
     machine = {"python": platform.python_version(), "machine": platform.platform()}

@@ -18,7 +18,8 @@ from envs.lock import locked
 from policies import train_state
 from policies.adapter import describe_adapter, whereabouts
 from policies.base import ALGORITHMS, Algorithm, Preset
-from policies.checkpoint import CANARY_SEEDS, PROVENANCE, load_checkpoint, save_checkpoint
+from policies.checkpoint import CANARY_SEEDS, load_checkpoint, save_checkpoint
+from policies.checkpoint_files import PROVENANCE
 from policies.configs import to_json
 from policies.dataset import spec_of
 from policies.lora import attach

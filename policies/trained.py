@@ -1,12 +1,12 @@
-"""A trained network as a policy: the one place where observations are scaled for deployment."""
+"""A trained network as a policy: where observations are scaled for deployment."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from envs.arm import Array
 from envs.errors import UsageError
@@ -19,44 +19,51 @@ from policies.preprocess import resize
 OBJECTS = "objects/"
 
 
-class TrainedPolicy:
-    """An algorithm's network with the statistics it was trained under. Inference is fp32.
+class LearnedPolicy(ABC):
+    """What came out of training: a network, or the graph that it was exported as.
 
     Attributes:
         name: name of the algorithm, or what the checkpoint was called.
         spec: what the policy was made for, with images of the size the cameras deliver.
-        algorithm: the network, in evaluation mode; its own spec has the size it sees.
+        seen: the same with images of the size that the network sees.
         normalizer: scaling by the training split.
         provenance: what the checkpoint says of its making; empty while training.
         hashes: SHA-256 of weights, config, stats and spec; empty while training.
     """
 
     def __init__(
-        self, name: str, spec: PolicySpec, algorithm: Algorithm, normalizer: Normalizer
+        self, name: str, spec: PolicySpec, seen: PolicySpec, normalizer: Normalizer
     ) -> None:
-        """Wrap a network; it is put in evaluation mode."""
+        """Describe the policy."""
         self.name = name
-        self.spec = spec
-        self.algorithm = algorithm.eval()
+        self.spec, self.seen = spec, seen
         self.normalizer = normalizer
         self.provenance: Mapping[str, Any] = {}
         self.hashes: Mapping[str, str] = {}
         self._generators: list[np.random.Generator] = []
-        self._memory: Memory | None = None
-        self._told = torch.zeros(0)
-        self._offsets = list(offset_columns(algorithm.config, spec))
+
+    @property
+    @abstractmethod
+    def noise_shape(self) -> tuple[int, ...] | None:
+        """Shape of the standard normal noise a row takes; ``None`` for none."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Empty the memory of a recurrent policy: new trials begin."""
+
+    @abstractmethod
+    def _actions(self, obs: dict[str, Array], noise: Array | None) -> Array:
+        """Return chunks in physical units, of observations in physical units.
+
+        Args:
+            obs: checked; images have the size that the network sees.
+            noise: (batch, *noise_shape) float32, or ``None`` where that is.
+        """
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
         """Begin new trials, one a seed; a row's noise follows from its seed alone."""
         self._generators = [np.random.default_rng(seed) for seed in seeds]
-        self._memory = None
-        if self.algorithm.language:
-            if len(instructions) != len(seeds):
-                raise UsageError(
-                    f"{self.name} acts on an instruction: it must be told one in each of "
-                    f"{len(seeds)} trials, got {len(instructions)}"
-                )
-            self._told = self.algorithm.read(instructions)
+        self._forget()
 
     def act(self, obs: Mapping[str, Array]) -> Array:
         """Return chunks of actions (batch, chunk, n) float32, in physical units.
@@ -68,21 +75,8 @@ class TrainedPolicy:
             ValueError: a shape that is not the spec's, or a batch that is not the reset's.
         """
         rows = self._check(obs)
-        device = next(self.algorithm.parameters()).device
-        inputs = {
-            key: torch.from_numpy(self._scaled(key, obs[key])).to(device)
-            for key in self.spec.observations
-        }
-        if self.algorithm.language:
-            inputs["sentence"] = self._told.to(device)
-        noise = self._noise(rows)
-        with torch.inference_mode():
-            noise = None if noise is None else noise.to(device)
-            chunk, self._memory = self.algorithm.step(inputs, noise, self._memory)
-        actions = self.normalizer.denormalize("action", chunk.float().cpu().numpy())
-        if self._offsets:
-            actions[..., self._offsets] += obs["qpos"][:, -1:][..., self._offsets]
-        return actions
+        inputs = {key: self._sized(key, obs[key]) for key in self.spec.observations}
+        return self._actions(inputs, self._noise(rows))
 
     def _check(self, obs: Mapping[str, Array]) -> int:
         """Return the number of rows, all shapes checked."""
@@ -94,20 +88,79 @@ class TrainedPolicy:
                 raise ValueError(f"observation {key} must have shape {expected}, got {found}")
         return rows
 
-    def _scaled(self, key: str, values: Array) -> Array:
-        if key.startswith("images/"):
-            height, width, _ = self.algorithm.spec.observations[key]
-            return np.ascontiguousarray(resize(values, (height, width)))
-        return np.ascontiguousarray(self.normalizer.normalize(key, values))
+    def _sized(self, key: str, values: Array) -> Array:
+        if not key.startswith("images/"):
+            return values
+        height, width, _ = self.seen.observations[key]
+        return resize(values, (height, width))
 
-    def _noise(self, rows: int) -> Tensor | None:
-        shape = self.algorithm.noise_shape
+    def _noise(self, rows: int) -> Array | None:
+        shape = self.noise_shape
         if shape is None:
             return None
         noise = np.empty((rows, *shape), np.float32)
         for row, generator in zip(noise, self._generators, strict=True):
             generator.standard_normal(dtype=np.float32, out=row)
-        return torch.from_numpy(noise)
+        return noise
+
+
+class TrainedPolicy(LearnedPolicy):
+    """An algorithm's network with the statistics it was trained under. Inference is fp32.
+
+    Attributes:
+        algorithm: the network, in evaluation mode; its own spec has the size it sees.
+        offsets: columns of an action that the network gives as offsets.
+    """
+
+    def __init__(
+        self, name: str, spec: PolicySpec, algorithm: Algorithm, normalizer: Normalizer
+    ) -> None:
+        """Wrap a network; it is put in evaluation mode."""
+        super().__init__(name, spec, algorithm.spec, normalizer)
+        self.algorithm = algorithm.eval()
+        self._memory: Memory | None = None
+        self._told = torch.zeros(0)
+        self.offsets = offset_columns(algorithm.config, spec)
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin new trials; a language policy must be told what to do in each of them."""
+        super().reset(instructions, seeds)
+        if self.algorithm.language:
+            if len(instructions) != len(seeds):
+                raise UsageError(
+                    f"{self.name} acts on an instruction: it must be told one in each of "
+                    f"{len(seeds)} trials, got {len(instructions)}"
+                )
+            self._told = self.algorithm.read(instructions)
+
+    @property
+    def noise_shape(self) -> tuple[int, ...] | None:
+        """What the algorithm says."""
+        return self.algorithm.noise_shape
+
+    def _forget(self) -> None:
+        self._memory = None
+
+    def _actions(self, obs: dict[str, Array], noise: Array | None) -> Array:
+        device = next(self.algorithm.parameters()).device
+        inputs = {
+            key: torch.from_numpy(self._scaled(key, values)).to(device)
+            for key, values in obs.items()
+        }
+        if self.algorithm.language:
+            inputs["sentence"] = self._told.to(device)
+        with torch.inference_mode():
+            drawn = None if noise is None else torch.from_numpy(noise).to(device)
+            chunk, self._memory = self.algorithm.step(inputs, drawn, self._memory)
+        actions = self.normalizer.denormalize("action", chunk.float().cpu().numpy())
+        if self.offsets:
+            moved = list(self.offsets)
+            actions[..., moved] += obs["qpos"][:, -1:][..., moved]
+        return actions
+
+    def _scaled(self, key: str, values: Array) -> Array:
+        scaled = values if key.startswith("images/") else self.normalizer.normalize(key, values)
+        return np.ascontiguousarray(scaled)
 
 
 def use_ddim_steps(policy: Policy, steps: int | None) -> None:
@@ -132,6 +185,11 @@ def _override(policy: Policy, what: str, how: str, value: object) -> None:
     if value is None:
         return
     override = getattr(getattr(policy, "algorithm", None), how, None)
+    if override is None and isinstance(policy, LearnedPolicy) and "exported" in policy.provenance:
+        raise UsageError(
+            f"{what} is part of an exported graph: give it to armtrials export, of the checkpoint "
+            f"that {policy.name} was made from"
+        )
     if override is None:
         raise UsageError(f"{what} belongs to a diffusion policy, and {policy.name} is none")
     override(value)

@@ -181,7 +181,8 @@ class ImageEncoder(nn.Module):
         """
         out = []
         for maps, points, head in zip(self.maps(obs), self.points, self.heads, strict=True):
-            out.append(head(points(maps.flatten(0, 1))).unflatten(0, maps.shape[:2]))
+            features = head(points(maps.flatten(0, 1)))
+            out.append(features.reshape(*maps.shape[:2], -1))
         return torch.stack(out, dim=2)
 
     def maps(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
@@ -190,7 +191,8 @@ class ImageEncoder(nn.Module):
         for (key, shape), net in zip(self.shapes.items(), self.nets, strict=True):
             images = obs[key]
             pixels = as_float(self._cropped(images.flatten(0, 1), shape)) * 2 - 1
-            out.append(net(pixels.permute(0, 3, 1, 2)).unflatten(0, images.shape[:2]))
+            found = net(pixels.permute(0, 3, 1, 2))
+            out.append(found.reshape(*images.shape[:2], *found.shape[1:]))
         return out
 
     def _cropped(self, images: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from envs.errors import UsageError
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec
-from policies.checkpoint import load_checkpoint
+from policies.checkpoint import load_network
 from policies.trained import TrainedPolicy, fixed, scaled
 
 
@@ -20,7 +20,7 @@ def begin_with(
     """
     if folder is None:
         return None
-    policy = load_checkpoint(folder)
+    policy = load_network(folder)
     pairs = {
         "algorithm": (type(policy.algorithm).__name__, algorithm.__name__),
         "settings": (policy.algorithm.config, config),

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "sweep": "Measure what execution settings make of a policy.",
     "experiment": "Answer a question by a grid of trainings and trials: sim-to-real and others.",
     "diagnose": "Say why the trials of a run failed, with evidence, and where to demonstrate next.",
+    "export": "Export a policy as one graph.",
+    "gate": "Check whether a policy may run on an arm.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "verify": "Check a sealed run: its seals, then trials run again.",

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from toy import N, arm_spec
 
 from envs.errors import UsageError
 from policies import checkpoint
 from policies.checkpoint import (
-    FILES,
-    PROVENANCE,
     Deployment,
     load_checkpoint,
     load_policy,
     manifest_entry,
 )
+from policies.checkpoint_files import FILES, PROVENANCE, sha256
 from policies.dataset import EpisodeSet
 from policies.train import train
 from policies.train_config import TrainConfig
@@ -43,7 +43,7 @@ def rehash(folder: Path) -> None:
     """Do what a careful forger would: make the provenance fit the files."""
     path = folder / PROVENANCE
     provenance = json.loads(path.read_text())
-    hashes = {name: checkpoint._sha256((folder / name).read_bytes()) for name in FILES}
+    hashes = {name: sha256((folder / name).read_bytes()) for name in FILES}
     path.write_text(json.dumps({**provenance, "hashes": hashes}))
 
 
@@ -125,7 +125,7 @@ def test_swapped_statistics_are_refused_even_if_the_provenance_was_made_to_fit(
 
 def test_weights_that_do_not_act_as_when_saved_are_refused_by_the_canary(folder: Path):
     path = folder / "model.safetensors"
-    with checkpoint.safe_open(path, "np") as file:
+    with safe_open(path, "np") as file:
         header = file.metadata()
     weights = load_file(path)
     next(iter(weights.values())).add_(0.5)
@@ -137,7 +137,7 @@ def test_weights_that_do_not_act_as_when_saved_are_refused_by_the_canary(folder:
 
 def test_weights_of_another_shape_are_refused(folder: Path):
     path = folder / "model.safetensors"
-    with checkpoint.safe_open(path, "np") as file:
+    with safe_open(path, "np") as file:
         header = file.metadata()
     weights = {name: tensor[..., :1].contiguous() for name, tensor in load_file(path).items()}
     save_file(weights, path, metadata=header)

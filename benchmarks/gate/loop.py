@@ -1,0 +1,137 @@
+"""The complete loop: the policy drives an arm through its real drivers and the safety chain."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.execution import Execution
+from benchmarks.gate.check import Check, failed, passed, skipped
+from benchmarks.gate.live import SPLIT, Thresholds
+from benchmarks.protocol import NOMINAL, EvalProtocol
+from benchmarks.stats import sparc
+from envs.arm import Arm, Array
+from envs.tasks import TASKS
+from policies.base import Policy
+
+NAME = "loop"
+Factory = Callable[[], Arm]
+"""Makes the arm to drive: the twin, a real arm, or (in tests) a simulated one.
+
+Where the arm has them, its ``outcome`` (of the safety chain) and ``contact_n()`` (force on the
+table [N]) are read; else clamping is told from the limits.
+"""
+
+TWINS: dict[str, Factory] = {}
+"""What stands in for a robot, by name; empty where nothing does yet."""
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What came of driving an arm for one trial.
+
+    Attributes:
+        steps: control periods.
+        clamped: of these, how many actions the chain changed or refused.
+        targets: what was asked for, (steps, n).
+        force_n: largest force on the table, None where the arm does not tell.
+        ended: why the arm refused to go on, empty while it did.
+    """
+
+    steps: int
+    clamped: int
+    targets: Array
+    force_n: float | None
+    ended: str
+
+
+def check_loop(
+    factory: Factory | None,
+    policy: Policy,
+    protocol: EvalProtocol,
+    execution: Execution,
+    limits: Thresholds,
+    trials: int = 2,
+) -> Check:
+    """Drive trials on the twin; hold clamping, smoothness and contact against the limits."""
+    if factory is None:
+        return skipped(NAME, f"not run: no twin of {protocol.robot} is connected")
+    arm = factory()
+    try:
+        driven = [drive(arm, policy, protocol, execution, ic) for ic in range(trials)]
+    finally:
+        arm.close()
+    steps = sum(one.steps for one in driven)
+    share = sum(one.clamped for one in driven) / max(1, steps)
+    smooth = min(smoothness(one.targets, policy.spec.control_hz) for one in driven)
+    forces = [one.force_n for one in driven if one.force_n is not None]
+    shown: dict[str, Any] = {
+        "trials": trials, "control periods": steps, "clamped": round(share, 4),
+        "SPARC": round(smooth, 2), "force [N]": max(forces) if forces else None,
+    }  # fmt: skip
+    problem = _problem(driven, share, smooth, forces, limits)
+    if problem is not None:
+        return failed(NAME, *problem, **shown)
+    told = f"{trials} trials, {steps} control periods: {share:.1%} clamped, SPARC {smooth:.1f}"
+    return passed(NAME, told, **shown)
+
+
+def _problem(
+    driven: list[Driven], share: float, smooth: float, forces: list[float], limits: Thresholds
+) -> tuple[str, str] | None:
+    ended = next((one.ended for one in driven if one.ended), "")
+    if ended:
+        return "stopped by the safety chain", ended
+    if share > limits.clamped:
+        told = f"{share:.1%} of the actions were clamped, allowed {limits.clamped:.0%}"
+        return "clamped too often", told
+    if smooth < limits.sparc:
+        return "not smooth", f"SPARC {smooth:.1f}, allowed {limits.sparc:.1f}"
+    if forces and max(forces) > limits.contact_n:
+        return "presses on the table", f"{max(forces):.0f} N, allowed {limits.contact_n:.0f} N"
+    return None
+
+
+def drive(
+    arm: Arm, policy: Policy, protocol: EvalProtocol, execution: Execution, ic: int
+) -> Driven:
+    """Run one trial from a nominal start for as long as the task gives."""
+    task = TASKS[protocol.task]
+    start = protocol.start(NOMINAL, ic, SPLIT)
+    controller = execution.controller(policy)
+    controller.reset([task.instruct(start)], [protocol.seeds(ic, SPLIT)["policy"]])
+    seen: Mapping[str, Array] = arm.home(start)
+    previous = np.array(start.qpos)
+    targets, clamped, forces, ended = [previous], 0, [], ""
+    contact = getattr(arm, "contact_n", None)
+    for _ in range(task.horizon):
+        batch = {key: np.asarray(value)[None] for key, value in seen.items()}
+        target = np.asarray(controller.action(batch)[0], np.float64)
+        if controller.errors[0]:
+            ended = "the policy's answer was not finite"
+            break
+        try:
+            seen = arm.command(target)
+        except RuntimeError as error:  # the safety chain says that the trial is over
+            ended = str(error)
+            break
+        clamped += _changed(arm, target, previous)
+        previous = arm.spec.clamp(target, previous)
+        targets.append(target)
+        forces += [] if contact is None else [float(contact())]
+    return Driven(len(targets) - 1, clamped, np.array(targets), max(forces, default=None), ended)
+
+
+def _changed(arm: Arm, target: Array, previous: Array) -> bool:
+    outcome = getattr(arm, "outcome", None)
+    if outcome is not None:
+        return bool(int(outcome.verdict) > 0)
+    return bool((arm.spec.clamp(target, previous) != target).any())
+
+
+def smoothness(targets: Array, hz: float) -> float:
+    """Return SPARC of the joint speed that was asked for; 0 is as smooth as can be."""
+    speed = np.linalg.norm(np.diff(targets, axis=0), axis=1) * hz
+    found = sparc(speed, hz)
+    return 0.0 if found is None else found

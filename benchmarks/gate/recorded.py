@@ -1,0 +1,139 @@
+"""Recorded observations: what a policy answers to them, beside what was demonstrated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from envs.arm import Array
+from policies.base import Policy, PolicySpec
+from policies.dataset import EpisodeSet, Reading
+from policies.trained import LearnedPolicy
+from policies.windows import Sampler
+
+COUNT = 1000
+"""Recorded observations the gate asks for."""
+ROWS = 50
+"""Observations predicted together."""
+FLOOR = 0.02
+"""Least scale of an error [rad; opening]: a joint that hardly moves must not decide."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Observations with the actions that were demonstrated from there.
+
+    Attributes:
+        observations: by key, (N, n_obs, ...).
+        actions: (N, chunk, n); ``inside`` (N, chunk) tells which are within the episode.
+        learned: (N,) bool, of an episode of the training split.
+        scale: (n,) spread of the demonstrated actions, of which errors are shares.
+    """
+
+    observations: Mapping[str, Array]
+    actions: Array
+    inside: Array
+    learned: Array
+    scale: Array
+
+    def __len__(self) -> int:
+        """Count the observations."""
+        return len(self.actions)
+
+    def part(self, rows: Array) -> "Recorded":
+        """Return some of them, by index."""
+        seen = {key: value[rows] for key, value in self.observations.items()}
+        kept = (self.actions[rows], self.inside[rows], self.learned[rows])
+        return Recorded(seen, *kept, self.scale)
+
+    def seeing(self, observations: Mapping[str, Array]) -> "Recorded":
+        """Return the same with other observations."""
+        return replace(self, observations=observations)
+
+
+def load_data(folder: Path, policy: LearnedPolicy) -> EpisodeSet:
+    """Read the demonstrations as the policy's training did, images as recorded.
+
+    Raises:
+        UsageError: the folder holds none, or none for the policy's track.
+    """
+    blind = bool(policy.provenance.get("blind"))
+    return EpisodeSet.load(folder, Reading(track=policy.spec.track, blind=blind))
+
+
+def record_of(data: EpisodeSet, policy: LearnedPolicy, count: int = COUNT) -> Recorded:
+    """Choose ``count`` observations, evenly over all episodes of ``data``."""
+    spec = policy.spec
+    windows = Sampler(data, range(len(data)), spec.n_obs, spec.chunk)
+    which = np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)
+    batch = windows.windows(which)
+    train = policy.provenance.get("data", {}).get("train", ())
+    learned = {i for i, name in enumerate(data.names) if name in set(train)}
+    episode = np.searchsorted(data.starts, windows.rows[which], side="right") - 1
+    return Recorded(
+        observations={key: batch[key] for key in spec.observations},
+        actions=batch["action"],
+        inside=~batch["pad"],
+        learned=np.array([int(i) in learned for i in episode]),
+        scale=np.maximum(data.actions.std(0), FLOOR),
+    )
+
+
+def answers(policy: Policy, observations: Mapping[str, Array]) -> Array:
+    """Return what a policy predicts for observations (N, n_obs, ...), each a trial of its own."""
+    count = len(next(iter(observations.values())))
+    chunks = []
+    for first in range(0, count, ROWS):
+        rows = range(first, min(first + ROWS, count))
+        policy.reset([""] * len(rows), list(rows))
+        batch = {k: v[first : first + ROWS] for k, v in observations.items()}
+        chunks.append(np.asarray(policy.act(batch)))
+    return np.concatenate(chunks)
+
+
+def errors(predicted: Array, recorded: Recorded, spec: PolicySpec) -> Array:
+    """Return the error (N, n) of each joint over what would be executed, in shares of its spread.
+
+    Beyond the episode's end nothing counts; a row without any step counts as 0.
+    """
+    ahead = slice(0, spec.execute)
+    gap = np.abs(predicted[:, ahead] - recorded.actions[:, ahead]) / recorded.scale
+    inside = recorded.inside[:, ahead, None]
+    steps = np.maximum(inside.sum(1), 1)
+    mean: Array = np.where(inside, gap, 0.0).sum(1) / steps
+    return mean
+
+
+def typical(error: Array) -> float:
+    """Return the typical error: mean over joints, median over observations; NaN counts as inf."""
+    rows = np.nan_to_num(error, nan=np.inf).mean(1)
+    return float(np.median(rows)) if len(rows) else 0.0
+
+
+def spread_rows(count: int, wanted: int) -> Array:
+    """Return at most ``wanted`` of ``count`` indices, evenly spread."""
+    rows: Array = np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(int))
+    return rows
+
+
+def follow(policy: Policy, data: EpisodeSet, episodes: Sequence[int], calls: int) -> Array:
+    """Return the typical error at each of the first ``calls`` predictions of a trial (calls,).
+
+    The trials follow recorded episodes: a prediction every ``execute`` steps, as when it acts.
+    """
+    spec = policy.spec
+    longest = [i for i in episodes if data.lengths[i] > (calls - 1) * spec.execute]
+    if not longest:
+        return np.zeros(0)
+    windows = Sampler(data, longest, spec.n_obs, spec.chunk)
+    first = np.cumsum([0, *(data.lengths[i] for i in longest[:-1])])
+    policy.reset([""] * len(longest), list(range(len(longest))))
+    scale = np.maximum(data.actions.std(0), FLOOR)
+    found = []
+    for call in range(calls):
+        batch = windows.windows(first + call * spec.execute)
+        seen = {key: batch[key] for key in spec.observations}
+        recorded = Recorded(seen, batch["action"], ~batch["pad"], np.ones(len(longest)), scale)
+        found.append(typical(errors(np.asarray(policy.act(seen)), recorded, spec)))
+    return np.array(found)

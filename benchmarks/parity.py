@@ -1,0 +1,90 @@
+"""Whether two forms of one policy do the same: the same starts, one after the other."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.protocol import DEV
+from benchmarks.records import read_run
+from benchmarks.run import EvaluateConfig, Job, Workers, evaluate, prepare
+from envs.errors import UsageError
+
+FEWEST = 50
+"""Paired trials from which a difference is told."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Success of two forms of a policy from the same starts.
+
+    Attributes:
+        trials: pairs.
+        before, after: successes of each.
+        same: trials that ended alike.
+        diff, low, high: difference of the success rates with its 95 % interval (Tango).
+        p: exact McNemar.
+    """
+
+    trials: int
+    before: int
+    after: int
+    same: int
+    diff: float
+    low: float
+    high: float
+    p: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        return (
+            f"{self.after}/{self.trials} after, {self.before}/{self.trials} before: "
+            f"{100 * self.diff:+.1f} points [{100 * self.low:+.1f}, {100 * self.high:+.1f}], "
+            f"p = {self.p:.2g}; {self.same} trials ended alike"
+        )
+
+
+def plan_parity(folders: tuple[Path, Path], base: EvaluateConfig, trials: int) -> list[Job]:
+    """Prepare the nominal trials of the dev split for both; ``UsageError``: too few, or a policy.
+
+    Args:
+        folders: checkpoint before and after.
+        base: protocol, results and batch.
+        trials: pairs.
+    """
+    if trials < FEWEST:
+        raise UsageError(f"--trials must be 0 (none) or at least {FEWEST}, got {trials}")
+    settings = {"protocol": base.protocol, "results": base.results, "batch": base.batch}
+    own = {"split": DEV, "conditions": ("nominal",), "videos": "none", "trials": trials}
+    return [
+        prepare(EvaluateConfig(str(folder), **settings, **own))  # type: ignore[arg-type]
+        for folder in folders
+    ]
+
+
+def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) -> Parity:
+    """Run the trials that are missing and compare them start by start."""
+    wins = []
+    for job in jobs:
+        done = evaluate(job.config, progress, job, pool)
+        trials = [t for t in read_run(done.folder).trials if t["status"] == "valid"]
+        wins.append(np.array([t["success"] for t in trials]))
+    before, after = wins
+    found = stats.compare(stats.Outcomes(after), stats.Outcomes(before))
+    return Parity(
+        trials=len(before),
+        before=int(before.sum()),
+        after=int(after.sum()),
+        same=int((before == after).sum()),
+        diff=found.diff,
+        low=found.low,
+        high=found.high,
+        p=found.p,
+    )

@@ -1,0 +1,323 @@
+"""A trained policy as one graph: ONNX or TorchScript, in a checkpoint folder like any other.
+
+The graph holds everything between an observation and a chunk: scaling, the network, for diffusion
+and flow the whole denoising loop, offsets. What stays outside: the resize of images (Pillow's
+filter), and drawing the noise, which is an input, so that the same seeds give the same actions.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load as load_arrays
+from torch import Tensor, nn
+from torch.onnx import utils
+
+from envs.arm import Array
+from envs.errors import UsageError
+from policies.checkpoint import CANARY_SEEDS, load_network, write_checkpoint
+from policies.checkpoint_files import CANARY, HASHES, PROVENANCE, read_files, read_json
+from policies.configs import to_json
+from policies.exported import (
+    ACTION,
+    FORMATS,
+    NOISE,
+    ExportedPolicy,
+    GraphForm,
+    Slot,
+    memory_name,
+    open_graph,
+)
+from policies.torchscript import quietly
+from policies.train_session import versions
+from policies.trained import LearnedPolicy, TrainedPolicy, use_ddim_steps, use_sampler
+
+ROWS = 3
+"""Batch of the example that is traced; the graph takes any."""
+PARITY = 1e-4
+"""Largest difference of an fp32 graph's action from the network's [rad; gripper opening]."""
+OPSET = 17
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What to export, and as what.
+
+    Attributes:
+        policy: checkpoint folder.
+        out: folder to write.
+        form: ``format`` and ``precision`` of the graph; the rest follows from the network.
+        ddim_steps: denoising steps; None: the policy's own.
+        sampler: ``ddim`` or ``dpm``; None: the policy's own.
+    """
+
+    policy: Path
+    out: Path
+    form: GraphForm
+    ddim_steps: int | None = None
+    sampler: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a precision that the format does not have, and to overwrite what is exported."""
+        if self.form.format != "onnx" and self.form.precision != "fp32":
+            raise UsageError(
+                f"precision {self.form.precision} is of ONNX graphs; {self.form.format} has fp32"
+            )
+        if self.out.resolve() == self.policy.resolve():
+            raise UsageError("--out must be another folder than the checkpoint's own")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What came out.
+
+    Attributes:
+        folder: the exported checkpoint.
+        error: largest difference of an action from the network's, on the stored observations and
+            on drawn ones of several batch sizes [rad; gripper opening].
+        size: of the graph [bytes].
+    """
+
+    folder: Path
+    error: float
+    size: int
+
+
+class PolicyGraph(nn.Module):
+    """Observations in physical units to actions in physical units, all inputs in one row."""
+
+    def __init__(self, policy: TrainedPolicy, memory: int) -> None:
+        """Wrap the network; ``memory``: how many tensors it remembers."""
+        super().__init__()
+        self.algorithm, self.keys, self.memory = policy.algorithm, policy.spec.vectors, memory
+        self.order = tuple(policy.spec.observations)
+        for i, key in enumerate((*self.keys, ACTION)):
+            shift, scale = policy.normalizer.scaling(key)
+            self.register_buffer(f"shift{i}", torch.from_numpy(shift))
+            self.register_buffer(f"scale{i}", torch.from_numpy(scale))
+        mask = torch.zeros(policy.spec.n)
+        mask[list(policy.offsets)] = 1.0
+        self.offsets: Tensor | None
+        self.register_buffer("offsets", mask if policy.offsets else None)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return actions (B, chunk, n) and the next memory.
+
+        Args:
+            inputs: observations (B, n_obs, ...) in the spec's order, noise, memory.
+        """
+        rest = list(inputs)
+        seen = {key: rest.pop(0) for key in self.order}
+        memory = tuple(rest[len(rest) - self.memory :]) or None
+        noise = rest[0] if len(rest) > self.memory else None
+        scaled = {k: self._scaled(k, x) if k in self.keys else x for k, x in seen.items()}
+        chunk, kept = self.algorithm.step(scaled, noise, memory)
+        shift, scale = self._scaling(len(self.keys))
+        actions = chunk.float() * scale + shift
+        if self.offsets is not None:
+            actions = actions + self.offsets * seen["qpos"][:, -1:]
+        return (actions, *(kept or ()))
+
+    def _scaled(self, key: str, values: Tensor) -> Tensor:
+        shift, scale = self._scaling(self.keys.index(key))
+        return (values - shift) / scale
+
+    def _scaling(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.get_buffer(f"shift{index}"), self.get_buffer(f"scale{index}")
+
+
+def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None) -> Exported:
+    """Write a policy as a graph into a checkpoint folder, and compare it with the network.
+
+    Raises:
+        UsageError: the checkpoint is broken or exported already, a module cannot be exported (the
+            message says which), the graph does not act as the network, or what it takes is not
+            installed.
+    """
+    policy = load_network(config.policy)
+    use_ddim_steps(policy, config.ddim_steps)
+    use_sampler(policy, config.sampler)
+    form, example = call(policy, config.form)
+    say(f"tracing {policy.name}")
+    data = graph_bytes(policy, form, example)
+    path = config.out / FORMATS[form.format]
+    files = read_files(config.policy, HASHES["weights"])
+    stored = read_json(files["config.json"], config.policy / "config.json")
+    parts = (policy.spec, {**stored, "export": to_json(form)}, policy.normalizer)
+    made = ExportedPolicy.of("", policy.name, parts, open_graph(path, data, 1))
+    canary = load_arrays(files[CANARY])
+    canary.pop("action")
+    error = largest_difference(policy, made, canary)
+    if form.precision == "fp32" and not error <= PARITY:
+        raise UsageError(
+            f"the graph of {policy.name} does not act as its network: an action differs by "
+            f"{error:.2g} (allowed {PARITY:g}); something in it depends on values or on the batch"
+        )
+    origin = read_json(files[PROVENANCE], config.policy / PROVENANCE)
+    origin["exported"] = {**to_json(form), **_origin(config, policy), "largest_difference": error}
+
+    def model(header: str) -> bytes:
+        return _with_header(form.format)(data, header)
+
+    write_checkpoint(config.out, made, canary, parts[1], origin, (path.name, model))
+    return Exported(config.out, error, path.stat().st_size)
+
+
+def _origin(config: ExportConfig, policy: TrainedPolicy) -> dict[str, Any]:
+    own = {"ddim_steps": config.ddim_steps, "sampler": config.sampler}
+    settings = {name: value for name, value in own.items() if value is not None}
+    return {"from": policy.hashes["weights"], "versions": versions(), **settings}
+
+
+def call(policy: TrainedPolicy, form: GraphForm) -> tuple[GraphForm, dict[str, Tensor]]:
+    """Return how the graph of ``policy`` is called, and an example of its inputs by name."""
+    algorithm = policy.algorithm
+    example: dict[str, Tensor] = {}
+    for key, shape in algorithm.spec.observations.items():
+        kind = torch.uint8 if key in policy.spec.images else torch.float32
+        example[key] = torch.zeros(ROWS, policy.spec.n_obs, *shape, dtype=kind)
+    noise = algorithm.noise_shape
+    drawn = None if noise is None else torch.zeros(ROWS, *noise)
+    with naming(algorithm), torch.no_grad():
+        _, memory = algorithm.step(dict(example), drawn, None)
+    if drawn is not None:
+        example[NOISE] = drawn
+    slots = [Slot(tuple(x.shape[1:]), str(x.dtype).removeprefix("torch.")) for x in memory or ()]
+    example |= {memory_name(i): x.detach().clone() for i, x in enumerate(memory or ())}
+    return replace(form, noise=noise, memory=tuple(slots)), example
+
+
+def graph_bytes(policy: TrainedPolicy, form: GraphForm, example: Mapping[str, Tensor]) -> bytes:
+    """Trace the policy and return the graph in the form asked for.
+
+    Raises:
+        UsageError: a module that cannot be traced or converted, named; or onnx is not installed.
+    """
+    graph = PolicyGraph(policy, len(form.memory)).eval()
+    traced = trace(graph, tuple(example.values()))
+    if form.format == "torchscript":
+        out = io.BytesIO()
+        with quietly():
+            torch.jit.save(torch.jit.freeze(traced), out)
+        return out.getvalue()
+    try:
+        from policies.onnx_runtime import in_fp16, in_int8, optimised
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'armtrials[onnx]'") from error
+    data = to_onnx(traced, example, len(form.memory))
+    convert = {"fp32": optimised, "fp16": in_fp16, "int8": in_int8}[form.precision]
+    return convert(data)
+
+
+@contextmanager
+def naming(graph: nn.Module) -> Iterator[None]:
+    """Turn an error within a module into a ``UsageError`` that names the innermost one."""
+    running: list[str] = []
+    hooks = []
+    for name, module in graph.named_modules():
+        here = f"{name or 'the policy'} ({type(module).__name__})"
+        hooks += [
+            module.register_forward_pre_hook(lambda m, i, here=here: running.append(here)),
+            module.register_forward_hook(lambda m, i, o: running.pop() and None),
+        ]
+    try:
+        yield
+    except Exception as error:
+        where = running[-1] if running else "the policy"
+        told = str(error).strip().splitlines()[0]
+        raise UsageError(f"module {where} cannot be exported: {told}") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
+    """Trace a module; ``UsageError`` names the submodule in which that fails."""
+    with naming(graph), quietly(), torch.no_grad():
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            graph, example, check_trace=False
+        )
+        return traced
+
+
+def to_onnx(traced: torch.jit.ScriptModule, example: Mapping[str, Tensor], memory: int) -> bytes:
+    """Convert a traced graph; ``UsageError`` names the module whose operation ONNX lacks."""
+    utils.register_custom_op_symbolic("aten::erfc", _erfc, OPSET)
+    outputs = [ACTION, *(f"next_{i}" for i in range(memory))]
+    axes = {name: {0: "batch"} for name in (*example, *outputs)}
+    out = io.BytesIO()
+    try:
+        with quietly():
+            torch.onnx.export(
+                traced, tuple(example.values()), out,  # type: ignore[arg-type]
+                dynamo=False, opset_version=OPSET,
+                input_names=list(example), output_names=outputs, dynamic_axes=axes,
+            )  # fmt: skip
+    except Exception as error:
+        found = re.search(r"aten::\w+|prim::\w+", str(error))
+        operation = found.group() if found else ""
+        where = _module_of(traced, operation)
+        told = f"has no {operation}" if operation else str(error).splitlines()[0]
+        raise UsageError(f"module {where} cannot be exported: ONNX {told}") from error
+    finally:
+        utils.unregister_custom_op_symbolic("aten::erfc", OPSET)
+    return out.getvalue()
+
+
+def _erfc(g: Any, x: Any) -> Any:  # noqa: ANN401  (torch's graph and values)
+    """1 - erf(x): ONNX has erf."""
+    return g.op("Sub", g.op("Constant", value_t=torch.tensor(1.0)), g.op("Erf", x))
+
+
+def _module_of(traced: torch.jit.ScriptModule, operation: str) -> str:
+    """Return the module whose code has ``operation``: ``algorithm.trunk.2 (Odd)``."""
+    scopes = [n.scopeName() for n in traced.inlined_graph.nodes() if n.kind() == operation]
+    parts = [part.partition("::") for part in (scopes[0].split("/") if scopes else [])]
+    name = ".".join(part[2] for part in parts if part[2])
+    return f"{name} ({parts[-1][0].split('.')[-1]})" if name else "the policy"
+
+
+def _with_header(name: str) -> Callable[[bytes, str], bytes]:
+    if name == "onnx":
+        from policies import onnx_model
+
+        return onnx_model.with_header
+    from policies import torchscript
+
+    return torchscript.with_header
+
+
+def largest_difference(
+    network: LearnedPolicy, graph: LearnedPolicy, stored: Mapping[str, Array]
+) -> float:
+    """Return the largest difference of an action between two forms of one policy.
+
+    They are asked twice in a row, as a recurrent policy needs, for the stored observations (rows as
+    ``CANARY_SEEDS``) and for batches of 1 and 5 of them, moved by up to a standard deviation.
+    """
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for rows in (len(CANARY_SEEDS), 1, 5):
+        which = np.arange(rows) % len(CANARY_SEEDS)
+        batch = {key: values[which] for key, values in stored.items()}
+        for one in (network, graph):
+            one.reset([""] * rows, range(rows))
+        for _ in range(2):
+            found = [one.act(batch) for one in (network, graph)]
+            worst = float(np.maximum(worst, np.abs(found[0] - found[1]).max()))  # NaN stays
+            batch = {key: _moved(network, key, values, rng) for key, values in batch.items()}
+    return worst
+
+
+def _moved(policy: LearnedPolicy, key: str, values: Array, rng: np.random.Generator) -> Array:
+    if key in policy.spec.images:
+        return np.roll(values, 1, axis=-2)
+    _, scale = policy.normalizer.scaling(key)
+    moved: Array = values + (rng.uniform(-1, 1, values.shape) * scale).astype(np.float32)
+    return moved
