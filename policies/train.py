@@ -284,8 +284,7 @@ class Trainer:
         algorithm = self.state.ema.model.to("cpu")
         policy = TrainedPolicy(self.config.algo, self.spec, algorithm, self.normalizer)
         held = self.held if len(self.held) else self.sampler
-        rows = np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int)
-        windows = held.windows(rows)
+        windows = held.windows(np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int))
         canary = {
             key: resize(windows[key], (shape[0], shape[1]))
             if key in self.spec.images
