@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 from envs.arm import Array
 from envs.errors import UsageError
 from envs.registry import Registry
-from policies.checkpoint import CANARY, PROVENANCE, load_checkpoint, save_checkpoint
+from policies.checkpoint import load_checkpoint, load_network, save_checkpoint
+from policies.checkpoint_files import CANARY, PROVENANCE
 from policies.normalize import KeyStats, Normalizer, Stats
 from policies.trained import TrainedPolicy
 
@@ -112,7 +113,7 @@ def damaged(folder: Path, kind: str) -> Path:
     how, out = DAMAGES[kind], folder / "damaged" / kind
     if (out / PROVENANCE).is_file():
         return out
-    policy = load_checkpoint(folder)
+    policy = load_network(folder)
     mode = policy.normalizer.mode
     if kind == "mode":
         mode = "minmax" if mode == "meanstd" else "meanstd"
