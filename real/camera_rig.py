@@ -20,7 +20,7 @@ from real.camera_memory import Memory, Place
 from real.camera_watch import Counts, FrameWatch, Patience, judge
 from real.cameras import Camera, CameraError, CameraState, Frame, Mode
 
-START_S = 60.0
+START_S = 120.0
 """So long may the process and its cameras take to deliver their first pictures [s]."""
 
 WAIT_S = 0.25

@@ -17,7 +17,7 @@ from real.emulators.camera_faults import CameraFaults
 from real.realsense import RealSenseConfig
 from tests.real.camera_bench import needs_realsense, render, sources
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 def wait_for(rig: CameraRig, name: str, holds: Callable[[Reading], bool]) -> Reading:
