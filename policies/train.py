@@ -283,8 +283,7 @@ class Trainer:
         algorithm = copy.deepcopy(self.state.ema.model).to("cpu")
         policy = TrainedPolicy(self.config.algo, self.spec, algorithm, self.normalizer)
         held = self.held if len(self.held) else self.sampler
-        rows = np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int)
-        windows = held.windows(rows)
+        windows = held.windows(np.linspace(0, len(held) - 1, len(CANARY_SEEDS)).astype(int))
         sizes = {key: self.spec.observations[key][:2] for key in self.spec.images}
         seen = {key: resize(windows[key], (size[0], size[1])) for key, size in sizes.items()}
         canary = {key: seen.get(key, windows[key]) for key in self.spec.observations}
