@@ -9,22 +9,23 @@ import numpy as np
 from benchmarks.execution import Execution
 from benchmarks.gate.check import Check, failed, passed, skipped
 from benchmarks.gate.live import SPLIT, Thresholds
+from benchmarks.gate.twin import OnTwin
 from benchmarks.protocol import NOMINAL, EvalProtocol
 from benchmarks.stats import sparc
 from envs.arm import Arm, Array
 from envs.tasks import TASKS
-from policies.base import Policy
+from policies.base import Policy, PolicySpec
 
 NAME = "loop"
-Factory = Callable[[], Arm]
-"""Makes the arm to drive: the twin, a real arm, or (in tests) a simulated one.
+Factory = Callable[[PolicySpec], Arm]
+"""Makes the arm to drive for a policy: the twin, a real arm, or (in tests) a simulated one.
 
-Where the arm has them, its ``outcome`` (of the safety chain) and ``contact_n()`` (force on the
-table [N]) are read; else clamping is told from the limits.
+Where the arm has them, its ``outcome`` (of the safety chain), ``contact_n()`` (force on the table
+[N]) and ``done`` (the task is) are read; else clamping is told from the limits.
 """
 
-TWINS: dict[str, Factory] = {}
-"""What stands in for a robot, by name; empty where nothing does yet."""
+TWINS: Mapping[str, Factory] = {"viperx": OnTwin, "koch": OnTwin}
+"""What stands in for a robot, by name."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Driven:
         targets: what was asked for, (steps, n).
         force_n: largest force on the table, None where the arm does not tell.
         ended: why the arm refused to go on, empty while it did.
+        done: whether the task was done, as far as the arm tells.
     """
 
     steps: int
@@ -44,6 +46,7 @@ class Driven:
     targets: Array
     force_n: float | None
     ended: str
+    done: bool = False
 
 
 def check_loop(
@@ -57,7 +60,7 @@ def check_loop(
     """Drive trials on the twin; hold clamping, smoothness and contact against the limits."""
     if factory is None:
         return skipped(NAME, f"not run: no twin of {protocol.robot} is connected")
-    arm = factory()
+    arm = factory(policy.spec)
     try:
         driven = [drive(arm, policy, protocol, execution, ic) for ic in range(trials)]
     finally:
@@ -69,6 +72,7 @@ def check_loop(
     shown: dict[str, Any] = {
         "trials": trials, "control periods": steps, "clamped": round(share, 4),
         "SPARC": round(smooth, 2), "force [N]": max(forces) if forces else None,
+        "done": sum(one.done for one in driven),
     }  # fmt: skip
     problem = _problem(driven, share, smooth, forces, limits)
     if problem is not None:
@@ -104,7 +108,7 @@ def drive(
     seen: Mapping[str, Array] = arm.home(start)
     previous = np.array(start.qpos)
     targets, clamped, forces, ended = [previous], 0, [], ""
-    contact = getattr(arm, "contact_n", None)
+    contact, done = getattr(arm, "contact_n", None), False
     for _ in range(task.horizon):
         batch = {key: np.asarray(value)[None] for key, value in seen.items()}
         target = np.asarray(controller.action(batch)[0], np.float64)
@@ -117,10 +121,14 @@ def drive(
             ended = str(error)
             break
         clamped += _changed(arm, target, previous)
+        done = bool(getattr(arm, "done", False))
         previous = arm.spec.clamp(target, previous)
         targets.append(target)
         forces += [] if contact is None else [float(contact())]
-    return Driven(len(targets) - 1, clamped, np.array(targets), max(forces, default=None), ended)
+        if done:
+            break
+    force = max(forces, default=None)
+    return Driven(len(targets) - 1, clamped, np.array(targets), force, ended, done)
 
 
 def _changed(arm: Arm, target: Array, previous: Array) -> bool:

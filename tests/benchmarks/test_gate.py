@@ -197,7 +197,7 @@ def drive(healthy: defects.Healthy, wild: float = 0.0, **arm) -> Check:
     protocol = PROTOCOLS["pick_place/v1"]
     policy = Sway(spec, wild)
     execution = live.Execution(1)
-    return loop.check_loop(lambda: Table(**arm), policy, protocol, execution, Thresholds(), 1)
+    return loop.check_loop(lambda spec: Table(**arm), policy, protocol, execution, Thresholds(), 1)
 
 
 def test_the_loop_takes_any_arm_and_judges_what_it_did(healthy: defects.Healthy):
@@ -205,6 +205,16 @@ def test_the_loop_takes_any_arm_and_judges_what_it_did(healthy: defects.Healthy)
     assert drive(healthy, wild=0.5).cause == "clamped too often"
     assert drive(healthy, force=500.0).cause == "presses on the table"
     assert drive(healthy, stop=20).cause == "stopped by the safety chain"
+
+
+def test_the_twin_is_driven_through_drivers_and_safety_chain(healthy: defects.Healthy):
+    spec = load_checkpoint(healthy.folder).spec
+    protocol, execution = PROTOCOLS["pick_place/v1"], live.Execution(1)
+    held = loop.check_loop(loop.TWINS["viperx"], Sway(spec), protocol, execution, Thresholds(), 1)
+    assert (held.outcome, held.evidence["clamped"]) == (PASS, 0)
+    wild = Sway(spec, 0.5)
+    found = loop.check_loop(loop.TWINS["viperx"], wild, protocol, execution, Thresholds(), 1)
+    assert found.cause in ("clamped too often", "stopped by the safety chain")
 
 
 def test_without_a_twin_the_loop_is_not_run(healthy: defects.Healthy):
