@@ -8,7 +8,7 @@ from policies.base import PolicySpec
 from real.emulators.twin import ClockTwin, TwinSetup
 from real.emulators.twin_table import twin_arm
 from real.safe_arm import SafeArm
-from real.safety import Outcome
+from real.verdict import Outcome
 
 
 class OnTwin(Arm):
