@@ -17,6 +17,10 @@ from envs.tasks import TASKS
 from policies.base import Policy, PolicySpec
 
 NAME = "loop"
+NOTICED = 0.05
+"""A target that a limit moves by less is as good as sent [rad, opening]: at the seam of two chunks
+the limit on the acceleration moves a healthy policy's targets by some hundredths."""
+
 Factory = Callable[[PolicySpec], Arm]
 """Makes the arm to drive for a policy: the twin, a real arm, or (in tests) a simulated one.
 
@@ -34,7 +38,8 @@ class Driven:
 
     Attributes:
         steps: control periods.
-        clamped: of these, how many actions the chain changed or refused.
+        clamped: of these, in how many the chain moved the target by more than ``NOTICED``, or
+            refused it.
         targets: what was asked for, (steps, n).
         force_n: largest force on the table, None where the arm does not tell.
         ended: why the arm refused to go on, empty while it did.
@@ -133,9 +138,10 @@ def drive(
 
 def _changed(arm: Arm, target: Array, previous: Array) -> bool:
     outcome = getattr(arm, "outcome", None)
+    sent = arm.spec.clamp(target, previous)
     if outcome is not None:
-        return bool(int(outcome.verdict) > 0)
-    return bool((arm.spec.clamp(target, previous) != target).any())
+        sent = target + np.inf if outcome.cleared is None else outcome.cleared.target
+    return bool((np.abs(sent - target) > NOTICED).any())
 
 
 def smoothness(targets: Array, hz: float) -> float:
