@@ -37,7 +37,7 @@ class DaggerConfig:
         episodes: roll-outs of a round, more where they visit fewer states than there are labels.
         schedule: chance beta_r that the expert acts: ``exponential`` (decay^r), ``linear``
             (1 - r / rounds), ``indicator`` (in round 0 alone), ``expert`` (always).
-        decay: of the exponential schedule (.7 in the paper's experiments).
+        decay: of the exponential schedule (docs/dagger-gail.md has what .7 and .9 lead to).
         preset: named settings of the algorithm.
         steps: gradient steps a round; None: a quarter of the preset's.
         track: ``"state"`` or ``"pixels"``.
@@ -56,7 +56,7 @@ class DaggerConfig:
     labels: int | None = None
     episodes: int = 20
     schedule: str = "exponential"
-    decay: float = 0.7
+    decay: float = 0.9
     preset: str = "cpu"
     steps: int | None = None
     track: str = "state"

@@ -39,7 +39,7 @@ class Dagger:
     """Roll-outs a round; more where they visit fewer states than there are labels."""
     schedule: Literal["exponential", "linear", "indicator", "expert"] = "exponential"
     """Chance that the expert acts: decay^round, 1 - round/rounds, in round 0 alone, always."""
-    decay: float = 0.7
+    decay: float = 0.9
     """With --schedule exponential: the chance is this to the power of the round."""
     preset: str = "cpu"
     """Settings of the algorithm: quick, cpu, paper."""

@@ -129,7 +129,7 @@ def test_what_cannot_be_is_refused_with_the_rule(config, change, message) -> Non
     ],
 )
 def test_the_expert_acts_in_round_0_and_then_as_the_schedule_says(schedule, betas) -> None:
-    config = DaggerConfig("pick_place", Path("out"), rounds=4, schedule=schedule)
+    config = DaggerConfig("pick_place", Path("out"), rounds=4, schedule=schedule, decay=0.7)
     assert [config.beta(r) for r in range(5)] == pytest.approx(betas)
 
 
