@@ -23,6 +23,7 @@ from benchmarks.gate.check import (
 from benchmarks.gate.live import Thresholds, check_recorded, check_success, perturbed_cells
 from benchmarks.gate.recorded import Recorded, answers
 from benchmarks.gate.run import Gate, GateConfig, Passage, write_verdict
+from benchmarks.gate.twin import OnTwin
 from benchmarks.gate.verdict import read_verdict, require_verdict
 from benchmarks.protocol import PROTOCOLS
 from benchmarks.report.gate_page import write_gate
@@ -208,13 +209,12 @@ def test_the_loop_takes_any_arm_and_judges_what_it_did(healthy: defects.Healthy)
 
 
 def test_the_twin_is_driven_through_drivers_and_safety_chain(healthy: defects.Healthy):
-    spec = load_checkpoint(healthy.folder).spec
-    protocol, execution = PROTOCOLS["pick_place/v1"], live.Execution(1)
-    held = loop.check_loop(loop.TWINS["viperx"], Sway(spec), protocol, execution, Thresholds(), 1)
+    spec, protocol = load_checkpoint(healthy.folder).spec, PROTOCOLS["pick_place/v1"]
+    once = (protocol, live.Execution(1), Thresholds(), 1)
+    held = loop.check_loop(OnTwin, Sway(spec), *once)
     assert (held.outcome, held.evidence["clamped"]) == (PASS, 0)
-    wild = Sway(spec, 0.5)
-    found = loop.check_loop(loop.TWINS["viperx"], wild, protocol, execution, Thresholds(), 1)
-    assert found.cause in ("clamped too often", "stopped by the safety chain")
+    held = loop.check_loop(OnTwin, Sway(spec, 0.5), *once)
+    assert held.cause in ("clamped too often", "stopped by the safety chain")
 
 
 def test_without_a_twin_the_loop_is_not_run(healthy: defects.Healthy):

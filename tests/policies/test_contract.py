@@ -12,7 +12,8 @@ from toy import MakeDemos, N
 from toy_presets import MODELS, shrink, variants
 
 from policies.base import ALGORITHMS, TRACKS, Policy, preset
-from policies.checkpoint import FILES, _pretty, _sha256, load_checkpoint
+from policies.checkpoint import load_checkpoint
+from policies.checkpoint_files import FILES, pretty, sha256
 from policies.configs import from_json, to_json
 from policies.train import train
 from policies.train_config import TrainConfig
@@ -168,5 +169,5 @@ def test_the_settings_on_which_sealed_results_stand_keep_their_bytes(
             "normalization": how.normalization,
         }
         older = {k: v for k, v in file["settings"].items() if (k, v) != ("draws", 1)}
-        marks = {_sha256(_pretty(f)) for f in (file, {**file, "settings": older})}
+        marks = {sha256(pretty(f)) for f in (file, {**file, "settings": older})}
         assert mark in marks, f"{algo} {track} {name}"  # some were sealed before there were draws

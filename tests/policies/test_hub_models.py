@@ -16,7 +16,8 @@ from toy import MakeDemos, N
 
 from envs.errors import UsageError
 from policies.base import Policy, PolicySpec
-from policies.checkpoint import FILES, load_checkpoint
+from policies.checkpoint import load_checkpoint
+from policies.checkpoint_files import FILES
 from policies.lora import LoraConfig
 from policies.pi0 import Pi0
 from policies.train import train

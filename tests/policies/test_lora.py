@@ -14,7 +14,8 @@ from toy import MakeDemos
 from toy_presets import shrink
 
 from envs.errors import UsageError
-from policies.checkpoint import FILES, load_checkpoint
+from policies.checkpoint import load_checkpoint
+from policies.checkpoint_files import FILES
 from policies.lora import LoraConfig, attach, learned, linear_layers, merge
 from policies.train import train
 from policies.train_config import TrainConfig

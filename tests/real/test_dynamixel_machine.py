@@ -1,16 +1,13 @@
 """A Dynamixel arm behind the safety chain, on the emulated bus and its clock."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
-import real.connect
 from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.robots import ROBOTS
-from real.connect import connect_dynamixel
-from real.dynamixel import DynamixelArm
+from real.address import ArmAddress
+from real.connect import connect, connect_dynamixel
 from real.dynamixel_machine import DynamixelMachine
 from real.machine import NoAnswerError
 from real.safe_arm import SafeArm, StoppedError
@@ -25,15 +22,8 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def arm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> SafeArm:
-    def opened(wiring, spec, port):
-        assert port == "/dev/none"
-        return DynamixelArm(wiring, spec, bench.port)
-
-    monkeypatch.setattr(real.connect.DynamixelArm, "open", opened)
-    timer = (bench.port.now, bench.port.pass_time)
-    monkeypatch.setattr(real.connect, "SafeArm", partial(SafeArm, timer=timer))
-    return connect_dynamixel("koch", "/dev/none")
+def arm(bench: Bench) -> SafeArm:
+    return connect(ArmAddress("koch", lambda: bench.port))
 
 
 def stay(arm: SafeArm, bench: Bench, periods: int) -> None:

@@ -93,6 +93,7 @@ NEEDED = {
 NEEDED["train"] = "--algo bc --data x --out y"
 NEEDED |= {"show": "pick_place/v1", "dagger": "--out x", "serve": "--policy x"}
 NEEDED |= {"sweep": "--policy x", "calibrate": "show"}
+NEEDED |= {"export": "--policy x", "gate": "--policy x"}
 NEEDED |= {"experiment": "modes", "diagnose": "run --data x"}
 
 
