@@ -62,8 +62,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, eye = LayerConfig(**TINY), VisionConfig(widths=(8, 8), strides=(1, 2), features=8)
     chunks = {"chunk": 16, "execute": 5, "vision": eye}
     denoise = {
-        **chunks, "patch": 4, "condition": (8,), "denoise": 3, "unet": UNetConfig((8, 8)),
-        "transformer": TransformerConfig(1, layer),
+        **chunks, "patch": 4, "condition": (8,), "denoise": 3,
+        "unet": UNetConfig((16, 32), groups=4), "transformer": TransformerConfig(1, layer),
     }  # fmt: skip
     settings = {
         ACT: {**chunks, "patch": 4, "layer": layer, "encoder_layers": 1, "hidden": 8},
