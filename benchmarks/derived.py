@@ -8,6 +8,7 @@ so does the hash.
 
 import functools
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -28,7 +29,7 @@ MAX_MM = 1000.0
 
 
 @dataclass(frozen=True)
-class Derived(EvalProtocol):
+class Derived(EvalProtocol, ABC):
     """A protocol with a change.
 
     Attributes:
@@ -48,9 +49,9 @@ class Derived(EvalProtocol):
         """Return the base's definition under another id, with the change."""
         return {**self.origin.definition(), "id": self.id, "change": self.change()}
 
+    @abstractmethod
     def change(self) -> Mapping[str, Any]:
         """Return the change as JSON."""
-        raise NotImplementedError
 
     def seeds(self, ic: int, split: str = TEST, repeat: int = 0) -> dict[str, int]:
         """Return the base's seeds."""

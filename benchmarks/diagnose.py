@@ -167,8 +167,8 @@ def diagnose(
     suspects = [
         _error(computed),
         _hardware(answers, usual),
-        _outside(where, failed),
-        _uncovered(where, failed),
+        _begun(SHIFT, where.outside, failed, "outside of where things are demonstrated"),
+        _begun(RESETS, where.uncovered, failed, "inside, but far from every demonstration"),
         _averaged(ways, failed),
     ]
     cause = _verdict(suspects)
@@ -269,22 +269,14 @@ def _explained(flagged: Array, failed: Array) -> tuple[float, float, float]:
     return (inside if yes >= no else 0.0), yes, no
 
 
-def _outside(found: Starts, failed: Array) -> Suspect:
-    share, yes, no = _explained(found.outside, failed)
+def _begun(cause: str, there: Array, failed: Array, where: str) -> Suspect:
+    """Suspect starts that lie ``there`` (trials,), in words ``where``."""
+    share, yes, no = _explained(there, failed)
     told = (
-        f"{found.outside[failed].mean():.0%} of the failures begin outside of where things are "
-        f"demonstrated; {yes:.0%} of such trials fail, {no:.0%} of the others"
+        f"{there[failed].mean():.0%} of the failures begin {where}; {yes:.0%} of such trials fail, "
+        f"{no:.0%} of the others"
     )
-    return Suspect(SHIFT, share, told)
-
-
-def _uncovered(found: Starts, failed: Array) -> Suspect:
-    share, yes, no = _explained(found.uncovered, failed)
-    told = (
-        f"{found.uncovered[failed].mean():.0%} of the failures begin inside, but far from every "
-        f"demonstration; {yes:.0%} of such trials fail, {no:.0%} of the others"
-    )
-    return Suspect(RESETS, share, told)
+    return Suspect(cause, share, told)
 
 
 def _averaged(found: Modes, failed: Array) -> Suspect:

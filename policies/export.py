@@ -15,14 +15,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load as load_arrays
 from torch import Tensor, nn
 from torch.onnx import utils
 
 from envs.arm import Array
 from envs.errors import UsageError
-from policies.checkpoint import CANARY_SEEDS, load_network, write_checkpoint
-from policies.checkpoint_files import CANARY, HASHES, PROVENANCE, read_files, read_json
+from policies.checkpoint import (
+    CANARY_SEEDS,
+    load_network,
+    stored_observations,
+    write_checkpoint,
+)
+from policies.checkpoint_files import read_json
 from policies.configs import to_json
 from policies.exported import (
     ACTION,
@@ -147,20 +151,19 @@ def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None)
     say(f"tracing {policy.name}")
     data = graph_bytes(policy, form, example)
     path = config.out / FORMATS[form.format]
-    files = read_files(config.policy, HASHES["weights"])
-    stored = read_json(files["config.json"], config.policy / "config.json")
+    settings = config.policy / "config.json"
+    stored = read_json(settings.read_bytes(), settings)
     parts = (policy.spec, {**stored, "export": to_json(form)}, policy.normalizer)
     made = ExportedPolicy.of("", policy.name, parts, open_graph(path, data, 1))
-    canary = load_arrays(files[CANARY])
-    canary.pop("action")
+    canary = stored_observations(config.policy)
     error = largest_difference(policy, made, canary)
     if form.precision == "fp32" and not error <= PARITY:
         raise UsageError(
             f"the graph of {policy.name} does not act as its network: an action differs by "
             f"{error:.2g} (allowed {PARITY:g}); something in it depends on values or on the batch"
         )
-    origin = read_json(files[PROVENANCE], config.policy / PROVENANCE)
-    origin["exported"] = {**to_json(form), **_origin(config, policy), "largest_difference": error}
+    told = {**to_json(form), **_origin(config, policy), "largest_difference": error}
+    origin = {**policy.provenance, "exported": told}
 
     def model(header: str) -> bytes:
         return _with_header(form.format)(data, header)

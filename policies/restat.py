@@ -12,13 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from envs.arm import Array
 from envs.errors import UsageError
 from envs.registry import Registry
-from policies.checkpoint import load_checkpoint, load_network, save_checkpoint
-from policies.checkpoint_files import CANARY, PROVENANCE
+from policies.checkpoint import (
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+    stored_observations,
+)
+from policies.checkpoint_files import PROVENANCE
 from policies.normalize import KeyStats, Normalizer, Stats
 from policies.trained import TrainedPolicy
 
@@ -120,9 +124,8 @@ def damaged(folder: Path, kind: str) -> Path:
     wrong = Normalizer(Stats(dict(how(policy.normalizer.stats.keys))), mode)
     config = json.loads((folder / "config.json").read_text())
     origin = {k: v for k, v in policy.provenance.items() if k != "hashes"} | {"damage": kind}
-    canary = {k: v for k, v in load_file(folder / CANARY).items() if k != "action"}
     made = TrainedPolicy(policy.name, policy.spec, policy.algorithm, wrong)
-    return save_checkpoint(out, made, canary, config, origin)
+    return save_checkpoint(out, made, stored_observations(folder), config, origin)
 
 
 def refusal(folder: Path, kind: str) -> str:

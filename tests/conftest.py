@@ -1,7 +1,9 @@
 """Settings of the whole test run."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -26,3 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser") or OUTSIDE in item.path.parents:
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start Chromium, once a file; such a file has the marks of ``tests.chromium``."""
+    from tests.chromium import launch, playwright
+
+    with playwright.sync_playwright() as api:
+        started = launch(api)
+        yield started
+        started.close()

@@ -138,9 +138,9 @@ def drive(
 
 def _changed(arm: Arm, target: Array, previous: Array) -> bool:
     outcome = getattr(arm, "outcome", None)
-    sent = arm.spec.clamp(target, previous)
-    if outcome is not None:
-        sent = target + np.inf if outcome.cleared is None else outcome.cleared.target
+    if outcome is not None and outcome.cleared is None:
+        return True
+    sent = arm.spec.clamp(target, previous) if outcome is None else outcome.cleared.target
     return bool((np.abs(sent - target) > NOTICED).any())
 
 

@@ -5,21 +5,10 @@ camera it is of all of them.
 """
 
 import multiprocessing
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from envs.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of fault: what it does, its value where none is given, and its largest."""
-
-    what: str
-    value: float = 1.0
-    most: float = 1.0
-
+from real.emulators.faults import Kind, parse_fault
 
 KINDS: Mapping[str, Kind] = {
     "drop": Kind("share of pictures that are lost", 0.1),
@@ -30,8 +19,6 @@ KINDS: Mapping[str, Kind] = {
     "size": Kind("pictures of another size"),
     "unplug": Kind("the cable is out"),
 }
-
-_FORM = re.compile(r"(?P<name>\w+)(?:=(?P<value>[\d.eE+-]+))?(?:@(?P<camera>\w+))?")
 
 
 class CameraFaults:
@@ -50,20 +37,8 @@ class CameraFaults:
             UsageError: it cannot be read; lists what is known.
         """
         for text in faults:
-            found = _FORM.fullmatch(text.strip())
-            if found is None or found["name"] not in KINDS:
-                known = ", ".join(KINDS)
-                raise UsageError(
-                    f"unknown fault {text!r}; write name[=value][@camera] with one of: {known}"
-                )
-            kind = KINDS[found["name"]]
-            try:
-                value = kind.value if found["value"] is None else float(found["value"])
-            except ValueError:
-                raise UsageError(f"fault {text!r}: {found['value']!r} is no number") from None
-            if not 0 <= value <= kind.most:
-                raise UsageError(f"fault {text!r}: the value must be 0..{kind.most:g}")
-            self._set(found["name"], found["camera"], value)
+            name, value, camera = parse_fault(text, KINDS, "camera")
+            self._set(name, camera, value)
 
     def clear(self, name: str | None = None, camera: str | None = None) -> None:
         """End all faults, those called ``name``, or those of one camera."""

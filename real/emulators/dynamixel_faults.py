@@ -4,23 +4,12 @@ A fault is written ``name``, ``name=value``, ``name@id`` or ``name=value@id``; w
 of every motor (``unplug``: of the USB adapter).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from envs.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of fault: what it does, and its value where none is given."""
-
-    what: str
-    value: float = 1.0
-    most: float = 1.0
-
+from real.emulators.faults import Kind, parse_fault
 
 KINDS: Mapping[str, Kind] = {
     "loss": Kind("share of answers that get lost", 0.01),
@@ -34,8 +23,6 @@ KINDS: Mapping[str, Kind] = {
     "undervoltage": Kind("the supply is below the motor's limit"),
     "unplug": Kind("the cable before the motor is out; without an id, the USB adapter's"),
 }
-
-_FORM = re.compile(r"(?P<name>\w+)(?:=(?P<value>[\d.eE+-]+))?(?:@(?P<motor>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -53,20 +40,8 @@ class Fault:
         Raises:
             UsageError: it cannot be read; lists the known faults.
         """
-        found = _FORM.fullmatch(text.strip())
-        if found is None or found["name"] not in KINDS:
-            known = ", ".join(KINDS)
-            raise UsageError(
-                f"unknown fault {text!r}; write name[=value][@id] with one of: {known}"
-            )
-        kind = KINDS[found["name"]]
-        try:
-            value = kind.value if found["value"] is None else float(found["value"])
-        except ValueError:
-            raise UsageError(f"fault {text!r}: {found['value']!r} is no number") from None
-        if not 0 <= value <= kind.most:
-            raise UsageError(f"fault {text!r}: the value must be 0..{kind.most:g}")
-        return cls(found["name"], value, None if found["motor"] is None else int(found["motor"]))
+        name, value, motor = parse_fault(text, KINDS, "id", r"\d+")
+        return cls(name, value, None if motor is None else int(motor))
 
 
 class Faults:

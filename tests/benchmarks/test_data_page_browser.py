@@ -11,29 +11,29 @@ from benchmarks.examine import examine
 from benchmarks.report.data_page import data_page
 from envs.collect import collect
 from envs.collection import Collection
-from tests.chromium import MARKS, launch, playwright
+from tests.chromium import MARKS
 
 pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, list[str]]]:
+def loaded(
+    browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, list[str]]]:
     """The page of four demonstrations, one filmed, and all that it complained of or asked for."""
     folder = tmp_path_factory.mktemp("data")
     collect(Collection("pick_place"), 4, folder)
     path = Path(os.environ.get("ARMTRIALS_PAGE_OUT", folder)) / "inspect.html"
     path.write_text(data_page(examine(folder, films=1), "pick_place"), "utf-8")
     told: list[str] = []
-    with playwright.sync_playwright() as api:
-        browser = launch(api)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: told.append(f"error: {error}"))
-        page.on("request", lambda r: told.append(r.url) if r.url.startswith("http") else None)
-        page.goto(path.resolve().as_uri())
-        page.wait_for_selector("#stage[data-ready]")
-        yield page, told
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: told.append(f"error: {error}"))
+    page.on("request", lambda r: told.append(r.url) if r.url.startswith("http") else None)
+    page.goto(path.resolve().as_uri())
+    page.wait_for_selector("#stage[data-ready]")
+    yield page, told
+    page.close()
 
 
 def pressed(page: Any) -> list[str]:

@@ -1,7 +1,6 @@
 """The leaderboard's page in a real browser, from a file, without a network."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from synthetic_runs import POLICIES, Maker
 
 from benchmarks.leaderboard import make_leaderboard
-from tests.chromium import MARKS, launch, playwright
+from tests.chromium import MARKS
 
 pytestmark = MARKS
 
@@ -22,14 +21,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = Path(os.environ.get("ARMTRIALS_PAGE_OUT", folder / "leaderboard"))
     make_leaderboard(folder).write(out)
     return (out / "index.html").resolve().as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as api:
-        started = launch(api)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

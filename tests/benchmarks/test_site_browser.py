@@ -12,7 +12,7 @@ from synthetic_runs import MadeUp, Maker
 from benchmarks.report.site import MARKER, make_site
 from benchmarks.verified import keep
 from envs.errors import UsageError
-from tests.chromium import MARKS, launch, playwright
+from tests.chromium import MARKS
 
 pytestmark = MARKS
 
@@ -33,14 +33,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.rmtree(out, ignore_errors=True)
     make_site(folder, out)
     return out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as api:
-        started = launch(api)
-        yield started
-        started.close()
 
 
 @pytest.fixture

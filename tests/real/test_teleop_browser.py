@@ -12,7 +12,7 @@ import pytest
 from envs.cartesian import SLOW, SPEED
 from envs.episode import read_episode
 from real.teleop.server import TeleopServer
-from tests.chromium import MARKS, launch, playwright
+from tests.chromium import MARKS
 from tests.real.person import FAST, Person
 from tests.real.served import SECONDS, served
 
@@ -80,18 +80,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TeleopServer]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as api:
-        browser = launch(api)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(chromium: Any, server: TeleopServer, request: pytest.FixtureRequest) -> Iterator[Any]:
+def page(browser: Any, server: TeleopServer, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Open the page, with the script that the test brings; nothing may go wrong in it."""
-    opened = chromium.new_page(viewport={"width": 1280, "height": 900})
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
     told: list[str] = []
     opened.on("console", lambda m: told.append(m.text) if m.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: told.append(str(error)))
@@ -293,9 +285,9 @@ def test_the_views_are_shown_and_change_places(page: Any, server: TeleopServer) 
 
 
 def test_the_second_page_watches_until_the_controls_are_free(
-    chromium: Any, page: Any, server: TeleopServer
+    browser: Any, page: Any, server: TeleopServer
 ) -> None:
-    second = chromium.new_page()
+    second = browser.new_page()
     second.goto(server.address)
     second.get_by_text("You watch: another browser drives").wait_for()
     assert second.locator(".actions [data-press=discard]").is_disabled()
@@ -308,9 +300,9 @@ def test_the_second_page_watches_until_the_controls_are_free(
 
 @pytest.mark.parametrize("width", [1280, 800, 390])
 def test_no_width_makes_the_page_scroll_sideways(
-    chromium: Any, server: TeleopServer, width: int
+    browser: Any, server: TeleopServer, width: int
 ) -> None:
-    page = chromium.new_page(viewport={"width": width, "height": 850}, color_scheme="dark")
+    page = browser.new_page(viewport={"width": width, "height": 850}, color_scheme="dark")
     told = complaints(page)
     page.goto(server.address)
     page.locator(".view canvas").first.wait_for()
@@ -321,8 +313,8 @@ def test_no_width_makes_the_page_scroll_sideways(
     assert told == []
 
 
-def test_a_server_that_ends_is_told_and_the_arm_is_held(chromium: Any, tmp_path: Path) -> None:
-    page = chromium.new_page()
+def test_a_server_that_ends_is_told_and_the_arm_is_held(browser: Any, tmp_path: Path) -> None:
+    page = browser.new_page()
     with served(tmp_path / "data") as own:
         page.goto(own.address)
         until(page, "document.body.dataset.drives === 'true'")

@@ -13,7 +13,7 @@ from envs.collection import Collection
 from envs.episode import read_episode
 from envs.robots import ROBOTS
 from real.teleop.server import TeleopServer
-from tests.chromium import MARKS, launch, playwright
+from tests.chromium import MARKS
 from tests.real.served import served
 from tests.real.test_teleop_browser import GAMEPAD, HEADSET, complaints, until, wait
 
@@ -52,18 +52,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TeleopServer]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as api:
-        browser = launch(api)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(chromium: Any, server: TeleopServer, request: pytest.FixtureRequest) -> Iterator[Any]:
+def page(browser: Any, server: TeleopServer, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Open the page, with the script that the test brings; nothing may go wrong in it."""
-    opened = chromium.new_page(viewport={"width": 1280, "height": 900})
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
     told = complaints(opened)
     if script := getattr(request, "param", ""):
         opened.add_init_script(script)
@@ -168,8 +160,8 @@ def test_each_controller_of_a_headset_takes_the_arm_on_its_side_along(
 
 
 @pytest.mark.parametrize("width", [1280, 800, 390])
-def test_two_arms_fit_every_width_too(chromium: Any, server: TeleopServer, width: int) -> None:
-    page = chromium.new_page(viewport={"width": width, "height": 850}, color_scheme="dark")
+def test_two_arms_fit_every_width_too(browser: Any, server: TeleopServer, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 850}, color_scheme="dark")
     told = complaints(page)
     wait(lambda: server.driver is None)
     page.goto(server.address)
