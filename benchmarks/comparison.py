@@ -1,0 +1,176 @@
+"""The algorithms side by side, from the leaderboard: success, data, cost, ways, perturbations.
+
+Beside each stands what practical guides to imitation learning say of it, so that a claim can be
+held against a measurement.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.atlas_text import table
+from benchmarks.board_demands import standing_for
+from benchmarks.board_words import share, signed
+from benchmarks.lines import parse
+from benchmarks.records import MANIFEST
+from benchmarks.references import REFERENCES
+
+Board = Mapping[str, Any]
+
+BLOCK = re.compile(r"(<!-- compare: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+"""``<!-- compare: cost -->`` up to ``<!-- end -->``; what lies between is made here."""
+
+MAIN, LEVEL, FORKED = "pick_place", "/L2", "two_ways"
+GUIDES = {
+    "bc": ("100 or more", "no"),
+    "act": ("50 or more", "limited"),
+    "diffusion": ("10 to 30", "yes"),
+    "gail": ("50 or more", "better than BC"),
+    "vla": ("3 to 10", "yes"),
+}
+"""By algorithm: predictions a second, and whether it knows several ways; rules of thumb."""
+
+
+def compared(page: str, board: Board, results: Path) -> str:
+    """Return a page with the content of all its blocks made anew.
+
+    Args:
+        page: Markdown with blocks ``compare: success | demands | cost | ways | gap``.
+        board: ``leaderboard.json``, as read.
+        results: folder of the sealed runs behind it, for what training took.
+    """
+    tables = [t for t in board["tables"] if t["world"] == "sim" and not t["apart"]]
+    tables = [t for t in tables if t["track"] == "state"]
+    made: dict[str, Callable[[], str]] = {
+        "success": lambda: success(tables),
+        "demands": lambda: demands(tables),
+        "cost": lambda: cost(tables, training_cost(results)),
+        "ways": lambda: ways(tables),
+        "gap": lambda: gap(tables),
+    }
+    return BLOCK.sub(lambda m: f"{m[1]}{made[m[2]]()}\n{m[3]}", page)
+
+
+def algorithms(tables: Sequence[Board]) -> list[str]:
+    """Return the names of policies, those of most tasks first."""
+    found = [name for t in tables for name in {row["name"] for row in t["rows"]}]
+    return sorted(set(found), key=lambda name: (-found.count(name), name))
+
+
+def success(tables: Sequence[Board]) -> str:
+    """Return success with its interval, a task a row."""
+    names = algorithms(tables)
+    rows = []
+    for one in tables:
+        standing = {name: standard(name, one["rows"]) for name in names}
+        counts = {row["demonstrations"] for row in standing.values() if row}
+        told = ", ".join(str(n) for n in sorted(c for c in counts if c))
+        cells = (_rate(row["nominal"]) if row else "" for row in standing.values())
+        rows.append((f"`{one['task']}`", told, *cells))
+    return table(("task", "demonstrations", *(f"`{name}`" for name in names)), rows)
+
+
+def standard(name: str, rows: Sequence[Board]) -> Board | None:
+    """Return the row of an algorithm that was tried under perturbations; without one, any."""
+    tried = [row for row in rows if row["mean_gap"]]
+    return standing_for(name, tried) or standing_for(name, rows)
+
+
+def demands(tables: Sequence[Board]) -> str:
+    """Return, for what guides say about demonstrations, what was measured nearest to it."""
+    rows = []
+    for said in REFERENCES:
+        own = [
+            row
+            for t in tables
+            if t["task"] == said.task
+            for row in t["rows"]
+            if row["name"] == said.algorithm and row["nominal"] and row["demonstrations"]
+        ]
+        near = min(own, key=lambda r: abs(r["demonstrations"] - said.demonstrations), default=None)
+        if near is None or said.measured:
+            continue
+        told = f"{said.low:.0%} to {said.high:.0%} with {said.demonstrations}"
+        measured = f"{_rate(near['nominal'])} with {near['demonstrations']}"
+        rows.append((f"`{said.task}`", f"`{said.algorithm}`", told, measured))
+    return table(("task", "policy", "rule of thumb", "measured, % (95 % interval)"), rows)
+
+
+def cost(tables: Sequence[Board], spent: Mapping[str, tuple[float, int]]) -> str:
+    """Return what training and acting cost, an algorithm a row."""
+    own = [t for t in tables if t["task"] == MAIN]
+    rows = []
+    for name in algorithms(own):
+        found = [r for t in own for r in t["rows"] if r["name"] == name and r["p50_ms"]]
+        if not found:
+            continue
+        calm = min(row["p50_ms"] for row in found)
+        seconds, steps = spent.get(name, (float("nan"), 0))
+        guide = GUIDES.get(name, ("", ""))[0]
+        millions = f"{found[0]['parameters'] / 1e6:.1f} M"
+        rows.append(
+            (f"`{name}`", millions, f"{steps:,}", f"{seconds:.0f} s", f"{calm:.2g} ms",
+             f"{1000 / calm:,.0f}", guide)
+        )  # fmt: skip
+    heads = ("policy", "parameters", "gradient steps", "training, CPU time", "one prediction")
+    return table((*heads, "predictions a second", "rule of thumb"), rows)
+
+
+def ways(tables: Sequence[Board]) -> str:
+    """Return which of two ways each policy takes after demonstrations of both."""
+    rows = []
+    for one in (t for t in tables if t["task"] == FORKED):
+        for row in (r for r in one["rows"] if r["ways"]):
+            taken, guide = row["ways"], GUIDES.get(row["name"], ("", ""))[1]
+            bits = "" if taken["bits"] is None else f"{taken['bits']:.2f}"
+            counts = (str(taken[key]) for key in ("left", "right", "neither"))
+            rows.append((f"`{row['name']}`", _rate(row["nominal"]), *counts, bits, guide))
+    heads = ("policy", "success", "left", "right", "neither", "entropy [bit]", "rule of thumb")
+    return table(heads, rows)
+
+
+def gap(tables: Sequence[Board]) -> str:
+    """Return the mean change of success under each axis at L2, over the tasks."""
+    names, rows = algorithms(tables), []
+    axes = dict.fromkeys(
+        cell["axis"]
+        for t in tables
+        for row in t["rows"]
+        for cell in row["cells"]
+        if cell["condition"].endswith(LEVEL) and cell["axis"] != "combined"
+    )
+    for axis in axes:
+        cells = [_axis(tables, name, f"{axis}{LEVEL}") for name in names]
+        rows.append((f"`{axis}`", *cells))
+    return table(("axis at L2", *(f"`{name}`" for name in names)), rows)
+
+
+def _axis(tables: Sequence[Board], name: str, condition: str) -> str:
+    """Return the mean change in points, and over how many tasks."""
+    found = []
+    for one in tables:
+        row = standard(name, one["rows"])
+        cells = row["cells"] if row else ()
+        found += [c["gap"]["diff"] for c in cells if c["condition"] == condition and c["gap"]]
+    return f"{signed(float(np.mean(found)))} ({len(found)})" if found else ""
+
+
+def training_cost(results: Path) -> dict[str, tuple[float, int]]:
+    """Return by policy of the main task its median CPU time of training [s], and gradient steps."""
+    spent: dict[str, list[tuple[float, int]]] = {}
+    for path in sorted(results.glob(f"runs/*/*/{MANIFEST}")):
+        held = parse(path.read_bytes())
+        training = held["policy"].get("training")
+        if held["task"] == MAIN and held["track"] == "state" and training:
+            each = spent.setdefault(held["policy"]["name"], [])
+            each.append((training["cpu_s"], training["steps"]))
+    return {
+        name: (float(np.median([s for s, _ in each])), each[0][1]) for name, each in spent.items()
+    }
+
+
+def _rate(cell: Board) -> str:
+    return f"{share(cell['value'])} ({100 * cell['low']:.0f} to {100 * cell['high']:.0f})"
