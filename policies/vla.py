@@ -104,6 +104,7 @@ class Vla(FlowPolicy):
     Config: ClassVar = VlaConfig
     config: VlaConfig
     language: ClassVar[bool] = True
+    whole: ClassVar[tuple[str, ...]] = ("scene.", "readout", "denoiser.token", "denoiser.out")
     reach: ClassVar[float] = 1.5  # a new task may go beyond the range that the scaling is from
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {

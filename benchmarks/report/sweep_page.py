@@ -152,7 +152,7 @@ def _axis(domain: Sequence[float]) -> Channel:
     """Return what makes a y channel of a field, over ``domain``."""
 
     def channel(field: str, title: str | None = None) -> Spec:
-        axis = {"title": title, "format": "~g", "tickCount": 5}
+        axis = {"title": title, "format": ".6~g", "tickCount": 5}
         scale = {"domain": list(domain), "zero": False, "nice": False}
         return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
