@@ -111,13 +111,15 @@ class Duty:
         self._work: Callable[[Any], Any] | None = None
 
     def __call__(self, job: Any) -> Answer:  # noqa: ANN401  (any job, any result)
-        """Do one job; errors are part of the answer."""
+        """Do one job; errors are part of the answer, and one that is asked to end goes quietly."""
         try:
             return (self._ready()(job),)
         except UsageError as error:
             return error
         except Exception:
             return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
 
     def _ready(self) -> Callable[[Any], Any]:
         if self._work is None:

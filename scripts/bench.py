@@ -16,6 +16,7 @@ from envs.tasks import TASKS
 from scripts.chain import Chain, Stage, Track, Training, join
 from scripts.presets import MAIN, PRESETS, SUITES, Preset
 from scripts.progress import duration
+from scripts.scale import Scale
 
 EXAMPLES = """
 armtrials bench
@@ -24,6 +25,7 @@ armtrials bench --preset cpu --track pixels --out runs/cpu --results results
 armtrials bench --suite core --preset quick
 armtrials bench --task pick_place --demonstrations 10 25 100 200
 armtrials bench --preset cpu --task insertion --algo bc_rnn flow diffusion-transformer
+armtrials bench --preset paper --executor submitit --slurm partition=gpu time=600 --workers 40
 """
 
 LEAST = 2
@@ -31,7 +33,7 @@ LEAST = 2
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Scale):
     """Demonstrations, training, evaluation and the leaderboard, one task after the other.
 
     Every stage keeps what it completed: after Ctrl-C the same command continues.
@@ -63,9 +65,9 @@ class Bench:
         preset = self.chosen()
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
-        results = self.results or self.out
+        results, where = self.results or self.out, Scale(**self.options())
         chains = [
-            Chain(preset, self.out, results, self.track, self.workers, task, count)
+            Chain(preset, self.out, results, self.track, self.workers, task, count, where)
             for task in self.tasks()
             for count in (None, *self.demonstrations)
         ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts.scale import Scale
+
 if TYPE_CHECKING:
     from envs.arm import InitialCondition
     from envs.collection import Collection
@@ -17,11 +19,12 @@ armtrials collect --task two_ways --strategy 0.7 --out data/two_ways
 armtrials collect --starts proposed.json --episodes 25 --out data/next
 armtrials collect --operator mixed --randomise full --recovery 0.2 --out data/varied
 armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/two
+armtrials collect --out data/many --episodes 5000 --executor submitit --slurm partition=cpu
 """
 
 
 @dataclass(frozen=True)
-class Collect:
+class Collect(Scale):
     """Record demonstrations into a folder of ALOHA HDF5 files.
 
     Run it again to continue after an interruption, or with more --episodes to add some. The bytes
@@ -74,7 +77,8 @@ class Collect:
         collection, info = self.collection(), read_info(self.out)
         total = max(self.episodes, info.episodes if info else 0)
         with progress(f"collect {self.task}", total) as advance:
-            report = collect(collection, self.episodes, self.out, self.workers, advance)
+            wanted = (collection, self.episodes, self.out)
+            report = collect(*wanted, self.workers, advance, self.place())
         seconds = time.monotonic() - begin
         kept = f", {report.kept} were there already" if report.kept else ""
         noun = "demonstration" if report.episodes == 1 else "demonstrations"

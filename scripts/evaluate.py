@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scripts.options import RESULTS
 from scripts.progress import progress
+from scripts.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +22,13 @@ armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions
 armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
 armtrials evaluate --policy runs/act --delay 5 --trials 50
 armtrials evaluate --policy remote:ws://localhost:8765 --trials 50
+armtrials evaluate --policy runs/act --executor ray --workers 64
 armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return>-200"
 """
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Scale):
     """Run policies on a protocol: batched trials, a sealed run folder for each policy.
 
     Interrupted, it keeps every completed wave of trials; the same command continues.
@@ -101,7 +103,8 @@ class Evaluate:
         from benchmarks.foreign import foreign_workers
         from benchmarks.run import workers_of
 
-        return workers_of(self.workers) if self.env is None else foreign_workers(self.workers)
+        hire = workers_of if self.env is None else foreign_workers
+        return hire(self.workers, self.place())
 
     def _prepare(self, config: "EvaluateConfig", say: "Callable[[str], None]") -> "Job":
         """Plan the run, under a protocol or in somebody else's environment."""

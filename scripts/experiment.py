@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from scripts.progress import progress
+from scripts.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +26,12 @@ armtrials experiment sim2real --preset cpu --at 0 10 25 --gap ordinary
 armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
 armtrials experiment normalisation --trials 100
 armtrials experiment camera_shift --preset cpu --algo act diffusion
+armtrials experiment sim2real --executor submitit --slurm partition=gpu gpus=1 --workers 8
 """
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Scale):
     """Make what a question needs (demonstrations, policies, trials) and draw the answer.
 
     Questions: data_scaling, clean_vs_noisy, recovery, modes, sim2real, normalisation, chunking,
@@ -88,7 +90,7 @@ class Experiment:
             at=self.at,
             gap=self.gap,
         )
-        place = Place(self.out, self.results or self.out, self.workers)
+        place = Place(self.out, self.results or self.out, self.workers, self.place())
         results = run(asked, ask, place, progress)
         folder = self.out / f"{asked.name}-{ask.task}"
         page = write_experiment(asked, ask, results, folder, _command())
