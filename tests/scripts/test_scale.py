@@ -40,11 +40,13 @@ def test_demonstrations_made_on_a_cluster_are_the_same_bytes() -> None:
 
 def test_trials_run_on_a_cluster_are_the_same_bytes() -> None:
     for out, where in (("here", ()), ("away", AWAY)):
-        words = ("--trials", "2", "--batch", "1", "--conditions", "nominal", "--videos", "few")
-        assert main(("evaluate", "--policy", "floor:hold", "--results", out, *words, *where)) == 0
+        words = ("--trials", "2", "--batch", "1", "--conditions", "nominal", "--workers", "1")
+        words = (*words, "--policy", "floor:hold", "--videos", "few", "--results", out)
+        assert main(("evaluate", *words, *where)) == 0
     here, away = files(Path("here")), files(Path("away"))
     assert here == away
-    assert len(read_run(next(path.parent for path in Path("away").rglob("seal.json"))).trials) == 2
+    (run,) = (path.parent for path in Path("away").rglob("SEALED.json"))
+    assert len(read_run(run).trials) == 2
 
 
 def test_commands_run_on_a_cluster_with_their_output_in_the_log() -> None:
