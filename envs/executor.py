@@ -105,6 +105,9 @@ class Briefing:
 class Duty:
     """Does jobs where it is called, whatever they raise; what jobs share is made once."""
 
+    deadly: type[Exception] | None = None
+    """What ends the worker rather than being the answer to a job."""
+
     def __init__(self, make: Make, briefing: Briefing | None = None) -> None:
         """Do the jobs of ``make()``; on another machine after a ``briefing``."""
         self._make, self._briefing = make, briefing
@@ -116,10 +119,16 @@ class Duty:
             return (self._ready()(job),)
         except UsageError as error:
             return error
-        except Exception:
+        except Exception as error:
+            if self.deadly is not None and isinstance(error, self.deadly):
+                raise
             return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
         except KeyboardInterrupt:
             raise SystemExit(130) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what was made: it is made anew where the duty goes."""
+        return {**self.__dict__, "_work": None}
 
     def _ready(self) -> Callable[[Any], Any]:
         if self._work is None:

@@ -125,7 +125,7 @@ class SubmititWorker(Worker):
 
         try:
             with one_thread():
-                self._job = self._submit.submit(_do, self._duty, list(jobs))
+                self._job = self._submit.submit(_Share(), self._duty, list(jobs))
         except FailedJobError as error:
             raise UsageError(f"SLURM refused the job: {error}") from error
 
@@ -160,6 +160,18 @@ class SubmititWorker(Worker):
                 folder.rmdir()
 
 
-def _do(duty: Duty, jobs: Sequence[Any]) -> list[Answer]:
-    """Do the jobs, on a machine of the cluster."""
-    return [duty(job) for job in jobs]
+class _Share:
+    """What one job of SLURM does."""
+
+    def __call__(self, duty: Duty, jobs: Sequence[Any]) -> list[Answer]:
+        """Do the jobs, on a machine of the cluster."""
+        from submitit.core.utils import UncompletedJobError
+
+        duty.deadly = UncompletedJobError  # raised when time is up and SLURM queues it no more
+        return [duty(job) for job in jobs]
+
+    def checkpoint(self, duty: Duty, jobs: Sequence[Any]) -> Any:  # noqa: ANN401  (submitit's)
+        """Return what to do after SLURM took the machine away and queued the job again."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, duty, jobs)

@@ -153,6 +153,13 @@ def joined() -> Iterator[Team]:
         dist.destroy_process_group()
 
 
+def check_alone(what: str) -> None:
+    """Refuse to be one of several processes of ``torchrun``, with ``what`` cannot be shared."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size > 1:
+        raise UsageError(f"{what} works in one process, got {size} of torchrun")
+
+
 def following() -> bool:
     """Whether this process is one of several and not the first."""
     return int(os.environ.get("RANK", "0")) > 0

@@ -25,7 +25,7 @@ from policies.lora import attach
 from policies.normalize import Normalizer, Stats
 from policies.offsets import action_stats, offset_columns
 from policies.optim import Ema, learning_rate, make_optimizer
-from policies.parallel import ALONE, Team, joined
+from policies.parallel import ALONE, Team, check_alone, joined
 from policies.preprocess import resize
 from policies.sources import Source, source_of
 from policies.stream import Stream
@@ -92,8 +92,8 @@ def _trainer(
 ) -> "Trainer":
     """Make the algorithm's own trainer, or the usual one, which several processes may share."""
     own = ALGORITHMS[config.algo].load_trainer()
-    if own is not None and team.size > 1:
-        raise UsageError(f"{config.algo} trains in one process, got {team.size} of torchrun")
+    if own is not None:
+        check_alone(config.algo)
     if plan.training.batch < team.size:
         raise UsageError(f"batch must be at least the {team.size} processes of torchrun")
     return own(config, plan, source, say) if own else Trainer(config, plan, source, say, team)

@@ -30,6 +30,7 @@ class Square:
     marks: str = ""
     deadly: int = -1
     times: int = 0
+    by: int = signal.SIGKILL
 
     def __call__(self) -> Callable[[int], tuple[int, str | None, str]]:
         return self.work
@@ -37,7 +38,7 @@ class Square:
     def work(self, number: int) -> tuple[int, str | None, str]:
         if number == self.deadly and len(os.listdir(self.marks)) < self.times:  # noqa: PTH208
             (Path(self.marks) / f"{os.getpid()}").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.by)
         if number == 99:
             raise UsageError("ninety-nine is too many")
         return number**2, os.environ.get("OMP_NUM_THREADS"), str(Path.cwd())
@@ -74,6 +75,15 @@ def test_a_job_of_submitit_that_dies_is_done_again(place: Path) -> None:
         assert [r[0] for r in pool.run(range(2))] == [0, 1]
     assert len(list((place / "marks").iterdir())) == 1
     assert [path.stem for path in (place / "slurm").glob("*/*_0_log.err")], "the log of the dead"
+
+
+def test_a_job_whose_machine_slurm_wants_back_is_queued_again(place: Path) -> None:
+    (place / "marks").mkdir()
+    make = Square(str(place / "marks"), deadly=1, times=1, by=signal.SIGUSR2)
+    with Pool(make, 1, executor_of("submitit", ["cluster=local"])) as pool:
+        assert [r[0] for r in pool.run([1])] == [1]
+    assert len(list((place / "marks").iterdir())) == 1
+    assert not (place / "slurm").exists()
 
 
 def test_a_mistake_in_a_job_of_submitit_reaches_the_caller(place: Path) -> None:
