@@ -5,6 +5,7 @@ The working folder must be on a file system that the machines share.
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -46,7 +47,9 @@ class RayExecutor(Executor):
         if self._ray.is_initialized():
             return
         try:
-            self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", category=FutureWarning)  # of Ray about its future
+                self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"no Ray cluster at {address}: start one with `ray start --head`, or name it with "
@@ -94,10 +97,10 @@ class RayWorker(Worker):
         """Fetch the answers; none from an actor that has just come up."""
         try:
             answers: list[Answer] = self._ray.get(self.ref)
-        except self._ray.exceptions.RayActorError as error:
-            raise WorkerDiedError(_gist(error)) from None
-        except self._ray.exceptions.RayError as error:  # lost with the machine it was on, or memory
-            raise WorkerDiedError(_gist(error)) from None
+        except self._ray.exceptions.RayTaskError as error:  # what its machine cannot even import
+            raise WorkerDiedError(str(error).strip().splitlines()[-1]) from None
+        except self._ray.exceptions.RayError as error:
+            raise WorkerDiedError(str(error).strip().splitlines()[0]) from None
         return answers
 
     def stop(self) -> None:
@@ -138,8 +141,3 @@ def _number(options: Mapping[str, str], name: str, usual: float) -> float:
     if not 0 <= value < float("inf"):
         raise UsageError(f"--ray {name} must be a number from 0 up, got {options[name]!r}")
     return value
-
-
-def _gist(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -6,6 +6,8 @@ stands in ``FOLDER`` while it runs, and stays there if it died.
 
 import contextlib
 import math
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -64,7 +66,9 @@ class SubmititExecutor(Executor):
                 "--executor submitit needs SLURM, and there is no sbatch on this machine: run it "
                 "on a login node (--slurm cluster=local tries it out here)"
             )
-        self.folder = Path(given.pop("folder", folder)).absolute()
+        self.folder = (
+            Path(given.pop("folder", folder)).absolute() / f"{os.uname().nodename}-{os.getpid()}"
+        )
         self._submit = submitit.AutoExecutor(self.folder / "%j", cluster=place)
         self._submit.update_parameters(**parameters(given))
 
@@ -95,7 +99,7 @@ def parameters(options: Mapping[str, str]) -> dict[str, Any]:
         "timeout_min": TIME_MIN,
         "slurm_setup": [
             *(f"export {name}=1" for name in THREADS),
-            f"export PYTHONPATH={':'.join(own_paths())}:$PYTHONPATH",
+            f"export PYTHONPATH={shlex.quote(':'.join(own_paths()))}${{PYTHONPATH:+:$PYTHONPATH}}",
         ],
     }
     for name, value in options.items():
@@ -123,6 +127,7 @@ class SubmititWorker(Worker):
         """Put the jobs into the queue of SLURM."""
         from submitit.core.utils import FailedJobError
 
+        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with one_thread():
                 self._job = self._submit.submit(_Share(), self._duty, list(jobs))
@@ -155,7 +160,9 @@ class SubmititWorker(Worker):
                 time.sleep(POLL_S)
             shutil.rmtree(self._job.paths.folder, ignore_errors=True)
             self._job = None
-        for folder in (self._folder / "%j", self._folder):
+        for script in self._folder.glob(".submission_file_*.sh"):  # SLURM has a copy
+            script.unlink(missing_ok=True)
+        for folder in (self._folder / "%j", self._folder, self._folder.parent):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +34,7 @@ LEAST = 2
 
 
 @dataclass(frozen=True)
-class Bench(Scale):
+class Bench:
     """Demonstrations, training, evaluation and the leaderboard, one task after the other.
 
     Every stage keeps what it completed: after Ctrl-C the same command continues.
@@ -59,15 +60,17 @@ class Bench(Scale):
     """What the policies see: joint and object states, or pictures."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes at a time (default: one a core)."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Run the stages that are not complete; return 0."""
         preset = self.chosen()
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
-        results, where = self.results or self.out, Scale(**self.options())
+        results = self.results or self.out
         chains = [
-            Chain(preset, self.out, results, self.track, self.workers, task, count, where)
+            Chain(preset, self.out, results, self.track, self.workers, task, count, self.scale)
             for task in self.tasks()
             for count in (None, *self.demonstrations)
         ]

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -99,7 +99,7 @@ class Chain:
     workers: int
     task: str = MAIN
     count: int | None = None
-    where: Scale = Scale()  # noqa: RUF009  (frozen)
+    where: Scale = field(default_factory=Scale)
 
     @property
     def protocol(self) -> str:
@@ -168,7 +168,7 @@ class Chain:
             out=self.data,
             pixels=self.track == "pixels",
             workers=self.workers,
-            **self.where.options(),
+            scale=self.where,
         ).run()
 
     @property
@@ -256,7 +256,7 @@ class Chain:
             videos=videos,
             track=self.track,
             results=self.results,
-            **self.where.options(),
+            scale=self.where,
         )
 
     def _conditions(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tyro
+
 from scripts.scale import Scale
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ armtrials collect --out data/many --episodes 5000 --executor submitit --slurm pa
 
 
 @dataclass(frozen=True)
-class Collect(Scale):
+class Collect:
     """Record demonstrations into a folder of ALOHA HDF5 files.
 
     Run it again to continue after an interruption, or with more --episodes to add some. The bytes
@@ -64,6 +66,8 @@ class Collect(Scale):
     """Another seed gives other demonstrations."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes at a time (default: one a core)."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Collect and say what came of it; return 0."""
@@ -78,7 +82,7 @@ class Collect(Scale):
         total = max(self.episodes, info.episodes if info else 0)
         with progress(f"collect {self.task}", total) as advance:
             wanted = (collection, self.episodes, self.out)
-            report = collect(*wanted, self.workers, advance, self.place())
+            report = collect(*wanted, self.workers, advance, self.scale.place())
         seconds = time.monotonic() - begin
         kept = f", {report.kept} were there already" if report.kept else ""
         noun = "demonstration" if report.episodes == 1 else "demonstrations"

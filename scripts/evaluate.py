@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tyro
+
 from scripts.options import RESULTS
 from scripts.progress import progress
 from scripts.scale import Scale
@@ -28,7 +30,7 @@ armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return
 
 
 @dataclass(frozen=True)
-class Evaluate(Scale):
+class Evaluate:
     """Run policies on a protocol: batched trials, a sealed run folder for each policy.
 
     Interrupted, it keeps every completed wave of trials; the same command continues.
@@ -77,6 +79,8 @@ class Evaluate(Scale):
     """With --env, what counts as success: a key of info, return>NUMBER or return>=NUMBER."""
     horizon: int | None = None
     """With --env: steps after which an episode is cut off, if its own limit is not reached."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Evaluate one policy after the other; return 0."""
@@ -104,7 +108,7 @@ class Evaluate(Scale):
         from benchmarks.run import workers_of
 
         hire = workers_of if self.env is None else foreign_workers
-        return hire(self.workers, self.place())
+        return hire(self.workers, self.scale.place())
 
     def _prepare(self, config: "EvaluateConfig", say: "Callable[[str], None]") -> "Job":
         """Plan the run, under a protocol or in somebody else's environment."""

@@ -31,7 +31,7 @@ armtrials experiment sim2real --executor submitit --slurm partition=gpu gpus=1 -
 
 
 @dataclass(frozen=True)
-class Experiment(Scale):
+class Experiment:
     """Make what a question needs (demonstrations, policies, trials) and draw the answer.
 
     Questions: data_scaling, clean_vs_noisy, recovery, modes, sim2real, normalisation, chunking,
@@ -65,6 +65,8 @@ class Experiment(Scale):
     """Folder of demonstrations and checkpoints; figure and page go to OUT/NAME-TASK."""
     results: Path | None = None
     """Folder that takes the runs (default: the same as --out)."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Run what is missing, write what came out; return 0."""
@@ -90,7 +92,7 @@ class Experiment(Scale):
             at=self.at,
             gap=self.gap,
         )
-        place = Place(self.out, self.results or self.out, self.workers, self.place())
+        place = Place(self.out, self.results or self.out, self.workers, self.scale.place())
         results = run(asked, ask, place, progress)
         folder = self.out / f"{asked.name}-{ask.task}"
         page = write_experiment(asked, ask, results, folder, _command())

@@ -1,13 +1,13 @@
 """Where the processes of a command run: options that several commands share."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from envs.executor import Executor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Scale:
     """The executor and its options."""
 
@@ -30,7 +30,3 @@ class Scale:
         from envs.cluster import executor_of
 
         return executor_of(self.executor, self.slurm, self.ray)
-
-    def options(self) -> dict[str, Any]:
-        """Return the options, to pass on to another command."""
-        return {"executor": self.executor, "slurm": self.slurm, "ray": self.ray}

@@ -59,8 +59,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_submitit_gives_the_results_of_a_serial_run_and_leaves_nothing_behind(
     place: Path, cluster: str
 ) -> None:
-    with Pool(Square(), 1, executor_of("submitit", [f"cluster={cluster}"])) as pool:
-        results = list(pool.run(range(5)))
+    executor = executor_of("submitit", [f"cluster={cluster}"])
+    with Pool(Square(), 1, executor) as pool:
+        results = list(pool.run(range(3)))
+    with Pool(Square(), 1, executor) as pool:
+        results += pool.run([3, 4])
     assert [square for square, _, _ in results] == [n**2 for n in range(5)]
     assert {folder for _, _, folder in results} == {str(place)}
     if cluster == "local":
@@ -74,7 +77,7 @@ def test_a_job_of_submitit_that_dies_is_done_again(place: Path) -> None:
     with Pool(make, 1, executor_of("submitit", ["cluster=local"])) as pool:
         assert [r[0] for r in pool.run(range(2))] == [0, 1]
     assert len(list((place / "marks").iterdir())) == 1
-    assert [path.stem for path in (place / "slurm").glob("*/*_0_log.err")], "the log of the dead"
+    assert [path.stem for path in (place / "slurm").glob("*/*/*_0_log.err")], "the log of the dead"
 
 
 def test_a_job_whose_machine_slurm_wants_back_is_queued_again(place: Path) -> None:
