@@ -18,12 +18,7 @@ from envs.pool import Pool
 
 ray = pytest.importorskip("ray", reason='pip install "armtrials[cluster]"')
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*:FutureWarning:ray"),
-    pytest.mark.timeout(600),
-]
+pytestmark = pytest.mark.timeout(600)
 ROOM = 80 << 20
 """Bytes of a machine's object store; the least that Ray takes is 75 MiB."""
 

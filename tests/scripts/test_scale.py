@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import manifest
-from benchmarks.records import read_run
+from benchmarks.records import VOLATILE, read_run
 from envs.cluster import own_paths
 from envs.errors import UsageError
 from scripts.jobs import Job, run_jobs
@@ -59,7 +59,7 @@ def told(run: Path) -> list[dict[str, object]]:
     """Return the trials of a run, without what a clock measured."""
     trials = read_run(run).trials
     assert len(trials) == 2
-    return [{k: v for k, v in t.items() if k not in ("latency", "prev")} for t in trials]
+    return [{k: v for k, v in t.items() if k not in VOLATILE} for t in trials]
 
 
 def test_commands_run_on_a_cluster_with_their_output_in_the_log() -> None:
