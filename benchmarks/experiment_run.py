@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,8 @@ from benchmarks.protocol import NOMINAL
 from benchmarks.records import read_run
 from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, valid, workers_of
 from envs.collect import collect
+from envs.executor import Executor
+from envs.local_workers import LOCAL
 from envs.pool import Pool
 from policies.restat import damaged
 from policies.train import train
@@ -40,11 +41,13 @@ class Place:
         root: folder of demonstrations and checkpoints, shared by all experiments.
         results: folder that takes the runs.
         workers: processes at a time.
+        executor: where they run.
     """
 
     root: Path
     results: Path
     workers: int = 1
+    executor: Executor = LOCAL
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def _collect(demos: Demos, place: Place, bar: Bar) -> None:
     if len(list(folder.glob("episode_*.hdf5"))) >= demos.episodes:
         return
     with bar(f"demonstrations {folder.name}", demos.episodes) as advance:
-        collect(demos.collection, demos.episodes, folder, place.workers, advance)
+        wanted = (demos.collection, demos.episodes, folder)
+        collect(*wanted, place.workers, advance, place.executor)
 
 
 def config_of(fit: Fit, root: Path) -> TrainConfig:
@@ -116,7 +120,7 @@ def _train(fits: Sequence[Fit], place: Place, bar: Bar) -> None:
     with (
         bar(f"training of {len(missing)} policies, steps", total) as advance,
         _watched([config.out for config in configs.values()], advance),
-        Pool(_trainer, place.workers) as pool,
+        Pool(_trainer, place.workers, place.executor) as pool,
     ):
         for depth in sorted({fit.depth for fit in missing}):
             for _ in pool.run([config for fit, config in configs.items() if fit.depth == depth]):
@@ -128,13 +132,8 @@ def _trainer() -> Callable[[TrainConfig], None]:
 
 
 def _fit(config: TrainConfig) -> None:
-    """Train in a worker process; asked to end, it has saved its state and goes quietly."""
-    try:
-        train(config)
-    except KeyboardInterrupt:
-        if multiprocessing.parent_process() is None:
-            raise
-        raise SystemExit(130) from None
+    """Train in a worker process; asked to end, it has saved its state."""
+    train(config)
 
 
 @contextmanager
@@ -182,7 +181,7 @@ def _try(
     results = []
     conditions = [1 if cell.condition == NOMINAL else 2 for cell in cells]
     with (
-        workers_of(place.workers) as pool,
+        workers_of(place.workers, place.executor) as pool,
         bar(f"trials of {len(cells)} cells", ask.count * sum(conditions)) as advance,
     ):
         for cell in cells:

@@ -37,6 +37,8 @@ from benchmarks.trial import WaveResult
 from benchmarks.writer import refuse_disk_errors
 from envs.adapters import Foreign, adapt
 from envs.errors import UsageError
+from envs.executor import Executor
+from envs.local_workers import LOCAL
 from envs.pool import Pool
 from envs.success import Success
 from policies.base import Policy
@@ -121,9 +123,9 @@ def load_for(config: ForeignConfig, env: Foreign) -> Policy:
     return policy
 
 
-def foreign_workers(count: int) -> Workers:
+def foreign_workers(count: int, executor: Executor = LOCAL) -> Workers:
     """Return ``count`` processes that do the waves of foreign runs; use it in a ``with``."""
-    return Pool(_ready, count)
+    return Pool(_ready, count, executor)
 
 
 def _ready() -> Callable[[Piece], WaveResult | str | None]:

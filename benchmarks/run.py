@@ -24,6 +24,8 @@ from benchmarks.trajectories import trajectory, write_trajectories
 from benchmarks.trial import Runner, WaveResult, check_seen
 from benchmarks.writer import RunWriter, refuse_disk_errors
 from envs.errors import UsageError
+from envs.executor import Executor
+from envs.local_workers import LOCAL
 from envs.pool import Pool
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -161,9 +163,9 @@ class Piece:
 Workers = Pool[Piece, Any]
 
 
-def workers_of(count: int) -> Workers:
+def workers_of(count: int, executor: Executor = LOCAL) -> Workers:
     """Return ``count`` processes that do the pieces of any runs; use it in a ``with``."""
-    return Pool(_ready, count)
+    return Pool(_ready, count, executor)
 
 
 def _ready() -> Callable[[Piece], WaveResult | None]:
@@ -274,16 +276,15 @@ def evaluate(
 
 def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -> None:
     """Run the waves that are not on disk in full, and append their trials in order."""
-    done = len(valid(writer.trials))
     _check_prefix(job, valid(writer.trials))
     chooser = film.Chooser(job.config.videos, writer.trials)
-    first, waves = 0, []
+    first, done, waves = 0, len(valid(writer.trials)), []
     for wave in job.plan.waves(job.execution.batch):
         if first + wave.count > done:
-            waves.append((wave, max(0, done - first)))
+            waves.append((Piece(job, wave), max(0, done - first)))
         first += wave.count
-    results: Iterator[WaveResult] = pool.run([Piece(job, wave) for wave, _ in waves])
-    for (wave, present), result in zip(waves, results, strict=True):
+    results: Iterator[WaveResult] = pool.run([piece for piece, _ in waves])
+    for (_, present), result in zip(waves, results, strict=True):
         writer.append(result.void)
         if result.gone:
             raise UsageError(result.gone)
@@ -292,7 +293,6 @@ def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -
         new = result.records[present:]
         chooser.choose(new)
         writer.append(new)
-        log.debug("wave %s: %d trials", wave, len(new))
         progress(len(new))
 
 

@@ -13,11 +13,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envs.collection import Collection, claim, identity, write_info
+from envs.collection import Collection, claim, identity, read_info, write_info
 from envs.demonstrate import Demonstrator
 from envs.disk import full_disk_told
 from envs.episode import read_episode
 from envs.errors import UsageError
+from envs.executor import Executor
+from envs.local_workers import LOCAL
 from envs.lock import locked
 from envs.pool import Pool
 from envs.recorder import Recorder
@@ -65,6 +67,7 @@ def collect(
     out: Path,
     workers: int = 1,
     progress: Callable[[int], None] = lambda n: None,
+    executor: Executor = LOCAL,
 ) -> CollectReport:
     """Put ``episodes`` successful demonstrations into the folder ``out``.
 
@@ -77,6 +80,7 @@ def collect(
         workers: processes, one core each; the bytes do not depend on it.
         progress: called with 0 when the work begins, then with the number of demonstrations that
             were just completed.
+        executor: where the processes are; the bytes do not depend on it either.
 
     Raises:
         UsageError: another collection is in ``out``, it cannot be written, the disk is full, or
@@ -91,7 +95,9 @@ def collect(
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
         make = functools.partial(Collector, collection, out, identity(definition))
         try:
-            outcomes = _attempt(make, max(episodes, info.episodes), workers, progress)
+            wanted = max(episodes, info.episodes)
+            with Pool(make, min(workers, wanted), executor) as pool:
+                outcomes = _attempt(pool, wanted, progress)
         finally:
             shutil.rmtree(out / PARTIAL, ignore_errors=True)
         failed = tuple(o.index for o in outcomes if not o.success)
@@ -101,10 +107,7 @@ def collect(
 
 
 def _attempt(
-    make: Callable[[], "Collector"],
-    wanted: int,
-    workers: int,
-    progress: Callable[[int], None],
+    pool: Pool[int, Outcome], wanted: int, progress: Callable[[int], None]
 ) -> list[Outcome]:
     """Attempt 0, 1, 2, ... until ``wanted`` have succeeded; never one more than needed.
 
@@ -113,18 +116,17 @@ def _attempt(
     """
     outcomes: list[Outcome] = []
     missing = wanted
-    with Pool(make, min(workers, wanted)) as pool:
-        progress(0)
-        while missing:
-            for outcome in pool.run(range(len(outcomes), len(outcomes) + missing)):
-                outcomes.append(outcome)
-                progress(int(outcome.success))
-            missing = wanted - sum(o.success for o in outcomes)
-            if len(outcomes) >= PATIENCE and wanted - missing < LEAST_RATE * len(outcomes):
-                raise UsageError(
-                    f"the expert succeeded in {wanted - missing} of {len(outcomes)} attempts: "
-                    "choose weaker variations or a calmer operator"
-                )
+    progress(0)
+    while missing:
+        for outcome in pool.run(range(len(outcomes), len(outcomes) + missing)):
+            outcomes.append(outcome)
+            progress(int(outcome.success))
+        missing = wanted - sum(o.success for o in outcomes)
+        if len(outcomes) >= PATIENCE and wanted - missing < LEAST_RATE * len(outcomes):
+            raise UsageError(
+                f"the expert succeeded in {wanted - missing} of {len(outcomes)} attempts: "
+                "choose weaker variations or a calmer operator"
+            )
     return outcomes
 
 
@@ -136,7 +138,13 @@ class Collector:
     """Makes episode files one after another in one process."""
 
     def __init__(self, collection: Collection, out: Path, protocol: str) -> None:
-        """Prepare the scene of ``collection``; ``protocol`` is the hash of its definition."""
+        """Prepare the scene of ``collection``; ``protocol`` is the hash of its definition.
+
+        Raises:
+            UsageError: ``out`` was claimed on another machine and is not there on this one.
+        """
+        if read_info(out) is None:
+            raise UsageError(f"{os.uname().nodename} does not see {out}: it must be shared")
         self.out, self.protocol = out, protocol
         self.demonstrator = Demonstrator(collection, protocol)
 
@@ -146,7 +154,7 @@ class Collector:
         for success, path in ((True, self.out / name), (False, self.out / FAILED / name)):
             if path.exists() and self._valid(path, index, success):
                 return Outcome(index, success, kept=True)
-        partial = self.out / PARTIAL / str(os.getpid()) / name
+        partial = self.out / PARTIAL / f"{os.uname().nodename}-{os.getpid()}" / name
         with _full_disk_told(self.out):
             success = self._record(index, partial)
             final = self.out / name if success else self.out / FAILED / name

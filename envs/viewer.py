@@ -18,9 +18,9 @@ from PIL import Image
 from envs.arm import Array, CameraSpec, InitialCondition
 from envs.frames import Frames
 from envs.gl import choose_backend
-from envs.pool import one_thread
 from envs.task import Task
 from envs.tasks import TASKS
+from envs.threads import one_thread
 from envs.variation import apply
 from envs.world import World, world
 

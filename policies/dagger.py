@@ -38,6 +38,7 @@ from policies.checkpoint_files import PROVENANCE
 from policies.configs import canonical
 from policies.dagger_config import DaggerConfig
 from policies.dagger_visits import WAVE, Roller, Visit, Wave, label, spend
+from policies.parallel import check_alone
 from policies.train import train
 
 LOG = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def dagger(
             what ``policies.train.train`` raises.
         KeyboardInterrupt: Ctrl-C; the same call continues.
     """
+    check_alone("dagger")
     labeller_of(TASKS[config.task], config.robot)
     busy = "another command is at work in it"
     with locked(config.out, busy), full_disk_told("learning", lambda: f"{config.out} is kept"):

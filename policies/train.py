@@ -14,9 +14,8 @@ from torch import Tensor
 from envs.arm import Array
 from envs.disk import full_disk_told
 from envs.errors import UsageError
-from envs.lock import locked
 from policies import train_state
-from policies.adapter import describe_adapter, whereabouts
+from policies.adapter import describe_adapter
 from policies.base import ALGORITHMS, Algorithm, Preset
 from policies.checkpoint import CANARY_SEEDS, load_checkpoint, save_checkpoint
 from policies.checkpoint_files import PROVENANCE
@@ -26,19 +25,19 @@ from policies.lora import attach
 from policies.normalize import Normalizer, Stats
 from policies.offsets import action_stats, offset_columns
 from policies.optim import Ema, learning_rate, make_optimizer
+from policies.parallel import ALONE, Team, check_alone, joined
 from policies.preprocess import resize
 from policies.sources import Source, source_of
 from policies.stream import Stream
 from policies.torch_build import torch_build
 from policies.train_config import TrainConfig
 from policies.train_log import TrainLog, overfits
+from policies.train_record import identity, provenance
 from policies.train_session import (
     Clock,
-    device_name,
     device_of,
     differences,
     stop_requests,
-    versions,
 )
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
@@ -78,10 +77,9 @@ def train(
     plan = config.resolve()
     source = source_of(config)
     torch.set_num_threads(config.threads)
-    with torch.random.fork_rng():
-        own = ALGORITHMS[config.algo].load_trainer()
-        trainer: Trainer = (own or Trainer)(config, plan, source, say)
-        with locked(config.out, BUSY), full_disk_told("training", trainer.kept):
+    with joined() as team, torch.random.fork_rng():
+        trainer = _trainer(config, plan, source, say, team)
+        with team.locked(config.out, BUSY), full_disk_told("training", trainer.kept):
             if trainer.finished():
                 say(f"{config.out}: trained already")
                 advance(plan.training.steps)
@@ -89,16 +87,34 @@ def train(
             return trainer.run(advance)
 
 
+def _trainer(
+    config: TrainConfig, plan: Preset, source: Source, say: Callable[[str], None], team: Team
+) -> "Trainer":
+    """Make the algorithm's own trainer, or the usual one, which several processes may share."""
+    own = ALGORITHMS[config.algo].load_trainer()
+    if own is not None:
+        check_alone(config.algo)
+    if plan.training.batch < team.size:
+        raise UsageError(f"batch must be at least the {team.size} processes of torchrun")
+    return own(config, plan, source, say) if own else Trainer(config, plan, source, say, team)
+
+
 class Trainer:
     """One training run."""
 
     def __init__(
-        self, config: TrainConfig, plan: Preset, source: Source, say: Callable[[str], None]
+        self,
+        config: TrainConfig,
+        plan: Preset,
+        source: Source,
+        say: Callable[[str], None],
+        team: Team = ALONE,
     ) -> None:
         """Build network, optimiser and samplers from the config's seed."""
+        self.team = team
         self.config, self.plan, self.source, self.say = config, plan, source, say
         self.data = data = source.data if isinstance(source, Stream) else source
-        self.device = device_of(config.device)
+        self.device = team.device(device_of(config.device))
         self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
         self.spec = spec_of(data, plan.config)
         self._offsets = offset_columns(plan.config, self.spec)
@@ -117,11 +133,14 @@ class Trainer:
             make_optimizer(algorithm, plan.training),
             Ema(algorithm, plan.training),
             np.random.default_rng((config.seed, 1)),
-            torch.Generator().manual_seed(config.seed),
+            torch.Generator().manual_seed(team.seed(config.seed)),
+            team=team,
         )
+        if not team.leads:
+            torch.manual_seed(team.seed(config.seed))
         self.sampler = self._windows(data.train, algorithm.sequence)
         self.held = self._windows(data.validation, algorithm.sequence)
-        self.identity = self._identity()
+        self.identity = identity(self)
 
     def _windows(self, episodes: Sequence[int], sequence: int = 1) -> Sampler:
         spec = self.spec
@@ -142,10 +161,13 @@ class Trainer:
             UsageError: the folder holds another run.
         """
         out = self.config.out
-        train_state.sweep(out)
+        if self.team.leads:
+            train_state.sweep(out)
+            if not self.config.resume:
+                train_state.discard(out)
+                (out / PROVENANCE).unlink(missing_ok=True)
+        self.team.meet()
         if not self.config.resume:
-            train_state.discard(out)
-            (out / PROVENANCE).unlink(missing_ok=True)
             return False
         if (out / PROVENANCE).exists():
             self._check_identity(load_checkpoint(out).provenance.get("identity", {}))
@@ -169,21 +191,24 @@ class Trainer:
         state, steps = self.state, self.plan.training.steps
         clock = Clock(state.seconds)
         advance(state.step)
-        with TrainLog(self.config.out, state.step) as log, stop_requests() as stopped:
+        with self.team.log(self.config.out, state.step) as log, stop_requests() as stopped:
             while state.step < steps:
                 self._step(log, clock)
                 advance(1)
                 if self.config.keep and state.step % self.config.keep == 0:
                     self._export(self.config.out / STEPS / f"{state.step:07d}")
-                if clock.save_is_due() or stopped():
+                due, stop = self.team.agree(clock.save_is_due(), stopped())
+                if due or stop:
                     state.seconds = clock.seconds()
                     with clock.saving():
                         state.save(self.config.out, self.identity)
-                if stopped():
+                if stop:
                     raise KeyboardInterrupt
         state.seconds = clock.seconds()
         self._export(self.config.out)
-        train_state.discard(self.config.out)
+        if self.team.leads:
+            train_state.discard(self.config.out)
+        self.team.meet()
         return self.config.out
 
     def _step(self, log: TrainLog, clock: Clock) -> None:
@@ -195,13 +220,14 @@ class Trainer:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         self.algorithm.train()
-        batch = self._tensors(self.sampler.batch(state.rng, training.batch), learn=True)
+        drawn = self.team.part(self.sampler.draw(state.rng, training.batch))
+        batch = self._tensors(self.sampler.sequences(drawn), learn=True)
         with self._autocast():
             loss, extra = self.algorithm.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
+        value = self.team.average(self.algorithm.parameters(), loss, batch["pad"])
         limit = training.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(self.algorithm.parameters(), limit))
-        value = float(loss.detach())
         if not (math.isfinite(value) and math.isfinite(norm)):
             self._diverged(value)
         state.optimizer.step()
@@ -217,6 +243,8 @@ class Trainer:
         state, steps = self.state, self.plan.training.steps
         mean = state.loss[0] / state.loss[1]
         state.loss = (0.0, 0)
+        if not self.team.leads:
+            return
         line: dict[str, float | str] = {"loss": mean, "seconds": clock.seconds()[0], **values}
         every = max(1, steps // LINES) * (LINES // VALIDATIONS)
         if len(self.held) and (state.step % every == 0 or state.step == steps):
@@ -273,6 +301,7 @@ class Trainer:
             self.state.restore(out)
             self._export(out / LAST_GOOD)
             kept = f"the checkpoint of step {self.state.step} is kept in {out / LAST_GOOD}"
+        self.team.meet()
         raise UsageError(
             f"training stopped: loss or gradient is not finite at step {step} (loss {value}); "
             f"{kept}; try a lower --lr"
@@ -280,6 +309,8 @@ class Trainer:
 
     def _export(self, folder: Path) -> None:
         """Write the policy as a checkpoint folder."""
+        if not self.team.leads:
+            return
         algorithm = copy.deepcopy(self.state.ema.model).to("cpu")
         policy = TrainedPolicy(self.config.algo, self.spec, algorithm, self.normalizer)
         held = self.held if len(self.held) else self.sampler
@@ -294,57 +325,14 @@ class Trainer:
             "training": to_json(self.plan.training),
             **describe_adapter(self.config.lora, self.begun),
         }
-        save_checkpoint(folder, policy, canary, config, self._provenance())
-
-    def _identity(self) -> dict[str, Any]:
-        """Return what decides the weights: two runs with the same are the same run."""
-        return {
-            "algo": self.config.algo,
-            "settings": to_json(self.plan.config),
-            "training": to_json(self.plan.training),
-            "seed": self.config.seed,
-            "track": self.config.track,
-            "blind": self.config.blind,
-            "data": self.data.fingerprint,
-            "validation": list(self.data.validation),
-            "observations": to_json(self.algorithm.spec)["observations"],
-            **({"initial": self.begun.hashes["weights"]} if self.begun else {}),
-            **({"lora": to_json(self.config.lora)} if self.config.lora else {}),
-        }
+        save_checkpoint(folder, policy, canary, config, provenance(self))
 
     def _check_identity(self, stored: Mapping[str, Any]) -> None:
-        for what, mine in self.identity.items():
+        for what in {**self.identity, **stored}:
+            mine = self.identity.get(what)
             if stored.get(what) != mine:
                 raise UsageError(
                     f"{self.config.out} holds a run with another {what}: "
                     f"{differences(stored.get(what), mine)}; "
                     "choose another --out, or --no-resume to start over"
                 )
-
-    def _provenance(self) -> dict[str, Any]:
-        config, source, state = self.config, self.source, self.state
-        return {
-            "schema": 1,
-            "algorithm": config.algo,
-            "preset": config.preset,
-            "seed": config.seed,
-            "track": config.track,
-            "blind": config.blind,
-            "data": source.provenance(state.step)
-            if isinstance(source, Stream)
-            else source.provenance(),
-            "training": {
-                "steps": state.step,
-                "wall_s": round(state.seconds[0], 2),
-                "cpu_s": round(state.seconds[1], 2),
-                "parameters": sum(p.numel() for p in self.algorithm.parameters()),
-                "device": device_name(self.device),
-                "precision": "bf16" if self.bf16 else "fp32",
-                "threads": config.threads,
-                "loss": list(state.history[-1]) if state.history else [],
-                **({"lora": to_json(config.lora)} if config.lora else {}),
-            },
-            **whereabouts(config),
-            "versions": versions(),
-            "identity": self.identity,
-        }

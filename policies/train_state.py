@@ -20,6 +20,7 @@ from envs.atomic import write_atomic
 from envs.errors import UsageError
 from policies.configs import canonical
 from policies.optim import Ema
+from policies.parallel import ALONE, Team
 
 FILE = "resume.safetensors"
 
@@ -37,6 +38,7 @@ class TrainState:
         seconds: (wall-clock, CPU) spent.
         loss: (sum, count) since the last log line.
         history: (training, validation) loss at each validation.
+        team: the processes that train together.
     """
 
     optimizer: torch.optim.Optimizer
@@ -47,18 +49,22 @@ class TrainState:
     seconds: tuple[float, float] = (0.0, 0.0)
     loss: tuple[float, int] = (0.0, 0)
     history: tuple[tuple[float, float], ...] = ()
+    team: Team = ALONE
 
-    def save(self, folder: Path, identity: Mapping[str, Any]) -> Path:
-        """Write the state atomically; ``identity`` says which run it belongs to."""
+    def save(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        """Write the state atomically; ``identity`` says which run it belongs to.
+
+        All processes call it: the first one writes, with the generators of all.
+        """
+        generators = self.team.gather(self._generators())
+        if not self.team.leads:
+            return
         tensors = {f"model/{k}": v for k, v in self._kept(self.ema.source).items()}
         if self.ema.active:
             tensors |= {f"ema/{k}": v for k, v in self._kept(self.ema.model).items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{k}": v for k, v in moments.items()}
-        tensors["rng/torch"] = torch.get_rng_state()
-        tensors["rng/augment"] = self.augment.get_state()
-        if self._on_cuda:
-            tensors["rng/cuda"] = torch.cuda.get_rng_state()
+        tensors |= {f"rng/{name}": state for name, state in generators.items()}
         numbers = {
             "step": self.step,
             "seconds": self.seconds,
@@ -71,7 +77,12 @@ class TrainState:
             {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
             metadata={"state": canonical(numbers).decode()},
         )
-        return write_atomic(folder / FILE, data)
+        write_atomic(folder / FILE, data)
+
+    def _generators(self) -> dict[str, Tensor]:
+        """Return the states of this process's generators."""
+        states = {"torch": torch.get_rng_state(), "augment": self.augment.get_state()}
+        return states | ({"cuda": torch.cuda.get_rng_state()} if self._on_cuda else {})
 
     def restore(self, folder: Path) -> None:
         """Continue from the state stored in ``folder``.
@@ -95,10 +106,10 @@ class TrainState:
             moments.setdefault(int(index), {})[key] = tensor
         settings = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
-        torch.set_rng_state(groups["rng"]["torch"])
-        self.augment.set_state(groups["rng"]["augment"])
+        torch.set_rng_state(groups["rng"][self.team.key("torch")])
+        self.augment.set_state(groups["rng"][self.team.key("augment")])
         if self._on_cuda:
-            torch.cuda.set_rng_state(groups["rng"]["cuda"])
+            torch.cuda.set_rng_state(groups["rng"][self.team.key("cuda")])
         self.rng.bit_generator.state = numbers["rng"]
         self.step = int(numbers["step"])
         self.seconds = (float(numbers["seconds"][0]), float(numbers["seconds"][1]))

@@ -61,7 +61,11 @@ class Sampler:
         return len(self.rows)
 
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Array]:
-        """Draw ``size`` sequences of windows with replacement, see ``sequences``.
+        """Draw ``size`` sequences of windows with replacement, see ``sequences``."""
+        return self.sequences(self.draw(rng, size))
+
+    def draw(self, rng: np.random.Generator, size: int) -> Array:
+        """Return where ``size`` sequences begin (size,), drawn with replacement.
 
         Where an expert has labelled some steps only, windows begin at these; where episodes are
         not drawn by their lengths, an episode is drawn first and then a step of it.
@@ -69,10 +73,10 @@ class Sampler:
         if self._weights is not None:
             which = np.searchsorted(self._weights, rng.random(size), side="right")
             which = np.minimum(which, len(self._lengths) - 1)
-            return self.sequences(self._begin[which] + rng.integers(self._lengths[which]))
+            return np.asarray(self._begin[which] + rng.integers(self._lengths[which]))
         if self._drawn is None:
-            return self.sequences(rng.integers(len(self.rows), size=size))
-        return self.sequences(self._drawn[rng.integers(len(self._drawn), size=size)])
+            return rng.integers(len(self.rows), size=size)
+        return np.asarray(self._drawn[rng.integers(len(self._drawn), size=size)])
 
     def sequences(self, first: Array) -> dict[str, Array]:
         """Return the windows of the sequences that begin at ``first`` (B,), one after the other.

@@ -15,7 +15,7 @@ from multiprocessing.shared_memory import SharedMemory
 from typing import Any, Self
 
 from envs.errors import UsageError
-from envs.pool import one_thread
+from envs.threads import one_thread
 from real.camera_memory import Memory, Place
 from real.camera_watch import Counts, FrameWatch, Patience, judge
 from real.cameras import Camera, CameraError, CameraState, Frame, Mode

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +17,7 @@ from envs.tasks import TASKS
 from scripts.chain import Chain, Stage, Track, Training, join
 from scripts.presets import MAIN, PRESETS, SUITES, Preset
 from scripts.progress import duration
+from scripts.scale import Scale
 
 EXAMPLES = """
 armtrials bench
@@ -24,6 +26,7 @@ armtrials bench --preset cpu --track pixels --out runs/cpu --results results
 armtrials bench --suite core --preset quick
 armtrials bench --task pick_place --demonstrations 10 25 100 200
 armtrials bench --preset cpu --task insertion --algo bc_rnn flow diffusion-transformer
+armtrials bench --preset paper --executor submitit --slurm partition=gpu time=600 --workers 40
 """
 
 LEAST = 2
@@ -57,6 +60,8 @@ class Bench:
     """What the policies see: joint and object states, or pictures."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes at a time (default: one a core)."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Run the stages that are not complete; return 0."""
@@ -65,7 +70,7 @@ class Bench:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
         results = self.results or self.out
         chains = [
-            Chain(preset, self.out, results, self.track, self.workers, task, count)
+            Chain(preset, self.out, results, self.track, self.workers, task, count, self.scale)
             for task in self.tasks()
             for count in (None, *self.demonstrations)
         ]

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from scripts.jobs import Job, run_jobs
 from scripts.leaderboard import Leaderboard
 from scripts.presets import FLOORS, MAIN, Preset
 from scripts.progress import progress
+from scripts.scale import Scale
 
 Track = Literal["state", "pixels"]
 TRACKS = ("state", "pixels")
@@ -88,6 +89,7 @@ class Chain:
         workers: processes at a time.
         task: registered task.
         count: demonstrations; None: as many as the preset says.
+        where: where the processes run.
     """
 
     preset: Preset
@@ -97,6 +99,7 @@ class Chain:
     workers: int
     task: str = MAIN
     count: int | None = None
+    where: Scale = field(default_factory=Scale)
 
     @property
     def protocol(self) -> str:
@@ -165,6 +168,7 @@ class Chain:
             out=self.data,
             pixels=self.track == "pixels",
             workers=self.workers,
+            scale=self.where,
         ).run()
 
     @property
@@ -203,7 +207,8 @@ class Chain:
                 before, seen = seen, sum(map(steps_done, missing))
                 advance(seen - before)
 
-            run_jobs(jobs, self.workers, self.out / "policies" / ".lock", watch)
+            lock = self.out / "policies" / ".lock"
+            run_jobs(jobs, self.workers, lock, watch, self.where.place())
             watch()
 
     def _training(self, folder: Path, chosen: Training, steps: int) -> Job:
@@ -251,6 +256,7 @@ class Chain:
             videos=videos,
             track=self.track,
             results=self.results,
+            scale=self.where,
         )
 
     def _conditions(self) -> tuple[str, ...]:

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tyro
+
+from scripts.scale import Scale
+
 if TYPE_CHECKING:
     from envs.arm import InitialCondition
     from envs.collection import Collection
@@ -17,6 +21,7 @@ armtrials collect --task two_ways --strategy 0.7 --out data/two_ways
 armtrials collect --starts proposed.json --episodes 25 --out data/next
 armtrials collect --operator mixed --randomise full --recovery 0.2 --out data/varied
 armtrials collect --operator noisy --randomise lighting/L1 object_pose/L2 --out data/two
+armtrials collect --out data/many --episodes 5000 --executor submitit --slurm partition=cpu
 """
 
 
@@ -61,6 +66,8 @@ class Collect:
     """Another seed gives other demonstrations."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes at a time (default: one a core)."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Collect and say what came of it; return 0."""
@@ -74,7 +81,8 @@ class Collect:
         collection, info = self.collection(), read_info(self.out)
         total = max(self.episodes, info.episodes if info else 0)
         with progress(f"collect {self.task}", total) as advance:
-            report = collect(collection, self.episodes, self.out, self.workers, advance)
+            wanted = (collection, self.episodes, self.out)
+            report = collect(*wanted, self.workers, advance, self.scale.place())
         seconds = time.monotonic() - begin
         kept = f", {report.kept} were there already" if report.kept else ""
         noun = "demonstration" if report.episodes == 1 else "demonstrations"

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tyro
+
 from scripts.options import RESULTS
 from scripts.progress import progress
+from scripts.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,7 @@ armtrials evaluate --policy runs/act runs/bc floor:hold --trials 50 --conditions
 armtrials evaluate --policy runs/act --split dev --trials 50 --videos none
 armtrials evaluate --policy runs/act --delay 5 --trials 50
 armtrials evaluate --policy remote:ws://localhost:8765 --trials 50
+armtrials evaluate --policy runs/act --executor ray --workers 64
 armtrials evaluate --policy floor:random --env gym:Pendulum-v1 --success "return>-200"
 """
 
@@ -75,6 +79,8 @@ class Evaluate:
     """With --env, what counts as success: a key of info, return>NUMBER or return>=NUMBER."""
     horizon: int | None = None
     """With --env: steps after which an episode is cut off, if its own limit is not reached."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Evaluate one policy after the other; return 0."""
@@ -101,7 +107,8 @@ class Evaluate:
         from benchmarks.foreign import foreign_workers
         from benchmarks.run import workers_of
 
-        return workers_of(self.workers) if self.env is None else foreign_workers(self.workers)
+        hire = workers_of if self.env is None else foreign_workers
+        return hire(self.workers, self.scale.place())
 
     def _prepare(self, config: "EvaluateConfig", say: "Callable[[str], None]") -> "Job":
         """Plan the run, under a protocol or in somebody else's environment."""

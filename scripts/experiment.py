@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from scripts.progress import progress
+from scripts.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ armtrials experiment sim2real --preset cpu --at 0 10 25 --gap ordinary
 armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
 armtrials experiment normalisation --trials 100
 armtrials experiment camera_shift --preset cpu --algo act diffusion
+armtrials experiment sim2real --executor submitit --slurm partition=gpu gpus=1 --workers 8
 """
 
 
@@ -63,6 +65,8 @@ class Experiment:
     """Folder of demonstrations and checkpoints; figure and page go to OUT/NAME-TASK."""
     results: Path | None = None
     """Folder that takes the runs (default: the same as --out)."""
+    scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
+    """Where the --workers run."""
 
     def run(self) -> int:
         """Run what is missing, write what came out; return 0."""
@@ -88,7 +92,7 @@ class Experiment:
             at=self.at,
             gap=self.gap,
         )
-        place = Place(self.out, self.results or self.out, self.workers)
+        place = Place(self.out, self.results or self.out, self.workers, self.scale.place())
         results = run(asked, ask, place, progress)
         folder = self.out / f"{asked.name}-{ask.task}"
         page = write_experiment(asked, ask, results, folder, _command())

@@ -5,14 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from envs.errors import UsageError
+from envs.executor import Executor
+from envs.local_workers import LOCAL
+from envs.pool import Pool
 
 PROGRAM = ("-m", "scripts.main")
 POLL_S = 0.5
@@ -41,19 +45,27 @@ class JobFailedError(RuntimeError):
 
 
 def run_jobs(
-    jobs: Sequence[Job], workers: int, lock: Path, watch: Callable[[], None] = lambda: None
+    jobs: Sequence[Job],
+    workers: int,
+    lock: Path,
+    watch: Callable[[], None] = lambda: None,
+    executor: Executor = LOCAL,
 ) -> None:
     """Run ``jobs`` in order, at most ``workers`` at a time; ``watch`` is called now and then.
 
     The jobs see one thread each. If one fails, or on Ctrl-C, the others are asked to stop (what
     they completed stays) and the first error is raised. The file ``lock`` is held by this process
-    and by every job: if this process is killed, the jobs it leaves behind still hold it.
+    and by every job here: if this process is killed, the jobs it leaves behind still hold it. On a
+    cluster a job whose machine is lost starts again elsewhere.
 
     Raises:
         JobFailedError: a job's exit code was not 0.
         UsageError: it was 2, what the user can mend; or the lock is held by another process, or
             its folder cannot be written.
     """
+    if not executor.here:
+        _run_away(jobs, Pool(_commander, workers, executor), lock, watch)
+        return
     waiting = list(jobs)
     running: dict[subprocess.Popen[bytes], Job] = {}
     with _held(lock) as handle:
@@ -96,8 +108,50 @@ def _reap(running: dict[subprocess.Popen[bytes], Job]) -> None:
     for process in [process for process in running if process.poll() is not None]:
         job = running.pop(process)
         if process.returncode != 0:
-            kind = UsageError if process.returncode == MENDABLE else JobFailedError
-            raise kind(f"{job.name}: {_last_line(job.log)} (all of it: {job.log})")
+            raise _failure(job, process.returncode)
+
+
+def _failure(job: Job, code: int) -> Exception:
+    kind = UsageError if code == MENDABLE else JobFailedError
+    return kind(f"{job.name}: {_last_line(job.log)} (all of it: {job.log})")
+
+
+def _run_away(
+    jobs: Sequence[Job], pool: Pool[Job, int], lock: Path, watch: Callable[[], None]
+) -> None:
+    """Run the jobs on other machines, which share the folders with this one."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(POLL_S):
+            watch()
+
+    thread = threading.Thread(target=look, daemon=True)
+    with _held(lock), pool:
+        thread.start()
+        try:
+            for job, code in zip(jobs, pool.run(jobs), strict=True):
+                if code != 0:
+                    raise _failure(job, code)
+        finally:
+            over.set()
+            thread.join()
+
+
+def _commander() -> Callable[[Job], int]:
+    return _command
+
+
+def _command(job: Job) -> int:
+    """Run a command in this process, a worker's, and return its exit code."""
+    from scripts.main import EXIT_INTERRUPTED, main
+
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+        code = main(job.arguments)
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,7 @@
 """Train a policy on a folder of demonstrations."""
 
+import os
+from contextlib import redirect_stderr
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +21,7 @@ armtrials train --algo act --stream pick_place --randomise full --operator mixed
 armtrials train --algo bc --data data/pixels --track pixels --out runs/bc --preset quick
 armtrials train --algo vla --data data/pick_place data/language_pick data/wipe --out runs/vla
 armtrials train --algo pi0 --weights models/pi0 --lora 16 --data pix --track pixels --out runs/pi0
+torchrun --nproc-per-node 2 -m scripts.main train --algo diffusion --data data/p --out runs/p
 armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out runs/vla-insertion
 """
 
@@ -27,7 +30,8 @@ armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out
 class Train:
     """Learn from demonstrations. An interrupted training continues with the same command.
 
-    The same options give the same weights, bit for bit.
+    The same options give the same weights, bit for bit. Several processes that torchrun starts
+    share every batch.
     """
 
     algo: str
@@ -98,7 +102,15 @@ class Train:
 
     def run(self) -> int:
         """Train and say where the checkpoint is; return 0."""
-        import policies.train as training  # here: torch takes seconds to import
+        from policies.parallel import following  # here: torch takes seconds to import
+
+        if not following():
+            return self._train()
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+            return self._train()  # the first of several processes speaks for all
+
+    def _train(self) -> int:
+        import policies.train as training
         from policies.checkpoint import load_checkpoint
         from policies.train_config import TrainConfig
 

@@ -1,0 +1,61 @@
+"""Which run a training is, and what its checkpoint says of where it came from."""
+
+from typing import TYPE_CHECKING, Any
+
+from policies.adapter import whereabouts
+from policies.configs import to_json
+from policies.stream import Stream
+from policies.train_session import device_name, versions
+
+if TYPE_CHECKING:
+    from policies.train import Trainer
+
+
+def identity(run: "Trainer") -> dict[str, Any]:
+    """Return what decides the weights: two runs with the same are the same run."""
+    config = run.config
+    return {
+        "algo": config.algo,
+        "settings": to_json(run.plan.config),
+        "training": to_json(run.plan.training),
+        "seed": config.seed,
+        "track": config.track,
+        "blind": config.blind,
+        "data": run.data.fingerprint,
+        "validation": list(run.data.validation),
+        "observations": to_json(run.algorithm.spec)["observations"],
+        **({"initial": run.begun.hashes["weights"]} if run.begun else {}),
+        **({"lora": to_json(config.lora)} if config.lora else {}),
+        **({"processes": run.team.size} if run.team.size > 1 else {}),
+    }
+
+
+def provenance(run: "Trainer") -> dict[str, Any]:
+    """Return what is written last into a checkpoint folder."""
+    config, source, state = run.config, run.source, run.state
+    return {
+        "schema": 1,
+        "algorithm": config.algo,
+        "preset": config.preset,
+        "seed": config.seed,
+        "track": config.track,
+        "blind": config.blind,
+        "data": source.provenance(state.step)
+        if isinstance(source, Stream)
+        else source.provenance(),
+        "training": {
+            "steps": state.step,
+            "wall_s": round(state.seconds[0], 2),
+            "cpu_s": round(state.seconds[1], 2),
+            "parameters": sum(p.numel() for p in run.algorithm.parameters()),
+            "device": device_name(run.device),
+            "precision": "bf16" if run.bf16 else "fp32",
+            "threads": config.threads,
+            "loss": list(state.history[-1]) if state.history else [],
+            **({"lora": to_json(config.lora)} if config.lora else {}),
+            **({"processes": run.team.size} if run.team.size > 1 else {}),
+        },
+        **whereabouts(config),
+        "versions": versions(),
+        "identity": run.identity,
+    }
