@@ -76,12 +76,7 @@ class Trials:
         Raises:
             UsageError: a policy for another arm, or one that reads what nobody sees.
         """
-        if tuple(policy.spec.joints) != arm.spec.joints:
-            raise UsageError(
-                f"the policy drives {', '.join(policy.spec.joints)}; this arm has "
-                f"{', '.join(arm.spec.joints)}"
-            )
-        check_seen(policy.spec, arm.task, arm.spec)
+        check_fits(policy, arm)
         self.arm, self.policy = arm, policy
         self.pilot = Pilot(Controller(policy, execute))
 
@@ -92,7 +87,7 @@ class Trials:
             StoppedError: the start pose was not reached.
         """
         arm, pilot = self.arm, self.pilot
-        before = _counts(arm)
+        before = chain_counts(arm)
         seen = arm.home(start)
         pilot.begin(arm.task.instruct(start), seed)
         goal, notes = len(arm.task.stages), _Notes()
@@ -106,7 +101,7 @@ class Trials:
 
         left = arm.task.horizon if arm.stage < goal else 0
         ended = drive(arm, seen, pilot.act, left, watch)
-        after = _counts(arm)
+        after = chain_counts(arm)
         verdicts, findings = (
             {
                 name: count - old.get(name, 0)
@@ -122,6 +117,16 @@ class Trials:
             np.array(notes.stages), np.array(notes.stamps), np.array(notes.predicting),
             np.array(notes.ages), verdicts, findings, arm.spec.control_hz,
         )  # fmt: skip
+
+
+def check_fits(policy: Policy, arm: RealArm) -> None:
+    """Refuse, with ``UsageError``, a policy for another arm, or that reads what nobody sees."""
+    if tuple(policy.spec.joints) != arm.spec.joints:
+        raise UsageError(
+            f"the policy drives {', '.join(policy.spec.joints)}; this arm has "
+            f"{', '.join(arm.spec.joints)}"
+        )
+    check_seen(policy.spec, arm.task, arm.spec)
 
 
 class _Notes:
@@ -142,7 +147,7 @@ class _Notes:
         self.ages.append(max(arm.ages.values(), default=0.0))
 
 
-def _counts(arm: RealArm) -> tuple[Mapping[str, int], Mapping[str, int]]:
+def chain_counts(arm: RealArm) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Return the safety log's counts so far: verdicts, findings."""
     if isinstance(arm.joints, FarArm):
         return arm.joints.log()
