@@ -28,6 +28,8 @@ from real.teleop.takeover import POLICY, Leader, TakeOver
 from real.verdict import INVALID_HARDWARE
 
 OTHER = "other"
+PATIENCE = 2
+"""A person who has taken over may take so many times the time that the task gives a policy."""
 KEYS = {
     "t": "take", "g": "give", "y": "success", "f": "failure", "d": "discard", "r": "ready",
     "q": "quit",
@@ -147,7 +149,7 @@ class Deployment:
         meta = self._meta(start, index)
         take = Take(arm, meta, self.album.record(meta), self.duty, self._length)
         self._take = take
-        ended = drive(arm, seen, self._act, arm.task.horizon, self._watch)
+        ended = drive(arm, seen, self._act, PATIENCE * arm.task.horizon, self._watch)
         success, failure = self._outcome(take, ended)
         self._take = None
         if take.discard or not take.stamps:
@@ -225,7 +227,8 @@ class Deployment:
         rescue = self._on.rescue_s
         if rescue is not None and len(take.stamps) >= rescue * self.arm.spec.control_hz:
             self._obey("take", take)
-        return self._done or take.said is not None or take.discard
+        over = self._by == POLICY and len(take.stamps) >= self.arm.task.horizon
+        return over or self._done or take.said is not None or take.discard
 
     @property
     def _done(self) -> bool:

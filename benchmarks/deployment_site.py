@@ -93,7 +93,10 @@ def work_of(
 
 def identity_of(policy: Policy, folder: Path) -> dict[str, Any]:
     """Return what an episode says of the policy that drove in it: name, hashes, origin."""
-    return {**manifest_entry(policy), "artefact": artefact_hash(folder), "folder": str(folder)}
+    entry = manifest_entry(policy)
+    if data := entry.get("data"):
+        entry["data"] = {k: data[k] for k in ("fingerprint", "episodes") if k in data}
+    return {**entry, "artefact": artefact_hash(folder), "folder": str(folder)}
 
 
 def duty_of(policy: Policy, folder: Path, leave: dict[str, Any], out: Path, sim: bool) -> Duty:

@@ -1,5 +1,6 @@
 """Let a policy work on an arm outside an evaluation, and log every episode."""
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -87,7 +88,6 @@ class Deploy:
         from benchmarks.deployment_site import work_of
         from policies.checkpoint import load_checkpoint
         from policies.chunking import Controller
-        from real.follow import preflight
         from real.teleop.later import LaterAlbum
 
         self._check()
@@ -104,8 +104,7 @@ class Deploy:
             controller = Controller(policy, self.execute)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
             site = stack.enter_context(self._site(policy, collection.robot, out, (leave, tell)))
-            missing = max(0, self.episodes - logged_episodes(album))
-            preflight(out, site.arm, missing, site.arm.task.horizon / site.arm.spec.control_hz)
+            self._make_room(site, out, self.episodes - logged_episodes(album))
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
             self._work(made, site, stack)
         wins, all_ = sum(one.success for one in made.logged), len(made.logged)
@@ -127,6 +126,18 @@ class Deploy:
             raise UsageError("--override and --camera belong to a real arm, not to --twin")
         if self.episodes < 1:
             raise UsageError(f"--episodes must be at least 1, got {self.episodes}")
+
+    def _make_room(self, site: "Site", out: Path, missing: int) -> None:
+        """Refuse a disk that is too small, and a rescue that would come after the end."""
+        from benchmarks.deployment import PATIENCE
+        from envs.errors import UsageError
+        from real.follow import preflight
+
+        task_s = site.arm.task.horizon / site.arm.spec.control_hz
+        if self.rescue is not None and not self.rescue < task_s:
+            told = f"--rescue must be below {task_s:g} s, the time of the task, got {self.rescue:g}"
+            raise UsageError(told)
+        preflight(out, site.arm, max(0, missing), PATIENCE * task_s)
 
     def _leave(self, robot: str) -> dict[str, Any]:
         """Return by whose leave the arm moves; a twin needs none."""
@@ -179,9 +190,9 @@ class Deploy:
         from real.keys import on_keys
         from real.stop import StopBoard
 
-        keys = stack.enter_context(on_keys(site.stop or StopBoard(), made.press))
-        if not keys and not self.twin:
-            raise UsageError("a real arm needs a terminal: its keys stop it and label episodes")
-        if keys:
+        if sys.stdin is not None and sys.stdin.isatty():
+            stack.enter_context(on_keys(site.stop or StopBoard(), made.press))
             made.tell(HELP)
+        elif not self.twin:
+            raise UsageError("a real arm needs a terminal: its keys stop it and label episodes")
         made.run(self.episodes)

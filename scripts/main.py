@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "Export a policy as one graph.",
     "gate": "Check whether a policy may run on an arm.",
     "deploy": "Let a policy work on an arm outside an evaluation, and log every episode.",
+    "flywheel": "Turn a deployment's log into the next policy: demonstrate, train, compare.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "verify": "Check a sealed run: its seals, then trials run again.",
