@@ -197,12 +197,9 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     policy: Path, tmp_path: Path, short: None
 ) -> None:
     """The arm is the twin behind its serial port; a policy that reads joints alone drives it."""
-    collect(Collection(task="pick_place"), 3, tmp_path / "data", 1)
-    folder = train(
-        TrainConfig(
-            "bc", tmp_path / "data", tmp_path / "bc", preset="quick-delta", steps=1, blind=True
-        )
-    )
+    data = policy.parent / "data"
+    blind = TrainConfig("bc", data, tmp_path / "bc", preset="quick-delta", steps=1, blind=True)
+    folder = train(blind)
     loaded, collection = work_of(load_checkpoint(folder), "", "")
     asked = []
     out = tmp_path / "log"
