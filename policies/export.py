@@ -27,6 +27,7 @@ from policies.checkpoint import (
 )
 from policies.checkpoint_files import read_json
 from policies.configs import to_json
+from policies.dataset import EpisodeSet, Reading
 from policies.exported import (
     ACTION,
     FORMATS,
@@ -48,9 +49,12 @@ from policies.trained import (
     use_ddim_steps,
     use_sampler,
 )
+from policies.windows import Sampler
 
 ROWS = 3
 """Batch of the example that is traced; the graph takes any."""
+RECORDED = 1000
+"""Observations of demonstrations that a graph is compared on."""
 PARITY = 1e-4
 """Largest difference of an fp32 graph's action from the network's [rad; gripper opening]."""
 
@@ -66,6 +70,7 @@ class ExportConfig:
         ddim_steps: denoising steps; None: the policy's own.
         sampler: ``ddim`` or ``dpm``; None: the policy's own.
         task: of a policy that learned several, the one whose objects the graph knows.
+        data: demonstrations on whose observations the graph is compared, too.
     """
 
     policy: Path
@@ -74,6 +79,7 @@ class ExportConfig:
     ddim_steps: int | None = None
     sampler: str | None = None
     task: str | None = None
+    data: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a precision that the format does not have, and to overwrite what is exported."""
@@ -94,11 +100,15 @@ class Exported:
         error: largest difference of an action from the network's, on the stored observations and
             on drawn ones of several batch sizes [rad; gripper opening].
         size: of the graph [bytes].
+        observations: of how many recorded observations ``recorded`` is the largest difference.
+        recorded: None without demonstrations.
     """
 
     folder: Path
     error: float
     size: int
+    observations: int = 0
+    recorded: float | None = None
 
 
 class PolicyGraph(nn.Module):
@@ -168,7 +178,11 @@ def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None)
     parts = (policy.spec, {**stored, "export": to_json(form)}, policy.normalizer)
     made = ExportedPolicy.of("", policy.name, parts, open_graph(path, data, 1))
     canary = stored_observations(config.policy)
-    error = largest_difference(policy, made, canary)
+    error, seen = largest_difference(policy, made, canary), 0
+    recorded = None
+    if config.data is not None:
+        seen, recorded = recorded_difference(policy, made, config.data)
+        error = float(np.maximum(error, recorded))
     if form.precision == "fp32" and not error <= PARITY:
         raise UsageError(
             f"the graph of {policy.name} does not act as its network: an action differs by "
@@ -181,7 +195,7 @@ def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None)
         return _with_header(form.format)(data, header)
 
     write_checkpoint(config.out, made, canary, parts[1], origin, (path.name, model))
-    return Exported(config.out, error, path.stat().st_size)
+    return Exported(config.out, error, path.stat().st_size, seen, recorded)
 
 
 def _place(policy: TrainedPolicy, task: str | None) -> None:
@@ -286,6 +300,37 @@ def largest_difference(
             worst = float(np.maximum(worst, np.abs(found[0] - found[1]).max()))  # NaN stays
             batch = {key: _moved(network, key, values, rng) for key, values in batch.items()}
     return worst
+
+
+def recorded_difference(
+    network: LearnedPolicy, graph: LearnedPolicy, folder: Path
+) -> tuple[int, float]:
+    """Return how many observations of demonstrations were shown, and the largest difference.
+
+    They are spread evenly over all steps of all episodes of ``folder``.
+
+    Raises:
+        UsageError: the folder holds none, or none that the policy could see.
+    """
+    spec = network.spec
+    blind = bool(network.provenance.get("blind"))
+    reading = Reading(spec.track, blind=blind, validation=0.0, language=spec.language)
+    data = EpisodeSet.load(folder, reading)
+    found = {key: data.recorded.get(key) for key in spec.observations}
+    if found != dict(spec.observations):
+        raise UsageError(f"{folder}: the policy reads {dict(spec.observations)}, there is {found}")
+    windows = Sampler(data, range(len(data)), spec.n_obs, spec.chunk)
+    count, worst = min(RECORDED, len(windows)), 0.0
+    for which in np.array_split(
+        np.linspace(0, len(windows) - 1, count).astype(int), count // 50 + 1
+    ):
+        batch = windows.windows(which)
+        told = batch["sentence"].tolist() if spec.language else [""] * len(which)
+        for one in (network, graph):
+            one.reset(told, which.tolist())
+        first, second = (one.act(batch) for one in (network, graph))
+        worst = float(np.maximum(worst, np.abs(first - second).max()))
+    return count, worst
 
 
 def _moved(policy: LearnedPolicy, key: str, values: Array, rng: np.random.Generator) -> Array:

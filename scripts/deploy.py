@@ -107,8 +107,13 @@ class Deploy:
             self._make_room(site, out, self.episodes - logged_episodes(album))
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
             self._work(made, site, stack)
-        wins, all_ = sum(one.success for one in made.logged), len(made.logged)
-        tell(f"{wins} of {all_} episodes succeeded; {out} holds {logged_episodes(album)}.")
+        wins = [one for one in made.logged if one.success]
+        helped = sum(one.taken > 0 for one in wins)
+        tell(
+            f"{len(wins)} of {len(made.logged)} episodes succeeded"
+            f"{f', {helped} of them with help' if helped else ''}; "
+            f"{out} holds {logged_episodes(album)}."
+        )
         tell(f"Look at them: armtrials inspect {out}; go on: armtrials flywheel --log {out}")
         return 0
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.experiment_run import Bar
 from benchmarks.flywheel.assemble import DEMONSTRATION, old_lines, taken, taught
-from benchmarks.flywheel.ledger import verify, write_ledger
+from benchmarks.flywheel.ledger import read_ledger, verify, write_ledger
 from benchmarks.flywheel.log import Entry, read_entries, source_of, usual_closings
 from benchmarks.flywheel.wheel import Wheel, config_of
 from benchmarks.gate.verdict import artefact_hash
@@ -207,8 +207,10 @@ class Turn:
     def _train(self) -> dict[str, Any]:
         """Learn from all of it, on from the policy's weights or from scratch."""
         wheel = self.wheel
-        self._need("assemble")
+        told = self._need("assemble")
         verify(wheel.dataset)
+        if read_ledger(wheel.dataset)[1] != told["head"]:
+            raise UsageError(f"{wheel.dataset}: another turn's data, or its ledger was changed")
         config = config_of(wheel)
         steps = config.resolve().training.steps
         with self.bar(f"train {config.algo}", steps) as advance:

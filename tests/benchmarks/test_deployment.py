@@ -1,5 +1,6 @@
 """A policy at work outside an evaluation: what is logged, by whose leave, and what survives."""
 
+import functools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from policies.chunking import Controller
 from policies.dataset import EpisodeSet, Reading
 from policies.train import train
 from policies.train_config import TrainConfig
+from real.address import PATIENT
 from real.control import FarArm
 from real.emulators.twin import Twin, TwinSetup
 from real.teleop.later import LaterAlbum
@@ -194,13 +196,15 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
 
 
 def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
-    policy: Path, tmp_path: Path, short: None
+    policy: Path, tmp_path: Path, short: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arm is the twin behind its serial port; a policy that reads joints alone drives it."""
     data = policy.parent / "data"
     blind = TrainConfig("bc", data, tmp_path / "bc", preset="quick-delta", steps=1, blind=True)
     folder = train(blind)
     loaded, collection = work_of(load_checkpoint(folder), "", "")
+    patient = functools.partial(FarArm, manner=PATIENT)  # this computer may be busy
+    monkeypatch.setattr("benchmarks.deployment_site.FarArm", patient)
     asked = []
     out = tmp_path / "log"
     leave = {"override": "a test", "problem": "no verdict", "verdict": ""}
@@ -212,21 +216,19 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     ):
         assert isinstance(site.arm.joints, FarArm)
         made = Deployment(site.arm, Controller(loaded), album, duty, site.oversight)
-        said = iter("yt")
 
         def tell(text: str) -> None:
             if text.startswith("Did it succeed?"):
-                made.press(next(said))
+                made.press("y")
+            if "r goes on" in text:
+                made.press("q")
 
         made.tell = tell
         made.run(1)
     assert len(asked) == 1
-    found = [*out.glob("episode_*.hdf5"), *out.glob("failed/*.hdf5")]
-    episode = read_episode(found[0])
+    episode = read_episode(out / "episode_0.hdf5")
     assert json.loads(episode.meta.deployment)["leave"] == leave
-    assert episode.meta.sim is False
-    if episode.meta.failure != "safety_stop":  # a busy computer: the chain may hold the arm
-        assert episode.meta.success
+    assert (episode.meta.sim, episode.meta.success, len(episode)) == (False, True, STEPS)
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,18 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         DiffusionPolicy: denoise,
         FlowPolicy: denoise,
         Vla: {
-            "chunk": 16, "execute": 5, "patch": 4, "vision": eye, "trunk": layer, "layers": 1,
-            "transformer": TransformerConfig(1, layer, memory=True), "denoise": 3, "grid": 3,
+            "chunk": 16,
+            "execute": 5,
+            "patch": 4,
+            "vision": eye,
+            "trunk": layer,
+            "layers": 1,
+            "transformer": TransformerConfig(1, layer, memory=True),
+            "denoise": 3,
+            "grid": 3,
             "sentence": SentenceConfig(buckets=64, words=8, width=16, layers=1, heads=2),
-            "bins": 16, "readouts": 2,
+            "bins": 16,
+            "readouts": 2,
         },
     }
     for kind, changes in settings.items():
