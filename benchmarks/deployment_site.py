@@ -41,6 +41,8 @@ SAFETY = "safety"
 TWIN = {"twin": True}
 """By whose leave a policy drives a twin: it needs none."""
 OWN = "own"
+APART = 1_000_000
+"""Added to the seed: from the starts of a collection with the same one a policy has learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class Lead:
 def work_of(
     policy: Policy, task: str, robot: str, starts: Path | None = None, seed: int = 0
 ) -> tuple[Policy, Collection]:
-    """Return a policy before a task, and the starts of its episodes.
+    """Return a policy before a task, and the starts of its episodes: none of a collection's.
 
     Raises:
         UsageError: a policy for another arm or task, an unknown name, or another file of starts.
@@ -88,7 +90,7 @@ def work_of(
     policy.spec = replace(policy.spec, task=name)
     cameras = cameras_of(policy.spec)
     found = () if starts is None else read_starts(starts, name, robot)
-    return policy, Collection(name, robot, seed=seed, cameras=cameras, starts=found)
+    return policy, Collection(name, robot, seed=APART + seed, cameras=cameras, starts=found)
 
 
 def identity_of(policy: Policy, folder: Path) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Deploy:
     threads: int = 1
     """Threads of a prediction."""
     seed: int = 0
-    """Another seed gives other starts."""
+    """Another seed gives other starts; they are never those of armtrials collect."""
 
     def run(self) -> int:
         """Run episodes until there are enough, q or Ctrl-C; return 0."""

@@ -61,7 +61,9 @@ def figure(turn: Turn) -> Spec:
     """Return where episodes began and where to demonstrate next, and success before and after."""
     found = turn.read("compare")
     left = places(_groups(turn), TASKS[turn.task])
-    return {"hconcat": [left, _success(found)] if found else [left], "spacing": 60}
+    panels = [left, _success(found)] if found else [left]
+    apart = {"color": "independent", "shape": "independent"}
+    return {"hconcat": panels, "spacing": 60, "resolve": {"scale": apart, "legend": apart}}
 
 
 def _groups(turn: Turn) -> list[tuple[str, InitialCondition | None]]:
@@ -118,8 +120,8 @@ def _success(found: dict[str, Any]) -> Spec:
                 "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
             },
             {
-                "mark": {"type": "text", "baseline": "bottom", "dx": 34, "dy": -3, "align": "left"},
-                "encoding": {"x": x, "y": {**y, "field": "success"}, "text": {"field": "told"}},
+                "mark": {"type": "text", "baseline": "bottom", "dy": -4},
+                "encoding": {"x": x, "y": {**y, "field": "high"}, "text": {"field": "told"}},
             },
         ],
     }
