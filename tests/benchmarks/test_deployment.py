@@ -1,12 +1,6 @@
 """A policy at work outside an evaluation: what is logged, by whose leave, and what survives."""
 
-import functools
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +8,7 @@ import pytest
 
 from benchmarks.deployment import Deployment
 from benchmarks.deployment_log import logged_episodes
-from benchmarks.deployment_site import TWIN, Lead, arm_site, duty_of, twin_site, work_of
+from benchmarks.deployment_site import TWIN, duty_of, twin_site, work_of
 from benchmarks.gate.verdict import artefact_hash
 from envs.collect import collect
 from envs.collection import Collection
@@ -25,9 +19,7 @@ from policies.chunking import Controller
 from policies.dataset import EpisodeSet, Reading
 from policies.train import train
 from policies.train_config import TrainConfig
-from real.address import PATIENT
-from real.control import FarArm
-from real.emulators.twin import Twin, TwinSetup
+from real.emulators.twin import TwinSetup
 from real.teleop.later import LaterAlbum
 from scripts.main import main
 
@@ -120,42 +112,6 @@ def test_who_takes_over_is_marked_and_only_their_steps_are_learned(
     assert data.labelled.sum() == end - begin
 
 
-def test_a_kill_in_the_middle_loses_no_finished_episode(policy: Path, tmp_path: Path) -> None:
-    out = tmp_path / "log"
-    code = (
-        "import sys; from envs.tasks import TASKS; from scripts.main import main\n"
-        f"type(TASKS['pick_place']).horizon = {STEPS}\n"
-        "sys.exit(main(sys.argv[1:]))"
-    )
-    words = ["deploy", "--policy", str(policy), "--out", str(out), "--twin", "--episodes", "1000"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    done = 0
-    for line in process.stdout:
-        done += "of 1000: episode" in line
-        if done == 3 and line.startswith("Episode 3"):
-            break
-    deadline = time.monotonic() + 120
-    running = out / "recording" / "episode_3.hdf5.journal"
-    while not running.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    _, collection = work_of(load_checkpoint(policy), "", "")
-    who = json.loads((out / "dataset.json").read_text())["definition"]
-    named = {k: who[k] for k in ("operator", "policy", "where")}
-    with LaterAlbum(out, collection, named) as album:
-        whole = logged_episodes(album)
-        kept = {*album.successes, *album.failed}
-    assert whole >= 3
-    assert {0, 1, 2} <= kept
-    for index in (0, 1, 2):
-        assert len(read_episode(out / "failed" / f"episode_{index}.hdf5")) == STEPS
-
-
 class Hasty(Deployment):
     """Ctrl-C comes in the tenth control period."""
 
@@ -193,42 +149,6 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
     assert not (tmp_path / "log").exists()
     assert main([*words, *port, "--override", "a test"]) == 2
     assert "no_such_port" in capsys.readouterr().err
-
-
-def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
-    policy: Path, tmp_path: Path, short: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The arm is the twin behind its serial port; a policy that reads joints alone drives it."""
-    data = policy.parent / "data"
-    blind = TrainConfig("bc", data, tmp_path / "bc", preset="quick-delta", steps=1, blind=True)
-    folder = train(blind)
-    loaded, collection = work_of(load_checkpoint(folder), "", "")
-    patient = functools.partial(FarArm, manner=PATIENT)  # this computer may be busy
-    monkeypatch.setattr("benchmarks.deployment_site.FarArm", patient)
-    asked = []
-    out = tmp_path / "log"
-    leave = {"override": "a test", "problem": "no verdict", "verdict": ""}
-    duty = duty_of(loaded, folder, leave, out, sim=False)
-    with (
-        Twin() as twin,
-        LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        arm_site(twin.address, loaded, duty, Lead(), (), asked.append) as site,
-    ):
-        assert isinstance(site.arm.joints, FarArm)
-        made = Deployment(site.arm, Controller(loaded), album, duty, site.oversight)
-
-        def tell(text: str) -> None:
-            if text.startswith("Did it succeed?"):
-                made.press("y")
-            if "r goes on" in text:
-                made.press("q")
-
-        made.tell = tell
-        made.run(1)
-    assert len(asked) == 1
-    episode = read_episode(out / "episode_0.hdf5")
-    assert json.loads(episode.meta.deployment)["leave"] == leave
-    assert (episode.meta.sim, episode.meta.success, len(episode)) == (False, True, STEPS)
 
 
 @pytest.mark.parametrize(
