@@ -17,6 +17,12 @@ from envs.starts_file import read_starts
 from envs.tasks import TASKS
 
 SIDE = 300  # px
+ALONE = {
+    "success": "the policy did the task alone",
+    "success at the second try": "a gripper closed once more than in any demonstration",
+    "success with help": "a person took over, and the task was done",
+}
+"""What is told of the outcomes that are no failures."""
 
 
 def write_flywheel(turn: Turn) -> Path:
@@ -34,9 +40,7 @@ def flywheel_page(turn: Turn, spec: Spec) -> str:
     """Return the HTML page; it needs no other file and no network."""
     told = {stage: turn.read(stage) for stage in STAGES}
     counts = (told["select"] or {}).get("outcomes", {})
-    outcomes = [
-        (name, n, FAILURES[name].about if name in FAILURES else "") for name, n in counts.items()
-    ]
+    outcomes = [(name, n, _about(name)) for name, n in counts.items()]
     return render(
         "flywheel.html",
         told=told,
@@ -47,6 +51,13 @@ def flywheel_page(turn: Turn, spec: Spec) -> str:
         figure=spec,
         vega=vega_script(),
     )
+
+
+def _about(outcome: str) -> str:
+    """Say what was seen in the episodes that ended so."""
+    if outcome in FAILURES:
+        return FAILURES[outcome].about
+    return ALONE.get(outcome, "")
 
 
 def _title(found: dict[str, Any] | None, task: str) -> str:

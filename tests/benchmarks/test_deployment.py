@@ -75,7 +75,8 @@ def test_every_episode_is_logged_step_by_step_and_is_a_demonstration(
     assert episode.meta.failure not in ("", "interrupted")
     assert episode.marks is None
     assert episode.meta.start != Collection(task="pick_place").start(1)  # it has learned from that
-    assert main(["inspect", str(out / "failed"), "--out", str(tmp_path / "page.html")]) == 0
+    page = ["--films", "0", "--out", str(tmp_path / "page.html")]
+    assert main(["inspect", str(out / "failed"), *page]) == 0
 
 
 def test_the_same_command_goes_on_and_another_policy_is_refused(
