@@ -25,6 +25,7 @@ class Parity:
         trials: pairs.
         before, after: successes of each.
         same: trials that ended alike.
+        both: pairs in which both succeeded.
         diff, low, high: difference of the success rates with its 95 % interval (Tango).
         p: exact McNemar.
     """
@@ -33,6 +34,7 @@ class Parity:
     before: int
     after: int
     same: int
+    both: int
     diff: float
     low: float
     high: float
@@ -83,6 +85,7 @@ def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) 
         before=int(before.sum()),
         after=int(after.sum()),
         same=int((before == after).sum()),
+        both=int((before & after).sum()),
         diff=found.diff,
         low=found.low,
         high=found.high,

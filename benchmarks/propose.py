@@ -5,11 +5,11 @@ Never the failed starts themselves: who learned from the start of a trial is no 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
 from benchmarks.coverage import StartMetric
-from benchmarks.retrace import Walk
 from envs.arm import ArmSpec, Array, InitialCondition
 from envs.feasible import OVERLAP, checker
 from envs.start_features import VARIES, spots
@@ -21,11 +21,23 @@ DRAWS = 12
 """Candidates a failed trial."""
 
 
+class Began(Protocol):
+    """An episode, a trial or a demonstration: where it began, and whether it succeeded."""
+
+    @property
+    def start(self) -> InitialCondition | None:
+        """Where it began, None where that is not known."""
+
+    @property
+    def success(self) -> bool:
+        """Whether it succeeded."""
+
+
 def propose(
     task: Task,
     arm: ArmSpec,
-    walks: Sequence[Walk],
-    shown: Sequence[Walk],
+    walks: Sequence[Began],
+    shown: Sequence[Began],
     count: int,
     rng: np.random.Generator,
 ) -> list[InitialCondition]:

@@ -1,11 +1,11 @@
 """A trial on a real arm or its twin: a policy drives, and what happened is kept with its times."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.drive import Period, Pilot, drive
 from benchmarks.trial import check_seen
 from envs.arm import Array, InitialCondition
 from envs.errors import UsageError
@@ -13,7 +13,7 @@ from policies.base import Policy
 from policies.chunking import Controller
 from real.control import FarArm
 from real.real_arm import RealArm
-from real.safe_arm import SafeArm, StoppedError
+from real.safe_arm import SafeArm
 
 LATE = 1.5
 """A control period longer than so many of them counts as a lost one."""
@@ -27,8 +27,8 @@ class RealTrial:
         start: how it was set up.
         success: whether the goal was held, as the table saw it.
         stage: stages reached in order.
-        ends: why it ended early: ``rejected``, ``blocked``, ``invalid_hardware``, ``stopped``;
-            empty where the policy had all its time.
+        ends: why it ended early: ``rejected``, ``blocked``, ``invalid_hardware``, ``stopped``,
+            ``policy_error``; empty where the policy had all its time.
         reason: that in words.
         actions: what the policy asked for (T, n).
         joints: what was measured (T + 1, n).
@@ -76,14 +76,9 @@ class Trials:
         Raises:
             UsageError: a policy for another arm, or one that reads what nobody sees.
         """
-        if tuple(policy.spec.joints) != arm.spec.joints:
-            raise UsageError(
-                f"the policy drives {', '.join(policy.spec.joints)}; this arm has "
-                f"{', '.join(arm.spec.joints)}"
-            )
-        check_seen(policy.spec, arm.task, arm.spec)
+        check_fits(policy, arm)
         self.arm, self.policy = arm, policy
-        self.controller = Controller(policy, execute)
+        self.pilot = Pilot(Controller(policy, execute))
 
     def run(self, start: InitialCondition, seed: int = 0) -> RealTrial:
         """Run one trial from ``start`` until success, the horizon, or a stop.
@@ -91,28 +86,22 @@ class Trials:
         Raises:
             StoppedError: the start pose was not reached.
         """
-        arm = self.arm
-        before = _counts(arm)
+        arm, pilot = self.arm, self.pilot
+        before = chain_counts(arm)
         seen = arm.home(start)
-        self.controller.reset([arm.task.instruct(start)], [seed])
+        pilot.begin(arm.task.instruct(start), seed)
         goal, notes = len(arm.task.stages), _Notes()
         notes.add(arm, seen)
-        ends = reason = ""
-        while arm.stage < goal and arm.clock < arm.task.horizon:
-            predicts = self.controller.step % self.controller.execute == 0
-            began = time.perf_counter()
-            action = self.controller.action({k: v[None] for k, v in seen.items()})[0]
-            notes.predicting.append(predicts * (time.perf_counter() - began))
-            notes.actions.append(action)
-            try:
-                seen = arm.command(action)
-            except StoppedError as error:
-                ends, reason = error.ends, str(error)
-                seen = arm.observe()
-            notes.add(arm, seen)
-            if ends:
-                break
-        after = _counts(arm)
+
+        def watch(period: Period) -> bool:
+            notes.predicting.append(pilot.seconds)
+            notes.actions.append(period.action)
+            notes.add(arm, period.after)
+            return arm.stage >= goal
+
+        left = arm.task.horizon if arm.stage < goal else 0
+        ended = drive(arm, seen, pilot.act, left, watch)
+        after = chain_counts(arm)
         verdicts, findings = (
             {
                 name: count - old.get(name, 0)
@@ -123,11 +112,21 @@ class Trials:
         )
         n = arm.spec.n
         return RealTrial(
-            start, arm.stage == goal, arm.stage, ends, reason,
+            start, arm.stage == goal, arm.stage, ended.ends, ended.reason,
             np.array(notes.actions, np.float32).reshape(-1, n), np.array(notes.joints),
             np.array(notes.stages), np.array(notes.stamps), np.array(notes.predicting),
             np.array(notes.ages), verdicts, findings, arm.spec.control_hz,
         )  # fmt: skip
+
+
+def check_fits(policy: Policy, arm: RealArm) -> None:
+    """Refuse, with ``UsageError``, a policy for another arm, or that reads what nobody sees."""
+    if tuple(policy.spec.joints) != arm.spec.joints:
+        raise UsageError(
+            f"the policy drives {', '.join(policy.spec.joints)}; this arm has "
+            f"{', '.join(arm.spec.joints)}"
+        )
+    check_seen(policy.spec, arm.task, arm.spec)
 
 
 class _Notes:
@@ -148,7 +147,7 @@ class _Notes:
         self.ages.append(max(arm.ages.values(), default=0.0))
 
 
-def _counts(arm: RealArm) -> tuple[Mapping[str, int], Mapping[str, int]]:
+def chain_counts(arm: RealArm) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Return the safety log's counts so far: verdicts, findings."""
     if isinstance(arm.joints, FarArm):
         return arm.joints.log()

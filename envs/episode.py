@@ -8,6 +8,7 @@ Layout of a file (the public ALOHA layout; what we add is ignored by its other r
     /observations/instruction          (T, m) float32        added, where instructions differ
     /timestamps/control                (T,) float64, s       added
     /expert/...                        added where an expert labelled it, see `envs.marks`
+    /log/...                           added by a deployment, see `envs.step_log`
     attributes: sim, compress; added: those of `EpisodeMeta`
 
 Observation t precedes action t. n is 7 for one arm and 14 for two. In the compressed variant an
@@ -16,7 +17,6 @@ image dataset holds JPEGs, see `envs.jpeg`, with their lengths in /compress_len 
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 from envs import jpeg
 from envs.arm import Array
 from envs.atomic import write_atomic
+from envs.episode_files import episode_files
 from envs.episode_meta import EpisodeMeta, read_attributes, write_attributes
 from envs.errors import UsageError
 from envs.hdf5_guard import (
@@ -38,6 +39,7 @@ from envs.hdf5_guard import (
     read_scalar,
 )
 from envs.marks import Marks, has_marks, read_marks
+from envs.step_log import StepLog, read_log
 
 __all__ = [
     "Episode",
@@ -66,6 +68,7 @@ class Episode:
         timestamps: time of observation t (T,) float64 [s], increasing.
         meta: what the episode is about.
         marks: what an expert says of each step, where one was asked.
+        log: what a deployment noted of each step.
     """
 
     observations: Mapping[str, Array]
@@ -73,6 +76,7 @@ class Episode:
     timestamps: Array
     meta: EpisodeMeta = field(default_factory=EpisodeMeta)
     marks: Marks | None = None
+    log: StepLog | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only; refuse what cannot be an episode.
@@ -95,6 +99,12 @@ class Episode:
         return len(self.actions)
 
     @property
+    def notes(self) -> dict[str, Array]:
+        """Arrays beside what was seen and done, by their names in a file."""
+        marks, log = self.marks, self.log
+        return {**(marks.arrays() if marks else {}), **(log.arrays() if log else {})}
+
+    @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras recorded."""
         prefix = "images/"
@@ -108,7 +118,7 @@ def fingerprint(episode: Episode) -> str:
     """
     digest = hashlib.sha256()
     arrays = {**episode.observations, "action": episode.actions, "timestamps": episode.timestamps}
-    arrays |= episode.marks.arrays() if episode.marks else {}
+    arrays |= episode.notes
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -139,6 +149,8 @@ def _check_lengths(episode: Episode) -> None:
         raise ValueError(f"arrays must have one length of at least 1, got {lengths}")
     if episode.marks is not None and episode.marks.actions.shape != episode.actions.shape:
         raise ValueError(f"marks must fit the actions, got {episode.marks.actions.shape}")
+    if episode.log is not None and episode.log.asked.shape != episode.actions.shape:
+        raise ValueError(f"the log must fit the actions, got {episode.log.asked.shape}")
 
 
 def _check_widths(episode: Episode) -> None:
@@ -186,7 +198,7 @@ def write_episode(path: Path, episode: Episode, compress: bool = False) -> Path:
 
 def _write_arrays(file: h5py.File, episode: Episode, compress: bool) -> None:
     plain = {"action": episode.actions, "timestamps/control": episode.timestamps}
-    for name, array in {**plain, **(episode.marks.arrays() if episode.marks else {})}.items():
+    for name, array in {**plain, **episode.notes}.items():
         file[name] = array
     lengths = []
     for name, array in episode.observations.items():
@@ -238,26 +250,6 @@ def inspect_file(path: Path) -> EpisodeHeader:
         return EpisodeHeader(steps, shapes, compressed, meta, has_marks(file))
 
 
-def episode_files(folder: Path) -> list[Path]:
-    """Return the episode files ``*.hdf5`` of ``folder``, in order of their numbers.
-
-    Raises:
-        UsageError: no such folder, or no episode in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: must be a folder of episodes, and there is none")
-    files = sorted(folder.glob("*.hdf5"), key=lambda p: (_number(p), p.name))
-    if not files:
-        raise UsageError(f"{folder}: must hold episodes (*.hdf5), and it holds none")
-    return files
-
-
-def _number(path: Path) -> int:
-    digits = re.findall(r"\d+", path.stem)
-    return int(digits[-1][-18:]) if digits else -1
-
-
 def read_episode(path: Path, cameras: Sequence[str] | None = None) -> Episode:
     """Read an episode in ALOHA layout, ours or foreign, after checking the whole file.
 
@@ -274,11 +266,12 @@ def read_episode(path: Path, cameras: Sequence[str] | None = None) -> Episode:
         meta = replace(read_attributes(file, path), timed="timestamps" in datasets)
         arrays = {k: _read(k, d, path) for k, d in datasets.items()}
         marks = read_marks(file, path, datasets["action"].shape)
+        log = read_log(file, path, datasets["action"].shape)
     actions = arrays.pop("action")
     nominal = np.arange(len(actions)) / meta.control_hz
     timestamps = arrays.pop("timestamps", nominal)
     try:
-        return Episode(arrays, actions, timestamps, meta, marks)
+        return Episode(arrays, actions, timestamps, meta, marks, log)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
 

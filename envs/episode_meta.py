@@ -39,6 +39,8 @@ class EpisodeMeta:
         protocol_hash: identity of the collection protocol.
         calibration_hash: identity of the arm's calibration.
         origin: JSON; what the other format said of it from which it was converted.
+        deployment: JSON; of a deployment, or of what was taken from one: which policy drove, by
+            whose leave, what the safety chain found; where it was taken from.
     """
 
     task: str = ""
@@ -60,11 +62,17 @@ class EpisodeMeta:
     protocol_hash: str = ""
     calibration_hash: str = ""
     origin: str = ""
+    deployment: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; ``from_json`` restores it exactly."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("mishap", "way", "origin"):  # an ordinary episode: as before they were known
+        for name in (
+            "mishap",
+            "way",
+            "origin",
+            "deployment",
+        ):  # an ordinary episode: as before they were known
             if not data[name]:
                 del data[name]
         data["joints"] = list(self.joints)

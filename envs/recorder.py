@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,11 +18,20 @@ from envs.episode import Episode, EpisodeMeta, write_episode
 from envs.errors import UsageError
 from envs.journal import Journal, in_use, read_journal
 from envs.marks import NAMES, Marks
+from envs.step_log import BY_PERSON, KINDS, StepLog
+from envs.step_log import GROUP as LOG
 
 INTERRUPTED = "interrupted"
 """Failure label of an episode whose recording was cut off."""
 
 _HEADER, _STEP, _META = b"h", b"s", b"m"  # first byte of a record
+
+
+class Beside(Protocol):
+    """What is noted of a step beside what was seen and done; of all steps or of none."""
+
+    def columns(self) -> dict[str, Array]:
+        """Return what is recorded of it, by name."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,29 @@ class Answer:
         """Return what is recorded of it, by name."""
         flags = {"expert/asked": np.uint8(self.asked), "expert/acted": np.uint8(self.acted)}
         return {"expert/action": self.action, **{k: np.array(v) for k, v in flags.items()}}
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a deployment notes of one step, see `envs.step_log`; ``chunk`` (k, n) or None."""
+
+    asked: Array
+    verdict: int
+    by: int
+    latency: float
+    age: float
+    chunk: Array | None
+    length: int
+
+    def columns(self) -> dict[str, Array]:
+        """Return what is recorded of it, by name; ``length`` is that of any chunk."""
+        none = np.zeros((self.length, len(self.asked)), np.float32)
+        flags = {"verdict": self.verdict, "by": self.by, "predicted": self.chunk is not None}
+        times = {"latency": self.latency, "age": self.age}
+        told: dict[str, Any] = {k: np.uint8(v) for k, v in flags.items()}
+        told |= {k: np.float32(v) for k, v in times.items()}
+        told |= {"asked": self.asked, "chunks": none if self.chunk is None else self.chunk}
+        return {f"{LOG}/{k}": np.asarray(v) for k, v in told.items()}
 
 
 class Recorder:
@@ -65,11 +97,12 @@ class Recorder:
         self._columns: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def append(
-        self, observation: Observation, action: Array, t: float, answer: Answer | None = None
+        self, observation: Observation, action: Array, t: float, answer: Beside | None = None
     ) -> None:
         """Record that ``action`` (n,) answered ``observation`` at time ``t`` [s].
 
-        ``answer`` is what an expert says of it, in all steps of an episode or in none.
+        ``answer`` is what an expert says of it, or what a deployment notes, in all steps of an
+        episode or in none.
 
         Raises:
             ValueError: names, types or shapes differ from those of the first step.
@@ -175,7 +208,11 @@ def _assemble(
     actions, timestamps = arrays.pop("action"), arrays.pop("timestamps")
     told = [arrays.pop(f"expert/{name}") for name in NAMES if f"expert/{name}" in arrays]
     marks = Marks(*told) if told else None
-    return Episode(arrays, actions, timestamps, meta, marks)
+    noted = {name: arrays.pop(f"{LOG}/{name}") for name in KINDS if f"{LOG}/{name}" in arrays}
+    log = StepLog.of(noted) if noted else None
+    if log is not None and log.interventions:  # a person's steps are what is to be learned
+        marks = Marks(actions, *2 * (log.by == BY_PERSON,))
+    return Episode(arrays, actions, timestamps, meta, marks, log)
 
 
 def finalise(journal: Path) -> Path:

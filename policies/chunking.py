@@ -53,6 +53,11 @@ class Controller:
 
     A row for which the policy gives NaN, infinity or a wrong shape is marked in ``errors`` and
     holds its last action (before the first action: its position) for the rest of the trial.
+
+    Attributes:
+        step: control steps so far.
+        errors: (rows,) bool, where the policy's answer could not be carried out.
+        predicted: chunks (rows, chunk, n) that were predicted at the last step, None where none.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Controller:
         self.delay = delay
         self.step = 0
         self.errors = np.zeros(0, bool)
+        self.predicted: Array | None = None
         # receding horizon: the prediction in force, and the one that is being computed
         self._slots = (1 + (delay > 0)) if ensemble is None else -(-spec.chunk // self.execute)
 
@@ -117,8 +123,7 @@ class Controller:
             if obs is None:
                 raise ValueError(f"step {self.step} needs an observation, got None")
             self._remember(obs)
-        if self.step % self.execute == 0:
-            self._predict()
+        self.predicted = self._predict() if self.step % self.execute == 0 else None
         action = self._mix()
         if self._last is not None:
             action = np.where(self.errors[:, None], self._last, action)
@@ -135,7 +140,8 @@ class Controller:
         repeats = 1 if self._history else spec.n_obs
         self._history = (self._history + [copied] * repeats)[-spec.n_obs :]
 
-    def _predict(self) -> None:
+    def _predict(self) -> Array:
+        """Put new chunks into the ring and return them (rows, chunk, n)."""
         spec, rows = self.policy.spec, len(self.errors)
         stacked = {
             key: np.stack([obs[key] for obs in self._history], axis=1) for key in spec.observations
@@ -149,6 +155,8 @@ class Controller:
         self.errors |= broken
         slot = self.step // self.execute % self._slots
         self._ring[slot] = np.where(broken[:, None, None], 0, chunk)
+        made: Array = self._ring[slot].copy()
+        return made
 
     def _mix(self) -> Array:
         """Return the action of this step from the predictions in force."""

@@ -6,9 +6,7 @@ filter), and drawing the noise, which is an input, so that the same seeds give t
 """
 
 import io
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,22 +14,25 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.onnx import utils
 
 from envs.arm import Array
 from envs.errors import UsageError
+from envs.tasks import TASKS
 from policies.checkpoint import (
     CANARY_SEEDS,
+    CANARY_TOLD,
     load_network,
     stored_observations,
     write_checkpoint,
 )
 from policies.checkpoint_files import read_json
 from policies.configs import to_json
+from policies.dataset import EpisodeSet, Reading
 from policies.exported import (
     ACTION,
     FORMATS,
     NOISE,
+    SENTENCE,
     ExportedPolicy,
     GraphForm,
     Slot,
@@ -39,14 +40,23 @@ from policies.exported import (
     open_graph,
 )
 from policies.torchscript import quietly
+from policies.tracing import naming, to_onnx, trace
 from policies.train_session import versions
-from policies.trained import LearnedPolicy, TrainedPolicy, use_ddim_steps, use_sampler
+from policies.trained import (
+    LearnedPolicy,
+    TrainedPolicy,
+    placed,
+    use_ddim_steps,
+    use_sampler,
+)
+from policies.windows import Sampler
 
 ROWS = 3
 """Batch of the example that is traced; the graph takes any."""
+RECORDED = 1000
+"""Observations of demonstrations that a graph is compared on."""
 PARITY = 1e-4
 """Largest difference of an fp32 graph's action from the network's [rad; gripper opening]."""
-OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class ExportConfig:
         form: ``format`` and ``precision`` of the graph; the rest follows from the network.
         ddim_steps: denoising steps; None: the policy's own.
         sampler: ``ddim`` or ``dpm``; None: the policy's own.
+        task: of a policy that learned several, the one whose objects the graph knows.
+        data: demonstrations on whose observations the graph is compared, too.
     """
 
     policy: Path
@@ -66,6 +78,8 @@ class ExportConfig:
     form: GraphForm
     ddim_steps: int | None = None
     sampler: str | None = None
+    task: str | None = None
+    data: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a precision that the format does not have, and to overwrite what is exported."""
@@ -86,11 +100,15 @@ class Exported:
         error: largest difference of an action from the network's, on the stored observations and
             on drawn ones of several batch sizes [rad; gripper opening].
         size: of the graph [bytes].
+        observations: of how many recorded observations ``recorded`` is the largest difference.
+        recorded: None without demonstrations.
     """
 
     folder: Path
     error: float
     size: int
+    observations: int = 0
+    recorded: float | None = None
 
 
 class PolicyGraph(nn.Module):
@@ -101,6 +119,7 @@ class PolicyGraph(nn.Module):
         super().__init__()
         self.algorithm, self.keys, self.memory = policy.algorithm, policy.spec.vectors, memory
         self.order = tuple(policy.spec.observations)
+        self.told = policy.spec.language
         for i, key in enumerate((*self.keys, ACTION)):
             shift, scale = policy.normalizer.scaling(key)
             self.register_buffer(f"shift{i}", torch.from_numpy(shift))
@@ -114,14 +133,16 @@ class PolicyGraph(nn.Module):
         """Return actions (B, chunk, n) and the next memory.
 
         Args:
-            inputs: observations (B, n_obs, ...) in the spec's order, noise, memory.
+            inputs: observations (B, n_obs, ...) in the spec's order, the sentence where one is
+                told, noise, memory.
         """
         rest = list(inputs)
         seen = {key: rest.pop(0) for key in self.order}
+        sentence = {SENTENCE: rest.pop(0)} if self.told else {}
         memory = tuple(rest[len(rest) - self.memory :]) or None
         noise = rest[0] if len(rest) > self.memory else None
         scaled = {k: self._scaled(k, x) if k in self.keys else x for k, x in seen.items()}
-        chunk, kept = self.algorithm.step(scaled, noise, memory)
+        chunk, kept = self.algorithm.step({**scaled, **sentence}, noise, memory)
         shift, scale = self._scaling(len(self.keys))
         actions = chunk.float() * scale + shift
         if self.offsets is not None:
@@ -145,6 +166,7 @@ def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None)
             installed.
     """
     policy = load_network(config.policy)
+    _place(policy, config.task)
     use_ddim_steps(policy, config.ddim_steps)
     use_sampler(policy, config.sampler)
     form, example = call(policy, config.form)
@@ -156,7 +178,11 @@ def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None)
     parts = (policy.spec, {**stored, "export": to_json(form)}, policy.normalizer)
     made = ExportedPolicy.of("", policy.name, parts, open_graph(path, data, 1))
     canary = stored_observations(config.policy)
-    error = largest_difference(policy, made, canary)
+    error, seen = largest_difference(policy, made, canary), 0
+    recorded = None
+    if config.data is not None:
+        seen, recorded = recorded_difference(policy, made, config.data)
+        error = float(np.maximum(error, recorded))
     if form.precision == "fp32" and not error <= PARITY:
         raise UsageError(
             f"the graph of {policy.name} does not act as its network: an action differs by "
@@ -169,7 +195,31 @@ def export(config: ExportConfig, say: Callable[[str], None] = lambda text: None)
         return _with_header(form.format)(data, header)
 
     write_checkpoint(config.out, made, canary, parts[1], origin, (path.name, model))
-    return Exported(config.out, error, path.stat().st_size)
+    return Exported(config.out, error, path.stat().st_size, seen, recorded)
+
+
+def _place(policy: TrainedPolicy, task: str | None) -> None:
+    """Put a policy that acts on instructions before the one task that its graph will know.
+
+    Raises:
+        UsageError: it learned several and none is named, or it is built around a language model.
+    """
+    if not policy.spec.language:
+        return
+    if not hasattr(policy.algorithm.config, "sentence"):
+        model = next(name for name, _ in policy.algorithm.named_children())
+        kind = type(getattr(policy.algorithm, model)).__name__
+        raise UsageError(
+            f"module {model} ({kind}) cannot be exported: it is a language model of transformers, "
+            "whose graph is its own; run the checkpoint as it is, or from a machine with a GPU by "
+            "armtrials serve"
+        )
+    if task is None and len(policy.spec.tasks) > 1:
+        known = ", ".join(policy.spec.tasks)
+        raise UsageError(f"a graph knows the objects of one task: --task must be one of {known}")
+    name = task or policy.spec.task
+    if name in TASKS:
+        placed(policy, TASKS[name])
 
 
 def _origin(config: ExportConfig, policy: TrainedPolicy) -> dict[str, Any]:
@@ -185,6 +235,8 @@ def call(policy: TrainedPolicy, form: GraphForm) -> tuple[GraphForm, dict[str, T
     for key, shape in algorithm.spec.observations.items():
         kind = torch.uint8 if key in policy.spec.images else torch.float32
         example[key] = torch.zeros(ROWS, policy.spec.n_obs, *shape, dtype=kind)
+    if algorithm.language:
+        example[SENTENCE] = algorithm.read([CANARY_TOLD[i % 2] for i in range(ROWS)])
     noise = algorithm.noise_shape
     drawn = None if noise is None else torch.zeros(ROWS, *noise)
     with naming(algorithm), torch.no_grad():
@@ -218,74 +270,6 @@ def graph_bytes(policy: TrainedPolicy, form: GraphForm, example: Mapping[str, Te
     return convert(data)
 
 
-@contextmanager
-def naming(graph: nn.Module) -> Iterator[None]:
-    """Turn an error within a module into a ``UsageError`` that names the innermost one."""
-    running: list[str] = []
-    hooks = []
-    for name, module in graph.named_modules():
-        here = f"{name or 'the policy'} ({type(module).__name__})"
-        hooks += [
-            module.register_forward_pre_hook(lambda m, i, here=here: running.append(here)),
-            module.register_forward_hook(lambda m, i, o: running.pop() and None),
-        ]
-    try:
-        yield
-    except Exception as error:
-        where = running[-1] if running else "the policy"
-        told = str(error).strip().splitlines()[0]
-        raise UsageError(f"module {where} cannot be exported: {told}") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def trace(graph: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
-    """Trace a module; ``UsageError`` names the submodule in which that fails."""
-    with naming(graph), quietly(), torch.no_grad():
-        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
-            graph, example, check_trace=False
-        )
-        return traced
-
-
-def to_onnx(traced: torch.jit.ScriptModule, example: Mapping[str, Tensor], memory: int) -> bytes:
-    """Convert a traced graph; ``UsageError`` names the module whose operation ONNX lacks."""
-    utils.register_custom_op_symbolic("aten::erfc", _erfc, OPSET)
-    outputs = [ACTION, *(f"next_{i}" for i in range(memory))]
-    axes = {name: {0: "batch"} for name in (*example, *outputs)}
-    out = io.BytesIO()
-    try:
-        with quietly():
-            torch.onnx.export(
-                traced, tuple(example.values()), out,  # type: ignore[arg-type]
-                dynamo=False, opset_version=OPSET,
-                input_names=list(example), output_names=outputs, dynamic_axes=axes,
-            )  # fmt: skip
-    except Exception as error:
-        found = re.search(r"aten::\w+|prim::\w+", str(error))
-        operation = found.group() if found else ""
-        where = _module_of(traced, operation)
-        told = f"has no {operation}" if operation else str(error).splitlines()[0]
-        raise UsageError(f"module {where} cannot be exported: ONNX {told}") from error
-    finally:
-        utils.unregister_custom_op_symbolic("aten::erfc", OPSET)
-    return out.getvalue()
-
-
-def _erfc(g: Any, x: Any) -> Any:  # noqa: ANN401  (torch's graph and values)
-    """1 - erf(x): ONNX has erf."""
-    return g.op("Sub", g.op("Constant", value_t=torch.tensor(1.0)), g.op("Erf", x))
-
-
-def _module_of(traced: torch.jit.ScriptModule, operation: str) -> str:
-    """Return the module whose code has ``operation``: ``algorithm.trunk.2 (Odd)``."""
-    scopes = [n.scopeName() for n in traced.inlined_graph.nodes() if n.kind() == operation]
-    parts = [part.partition("::") for part in (scopes[0].split("/") if scopes else [])]
-    name = ".".join(part[2] for part in parts if part[2])
-    return f"{name} ({parts[-1][0].split('.')[-1]})" if name else "the policy"
-
-
 def _with_header(name: str) -> Callable[[bytes, str], bytes]:
     if name == "onnx":
         from policies import onnx_model
@@ -310,12 +294,43 @@ def largest_difference(
         which = np.arange(rows) % len(CANARY_SEEDS)
         batch = {key: values[which] for key, values in stored.items()}
         for one in (network, graph):
-            one.reset([""] * rows, range(rows))
+            one.reset([CANARY_TOLD[i] for i in which], range(rows))
         for _ in range(2):
             found = [one.act(batch) for one in (network, graph)]
             worst = float(np.maximum(worst, np.abs(found[0] - found[1]).max()))  # NaN stays
             batch = {key: _moved(network, key, values, rng) for key, values in batch.items()}
     return worst
+
+
+def recorded_difference(
+    network: LearnedPolicy, graph: LearnedPolicy, folder: Path
+) -> tuple[int, float]:
+    """Return how many observations of demonstrations were shown, and the largest difference.
+
+    They are spread evenly over all steps of all episodes of ``folder``.
+
+    Raises:
+        UsageError: the folder holds none, or none that the policy could see.
+    """
+    spec = network.spec
+    blind = bool(network.provenance.get("blind"))
+    reading = Reading(spec.track, blind=blind, validation=0.0, language=spec.language)
+    data = EpisodeSet.load(folder, reading)
+    found = {key: data.recorded.get(key) for key in spec.observations}
+    if found != dict(spec.observations):
+        raise UsageError(f"{folder}: the policy reads {dict(spec.observations)}, there is {found}")
+    windows = Sampler(data, range(len(data)), spec.n_obs, spec.chunk)
+    count, worst = min(RECORDED, len(windows)), 0.0
+    for which in np.array_split(
+        np.linspace(0, len(windows) - 1, count).astype(int), count // 50 + 1
+    ):
+        batch = windows.windows(which)
+        told = batch["sentence"].tolist() if spec.language else [""] * len(which)
+        for one in (network, graph):
+            one.reset(told, which.tolist())
+        first, second = (one.act(batch) for one in (network, graph))
+        worst = float(np.maximum(worst, np.abs(first - second).max()))
+    return count, worst
 
 
 def _moved(policy: LearnedPolicy, key: str, values: Array, rng: np.random.Generator) -> Array:

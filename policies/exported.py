@@ -6,7 +6,7 @@ offsets are part of it.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from envs.errors import UsageError
 from policies.base import PolicySpec
 from policies.configs import from_json
 from policies.normalize import Normalizer
+from policies.sentences import SentenceConfig, reader_of
 from policies.trained import LearnedPolicy
 
 GRAPHS: Mapping[str, str] = {
@@ -27,7 +28,7 @@ GRAPHS: Mapping[str, str] = {
 """File of a graph, and what runs it (imported when there is one)."""
 FORMATS = {"onnx": "model.onnx", "torchscript": "model.ts"}
 PRECISIONS = ("fp32", "fp16", "int8")
-NOISE, ACTION = "noise", "action"
+NOISE, ACTION, SENTENCE = "noise", "action", "sentence"
 
 
 class Runtime(Protocol):
@@ -92,6 +93,7 @@ class ExportedPolicy(LearnedPolicy):
     Attributes:
         form: how the graph is called.
         runtime: the graph; copies of the policy share it.
+        read: makes tokens of instructions, of a policy that acts on them; else None.
     """
 
     def __init__(
@@ -105,6 +107,8 @@ class ExportedPolicy(LearnedPolicy):
         """Wrap a graph; ``specs``: with images as cameras deliver and as the network sees them."""
         super().__init__(name, *specs, normalizer)
         self.form, self.runtime = form, runtime
+        self.read: Callable[[Sequence[str]], Array] | None = None
+        self._told = np.zeros(0)
         self._memory: list[Array] | None = None
 
     @classmethod
@@ -120,7 +124,17 @@ class ExportedPolicy(LearnedPolicy):
         form = from_json(GraphForm, config.get("export", {}), "config.json")
         size = config["image_size"]
         specs = (spec, spec.with_images(tuple(size) if size else None))
-        return cls(name or own + form.suffix, specs, normalizer, form, runtime)
+        policy = cls(name or own + form.suffix, specs, normalizer, form, runtime)
+        if spec.language:
+            told = from_json(SentenceConfig, config["settings"]["sentence"], "config.json")
+            policy.read = reader_of(told)
+        return policy
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin new trials; a language policy must be told what to do in each of them."""
+        super().reset(instructions, seeds)
+        if self.read is not None:
+            self._told = self.read(instructions)
 
     @property
     def noise_shape(self) -> tuple[int, ...] | None:
@@ -135,6 +149,8 @@ class ExportedPolicy(LearnedPolicy):
             key: np.ascontiguousarray(v, "u1" if key in self.spec.images else "f4")
             for key, v in obs.items()
         }
+        if self.read is not None:
+            feed[SENTENCE] = self._told
         if noise is not None:
             feed[NOISE] = noise
         rows = len(next(iter(obs.values())))

@@ -10,14 +10,17 @@ local cache, frozen.
 import functools
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envs.arm import Array
 from envs.errors import UsageError
 from policies.attention import LayerConfig, Stack
+from policies.torch_build import tracing
 
 NGRAMS = "ngrams"
 GRAMS = 12
@@ -68,6 +71,26 @@ def pieces(word: str, buckets: int) -> tuple[int, ...]:
     return (*rows, *(0,) * (GRAMS - len(rows)))
 
 
+def tokens_of(sentences: Sequence[str], config: SentenceConfig) -> Array:
+    """Return sentences as tokens (B, words, GRAMS) int64 by their letters, zeros behind the end."""
+    out = np.zeros((len(sentences), config.words, GRAMS), np.int64)
+    for row, sentence in zip(out, sentences, strict=True):
+        told = [START, *words_of(sentence)][: config.words]
+        row[: len(told)] = [pieces(word, config.buckets) for word in told]
+    return out
+
+
+def reader_of(config: SentenceConfig) -> Callable[[Sequence[str]], Array]:
+    """Return what makes tokens of sentences: it has no weights that a policy has learned.
+
+    Raises:
+        UsageError: a model by name that is not on this machine.
+    """
+    if config.encoder != NGRAMS:
+        return TextModel(config.encoder, config.words).tokens
+    return functools.partial(tokens_of, config=config)
+
+
 class Words(nn.Module):
     """The table of pieces: (..., GRAMS) -> (..., width), the mean of a word's pieces."""
 
@@ -115,12 +138,8 @@ class SentenceEncoder(nn.Module):
     def read(self, sentences: Sequence[str]) -> Tensor:
         """Return sentences as what ``forward`` takes, (B, words, k): zeros behind the last word."""
         if self.model is not None:
-            return torch.stack([self.model.read(sentence) for sentence in sentences])
-        out = torch.zeros(len(sentences), self.config.words, GRAMS, dtype=torch.long)
-        for row, sentence in zip(out, sentences, strict=True):
-            told = [START, *words_of(sentence)][: self.config.words]
-            row[: len(told)] = self.words.read(told)
-        return out
+            return torch.from_numpy(self.model.tokens(sentences))
+        return torch.from_numpy(tokens_of(sentences, self.config))
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Encode sentences, each different one once.
@@ -132,16 +151,22 @@ class SentenceEncoder(nn.Module):
             Tokens (B, W, width), W that of the longest sentence, and a mask (B, W) bool, True
             behind a sentence's end.
         """
+        if tracing():  # a graph has one way for all values: every row, every word
+            return self._encoded(tokens)
         flat, row = torch.unique(tokens.flatten(1), dim=0, return_inverse=True)
         told = flat.reshape(-1, *tokens.shape[1:])
+        longest = int((told != 0).any(-1).sum(-1).max())
+        x, beyond = self._encoded(told[:, :longest])
+        return x[row], beyond[row]
+
+    def _encoded(self, told: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens and mask of sentences (S, words, k), no longer than they are."""
         beyond = (told == 0).all(-1)
-        longest = int((~beyond).sum(-1).max())
-        told, beyond = told[:, :longest], beyond[:, :longest]
         x = told if self.model is not None else self.words(told)
-        x = x + self.position[:longest]
+        x = x + self.position[: told.shape[1]]
         if self.stack is not None:
             x = self.stack(x, pad=beyond)
-        return self.out(x)[row], beyond[row]
+        return self.out(x), beyond
 
 
 class TextModel:
@@ -160,6 +185,11 @@ class TextModel:
         self._words = words
         self.width = int(self._model.config.hidden_size)
         self.read = functools.lru_cache(maxsize=4096)(self._read)
+
+    def tokens(self, sentences: Sequence[str]) -> Array:
+        """Return sentences as hidden states (B, words, width) float32."""
+        states: Array = torch.stack([self.read(sentence) for sentence in sentences]).numpy()
+        return states
 
     @torch.no_grad()
     def _read(self, sentence: str) -> Tensor:

@@ -42,3 +42,8 @@ def _bf16(device: str) -> bool:
     return device == "cpu" and any(
         capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16")
     )
+
+
+def tracing() -> bool:
+    """Tell whether a graph is being made of what runs: then one way must do for all values."""
+    return bool(torch.jit.is_tracing())  # type: ignore[no-untyped-call, attr-defined]

@@ -61,7 +61,16 @@ class LearnedPolicy(ABC):
         """
 
     def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
-        """Begin new trials, one a seed; a row's noise follows from its seed alone."""
+        """Begin new trials, one a seed; a row's noise follows from its seed alone.
+
+        Raises:
+            UsageError: a policy that acts on instructions and is not told one in each trial.
+        """
+        if self.spec.language and len(instructions) != len(seeds):
+            raise UsageError(
+                f"{self.name} acts on an instruction: it must be told one in each of "
+                f"{len(seeds)} trials, got {len(instructions)}"
+            )
         self._generators = [np.random.default_rng(seed) for seed in seeds]
         self._forget()
 
@@ -126,11 +135,6 @@ class TrainedPolicy(LearnedPolicy):
         """Begin new trials; a language policy must be told what to do in each of them."""
         super().reset(instructions, seeds)
         if self.algorithm.language:
-            if len(instructions) != len(seeds):
-                raise UsageError(
-                    f"{self.name} acts on an instruction: it must be told one in each of "
-                    f"{len(seeds)} trials, got {len(instructions)}"
-                )
             self._told = self.algorithm.read(instructions)
 
     @property

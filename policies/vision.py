@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from policies.torch_build import tracing
+
 IMAGES = "images/"
 
 
@@ -288,3 +290,24 @@ def cutout(images: Tensor, config: AugmentConfig, generator: torch.Generator) ->
     down = (torch.arange(height) / height - y).abs() < config.cutout / 2
     mask = (down[:, :, None] & across[:, None, :]) & (chosen < config.cutout_rate)[..., None]
     return torch.where(mask[:, None, :, :, None], grey[..., None, None, None], images)
+
+
+def grid_means(maps: Tensor, grid: int) -> Tensor:
+    """Return the means (B, c, grid, grid) of maps (B, c, h, w) over a grid of windows.
+
+    In a graph these are two matrix products: ONNX pools windows of one size only.
+    """
+    if not tracing():
+        return functional.adaptive_avg_pool2d(maps, grid)
+    rows, columns = (_windows(int(size), grid).to(maps.dtype) for size in maps.shape[-2:])
+    means: Tensor = rows @ maps @ columns.T
+    return means
+
+
+def _windows(size: int, grid: int) -> Tensor:
+    """Return the weights (grid, size) of adaptive windows, from i size / grid to the next."""
+    weights = torch.zeros(grid, size)
+    for i in range(grid):
+        begin, end = i * size // grid, -(-(i + 1) * size // grid)
+        weights[i, begin:end] = 1 / (end - begin)
+    return weights

@@ -25,9 +25,10 @@ from policies.attention import LayerConfig, Stack
 from policies.base import Algorithm, PolicySpec, Preset, TrainDefaults
 from policies.denoiser import choose, mean_error
 from policies.flow import FlowConfig, FlowPolicy
-from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, words_of
+from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, pieces, words_of
+from policies.torch_build import tracing
 from policies.transformer import MemoryTransformer, TransformerConfig
-from policies.vision import RESNET18, AugmentConfig, ImageEncoder
+from policies.vision import RESNET18, AugmentConfig, ImageEncoder, grid_means
 
 HEADS = ("flow", "tokens")
 OBJECTS = "objects/"
@@ -149,8 +150,9 @@ class Vla(FlowPolicy):
         """Encode what is seen and told into the readouts, (B, readouts * width)."""
         words, beyond = self.sentence(obs["sentence"])
         scene, absent = self.scene(obs)
-        readout = self.readout.expand(len(scene), -1, -1)
-        pad = functional.pad(absent, (self.config.readouts, 0))
+        readout = self.readout.expand(scene.shape[0], -1, -1)
+        there = torch.zeros((scene.shape[0], self.config.readouts), dtype=torch.bool)
+        pad = torch.cat([there.to(absent.device), absent], dim=1)
         x = self.trunk(torch.cat([readout, scene], dim=1), words, pad, beyond)
         out: Tensor = x[:, : self.config.readouts].flatten(1)
         return out
@@ -199,7 +201,7 @@ class Scene(nn.Module):
         """Return tokens (B, T, width), and which are none: objects not there, (B, T) bool."""
         joints = self.joints(torch.cat([obs[key].flatten(1) for key in self.free], dim=1))
         tokens = [joints[:, None], *self._pictures(obs)]
-        absent = torch.zeros((len(joints), sum(t.shape[1] for t in tokens)), dtype=torch.bool)
+        absent = torch.zeros((joints.shape[0], sum(t.shape[1] for t in tokens)), dtype=torch.bool)
         absent = absent.to(joints.device)
         if keys := [key for key in sorted(obs) if key.startswith(OBJECTS)]:
             objects, none = self._objects(obs, keys)
@@ -210,6 +212,9 @@ class Scene(nn.Module):
         """Return a token an object, those of a row that are there first, and which are none."""
         poses = torch.stack([obs[key].flatten(1) for key in keys], dim=1)
         none = poses.isnan().any(-1)
+        if tracing():  # a graph has one way for all values: those not there stay
+            names = self.name(self._names(keys).to(poses.device))
+            return self.pose(poses.masked_fill(poses.isnan(), 0.0)) + names, none
         most = int((~none).sum(1).max())
         order = none.int().argsort(dim=1, stable=True)[:, :most]
         poses = poses.nan_to_num().gather(1, order[..., None].expand(-1, -1, poses.shape[2]))
@@ -220,9 +225,8 @@ class Scene(nn.Module):
         """Return the mean vector of the words of each object's name, (objects, width)."""
         words = self.words[0]
         told = [(words_of(key.removeprefix(OBJECTS)) or [key])[:NAME] for key in keys]
-        tokens = torch.zeros((len(keys), NAME, GRAMS), dtype=torch.long)
-        for row, name in zip(tokens, told, strict=True):
-            row[: len(name)] = words.read(name)
+        rows = [[pieces(word, words.buckets) for word in name] for name in told]
+        tokens = torch.tensor([[*row, *[(0,) * GRAMS] * (NAME - len(row))] for row in rows])
         found = words(tokens.to(words.table.weight.device))  # one look-up: its gradient is large
         count = torch.tensor([[len(name)] for name in told], device=found.device)
         mean: Tensor = found.sum(1) / count
@@ -233,8 +237,8 @@ class Scene(nn.Module):
         if not self.images.shapes:
             return []
         maps = self.images.maps(obs)
-        pooled = [functional.adaptive_avg_pool2d(m.flatten(0, 1), self.grid) for m in maps]
-        rows = len(maps[0])
+        pooled = [grid_means(m.flatten(0, 1), self.grid) for m in maps]
+        rows = maps[0].shape[0]
         cells = torch.cat(
             [p.permute(0, 2, 3, 1).reshape(rows, -1, self.images.channels) for p in pooled], dim=1
         )
@@ -259,6 +263,6 @@ class TokenHead(nn.Module):
     def forward(self, condition: Tensor) -> Tensor:
         """Return logits (B, chunk, n, bins) under ``condition`` (B, readouts * width)."""
         memory = self.memory(condition.reshape(-1, *self.seen))
-        x = self.stack(self.query.expand(len(memory), -1, -1), memory)
+        x = self.stack(self.query.expand(memory.shape[0], -1, -1), memory)
         logits: Tensor = self.out(x).reshape(-1, *self.shape)
         return logits

@@ -29,7 +29,7 @@ from real.safe_arm import SafeArm, StoppedError
 from real.safety_log import SafetyLog
 from real.shared_block import SharedBlock, memory_folder
 from real.stop import Reaction, StopBoard, StopRequest
-from real.verdict import INVALID_HARDWARE, Outcome
+from real.verdict import INVALID_HARDWARE, Outcome, Sent, Verdict
 
 START_S = 60.0
 """How long the process may take to start and to find the arm [s]."""
@@ -131,6 +131,7 @@ class FarArm:
         stop: where an emergency stop is asked for.
         ages: of other inputs that the next action was decided on, such as camera frames [s].
         ends: why the trial is over, empty while it goes on.
+        sent: what became of the last command that was not refused.
         process: the control process.
     """
 
@@ -153,6 +154,7 @@ class FarArm:
         self.stop = FarStopBoard(orders)
         self.ages: Mapping[str, float] = {}
         self.ends = ""
+        self.sent = Sent(np.zeros(0), Verdict.PASSED)
         context = multiprocessing.get_context("spawn")
         self._pipe, far = context.Pipe()
         arguments = (address, manner or Manner(), self._folder, log, far)
@@ -171,12 +173,13 @@ class FarArm:
     def home(self, start: InitialCondition) -> Observation:
         """Go to the start pose; see ``SafeArm.home``."""
         self._ask("home", start)
+        self.sent = Sent(np.array(start.qpos), Verdict.PASSED)
         return self.observe()
 
     def command(self, target: Array) -> Observation:
         """Pass targets (n,) through the chain; see ``SafeArm.command``."""
         self.stop.request()  # lets the board's own sources speak
-        self._ask("command", np.asarray(target, np.float64), dict(self.ages))
+        self.sent = self._ask("command", np.asarray(target, np.float64), dict(self.ages))
         return self.observe()
 
     def keep(self) -> None:
@@ -293,7 +296,8 @@ def _obey(safe: SafeArm, published: _Published, kind: str, rest: list[Any]) -> A
     if kind == "command":
         safe.ages = rest[1]
         safe.command(rest[0])
-    elif kind == "home":
+        return safe.sent
+    if kind == "home":
         safe.ages = {}
         safe.home(rest[0])
     elif kind == "resume":

@@ -20,6 +20,7 @@ from envs.env import TabletopEnv
 from envs.task import Task
 from envs.world import SETTLE
 from real.machine import MachineError
+from real.verdict import Sent
 
 WAIT_S = 10.0
 """How long the first picture and the first sight of an object are waited for [s]."""
@@ -31,6 +32,10 @@ class Joints(Protocol):
     spec: ArmSpec
     ages: Mapping[str, float]
     ends: str
+
+    @property
+    def sent(self) -> Sent:
+        """What became of the last command."""
 
     def home(self, start: InitialCondition) -> Observation:
         """Go to the start pose on a slow ramp."""

@@ -14,7 +14,7 @@ from real.rules import Rules, SafetyConfig
 from real.safety import Clearance, check
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
-from real.verdict import BLOCKED, INVALID_HARDWARE, STOPPED, Outcome, State, Tick, Verdict
+from real.verdict import BLOCKED, INVALID_HARDWARE, STOPPED, Outcome, Sent, State, Tick, Verdict
 
 Timer = tuple[Callable[[], float], Callable[[float], None]]
 """A clock [s], and how to wait [s]."""
@@ -163,6 +163,12 @@ class SafeArm(Arm):
         seen = self.sensed
         values = {"qpos": seen.qpos, "qvel": seen.qvel, "effort": seen.effort}
         return {key: np.asarray(value, np.float32) for key, value in values.items()}
+
+    @property
+    def sent(self) -> Sent:
+        """What became of the last command."""
+        verdict = Verdict.PASSED if self.outcome is None else self.outcome.verdict
+        return Sent(self._state.target.copy(), verdict)
 
     @property
     def age(self) -> float:

@@ -110,3 +110,11 @@ class Outcome:
     cleared: Cleared | None
     findings: tuple[Finding, ...] = field(default=())
     ends: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """What became of a command: the targets (n,) that the arm has now, and the verdict on it."""
+
+    target: Array
+    verdict: Verdict

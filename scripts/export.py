@@ -10,16 +10,20 @@ from scripts.options import RESULTS
 from scripts.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from benchmarks.parity import Parity
     from benchmarks.timing import Timing
+    from policies.export import Exported
 
 EXAMPLES = """
 armtrials export --policy runs/act
 armtrials export --policy runs/diffusion --ddim-steps 4 --out runs/diffusion-4.onnx
 armtrials export --policy runs/act --precision int8 --trials 200
 armtrials export --policy runs/act --format torchscript --trials 0
+armtrials export --policy runs/act --data data/pick_place --threads 1 2 4
 armtrials evaluate --policy runs/act-onnx
 """
 
@@ -51,8 +55,12 @@ class Export:
     """Protocol of the trials; default: the first version of the policy's task."""
     timed: int = 200
     """Predictions to time of each."""
-    threads: int = 1
-    """Threads of a prediction."""
+    threads: tuple[int, ...] = (1,)
+    """Threads of a prediction; several numbers are timed one after the other."""
+    data: Path | None = None
+    """Demonstrations: actions are compared on 1000 of their observations, too."""
+    task: str | None = None
+    """Of a policy that learned several tasks: the one that the graph is for."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes for the trials (default: one a core)."""
     batch: int = 50
@@ -69,27 +77,31 @@ class Export:
         from policies.export import ExportConfig, export
         from policies.exported import GraphForm
 
-        if self.timed < 1 or self.threads < 1:
-            raise UsageError(
-                f"--timed and --threads must be 1 or more, got {self.timed}, {self.threads}"
-            )
+        if self.timed < 1 or not self.threads or min(self.threads) < 1:
+            counts = " ".join(map(str, self.threads))
+            raise UsageError(f"--timed and --threads must be 1 or more, got {self.timed}, {counts}")
         if 0 < self.trials < 50 or self.trials < 0:
             raise UsageError(f"--trials must be 0 (none) or at least 50, got {self.trials}")
         console = Console(highlight=False, soft_wrap=True)
         form = GraphForm(self.format, self.precision)
         out = self.out or self.policy.with_name(self.policy.name + form.suffix)
         done = export(
-            ExportConfig(self.policy, out, form, self.ddim_steps, self.sampler),
+            ExportConfig(
+                self.policy, out, form, self.ddim_steps, self.sampler, self.task, self.data
+            ),
             lambda text: console.print(text, markup=False),
         )
         console.print(f"{out}: {done.size / 1e6:.1f} MB", markup=False)
         console.print(f"stored observations: an action differs by at most {done.error:.2g}")
+        if done.recorded is not None:
+            told = f"{done.observations} observations of {self.data}"
+            console.print(f"{told}: an action differs by at most {done.recorded:.2g}", markup=False)
         parity = self._parity(out) if self.trials else None
         if parity is not None:
             console.print(f"success: {parity}", markup=False)
-        timings = compare([self.policy, out], self.timed, self.threads)
+        timings = {n: compare([self.policy, out], self.timed, n) for n in self.threads}
         self._say(console, timings)
-        self._write(out, done.error, parity, timings)
+        self._write(out, done, parity, timings)
         return 0
 
     def _parity(self, out: Path) -> "Parity":
@@ -97,44 +109,55 @@ class Export:
         from benchmarks.run import EvaluateConfig, workers_of
         from policies.checkpoint import load_checkpoint
 
-        protocol = self.protocol or f"{load_checkpoint(self.policy).spec.task}/v1"
+        task = self.task or load_checkpoint(self.policy).spec.task
+        protocol = self.protocol or f"{task}/v1"
         base = EvaluateConfig("", protocol, results=self.results, batch=self.batch)
         jobs = plan_parity((self.policy, out), base, self.trials)
         title = f"paired trials on {protocol}"
         with workers_of(self.workers) as pool, progress(title, 2 * self.trials) as bar:
             return run_parity(jobs, pool, bar)
 
-    def _say(self, console: "Console", timings: "list[Timing]") -> None:
+    def _say(self, console: "Console", timings: "Mapping[int, list[Timing]]") -> None:
         """Print latency, cold start and memory of the checkpoint and of the graph."""
         from rich.table import Table
 
-        columns = ("", "p50 [ms]", "p95", "p99", "max", "cold start [s]", "memory [MB]")
-        table = Table(*columns, "strides that keep the rate", box=None)
-        for name, t in zip(("PyTorch", self.format), timings, strict=True):
-            times = (f"{v:.2f}" for v in (t.p50_ms, t.p95_ms, t.p99_ms, t.max_ms))
-            strides = (
-                "none"
-                if t.largest_stride is None
-                else (f"{t.smallest_stride} to {t.largest_stride}")
-            )
-            table.add_row(name, *times, f"{t.cold_start_s:.2f}", f"{t.memory_mb:.0f}", strides)
+        columns = ("", "threads", "p50 [ms]", "p95", "p99", "max", "cold [s]", "MB", "strides")
+        table = Table(*columns, "faster", box=None)
+        for threads, pair in timings.items():
+            for name, t in zip(("PyTorch", self.format), pair, strict=True):
+                times = (f"{v:.2f}" for v in (t.p50_ms, t.p95_ms, t.p99_ms, t.max_ms))
+                strides = f"{t.smallest_stride} to {t.largest_stride}"
+                ratio = "" if t is pair[0] else f"{pair[0].p50_ms / t.p50_ms:.2f}"
+                table.add_row(
+                    name, f"{threads}", *times, f"{t.cold_start_s:.2f}", f"{t.memory_mb:.0f}",
+                    "none" if t.largest_stride is None else strides, ratio,
+                )  # fmt: skip
         console.print(table)
-        t = timings[1]
-        ratio = timings[0].p50_ms / t.p50_ms
+        t = next(iter(timings.values()))[1]
         console.print(
             f"control period {t.period_ms:.0f} ms, between two predictions {t.budget_ms:.0f} ms; "
-            f"{self.format} is {ratio:.2f} times as fast as PyTorch (medians, by turns, "
-            f"{self.threads} thread{'s' if self.threads > 1 else ''})"
+            "strides: actions of a chunk that may be executed so that the next is there in time; "
+            "timed by turns, faster: ratio of the medians"
         )
 
     @staticmethod
-    def _write(out: Path, error: float, parity: "Parity | None", timings: "list[Timing]") -> None:
+    def _write(
+        out: Path,
+        done: "Exported",
+        parity: "Parity | None",
+        timings: "Mapping[int, list[Timing]]",
+    ) -> None:
         """Write ``export.json`` beside the graph: what was compared."""
         from envs.atomic import write_atomic
 
+        recorded = {"observations": done.observations, "largest_difference": done.recorded}
         told = {
-            "largest_difference": error,
+            "largest_difference": done.error,
+            "recorded": None if done.recorded is None else recorded,
             "parity": None if parity is None else parity.to_json(),
-            "timing": {"network": timings[0].to_json(), "graph": timings[1].to_json()},
+            "timing": [
+                {"threads": n, "network": pair[0].to_json(), "graph": pair[1].to_json()}
+                for n, pair in timings.items()
+            ],
         }
         write_atomic(out / "export.json", (json.dumps(told, indent=1) + "\n").encode())

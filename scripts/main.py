@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "diagnose": "Say why the trials of a run failed, with evidence, and where to demonstrate next.",
     "export": "Export a policy as one graph.",
     "gate": "Check whether a policy may run on an arm.",
+    "deploy": "Let a policy work on an arm outside an evaluation, and log every episode.",
+    "flywheel": "Turn a deployment's log into the next policy: demonstrate, train, compare.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "verify": "Check a sealed run: its seals, then trials run again.",

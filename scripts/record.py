@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -51,6 +51,8 @@ class Record:
     """With --twin --script: own: time passes only while the program waits."""
     episodes: int = 10
     """Successful episodes in the folder, after which it ends."""
+    starts: Path | None = None
+    """File of starts, as armtrials diagnose and flywheel propose; default: as the task draws."""
     seconds: float = 60.0
     """Longest episode, for the room on the disk [s]."""
     operator: str = "person"
@@ -104,8 +106,12 @@ class Record:
 
     def _collection(self) -> "Collection":
         from envs.collection import Collection
+        from envs.starts_file import read_starts
 
-        return Collection(task=self.task, robot=self.robot, seed=self.seed)
+        made = Collection(task=self.task, robot=self.robot, seed=self.seed)
+        if self.starts is None:
+            return made
+        return replace(made, starts=read_starts(self.starts, made.task, made.robot))
 
     def _arm(
         self, stack: ExitStack, collection: "Collection", tell: Callable[[str], None]

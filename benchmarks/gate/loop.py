@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drive import Period, Pilot, drive
 from benchmarks.execution import Execution
 from benchmarks.gate.check import Check, failed, passed, skipped
 from benchmarks.gate.live import SPLIT, Thresholds
@@ -67,7 +68,7 @@ def check_loop(
         return skipped(NAME, f"not run: no twin of {protocol.robot} is connected")
     arm = factory(policy.spec)
     try:
-        driven = [drive(arm, policy, protocol, execution, ic) for ic in range(trials)]
+        driven = [drive_trial(arm, policy, protocol, execution, ic) for ic in range(trials)]
     finally:
         arm.close()
     steps = sum(one.steps for one in driven)
@@ -102,38 +103,27 @@ def _problem(
     return None
 
 
-def drive(
+def drive_trial(
     arm: Arm, policy: Policy, protocol: EvalProtocol, execution: Execution, ic: int
 ) -> Driven:
     """Run one trial from a nominal start for as long as the task gives."""
     task = TASKS[protocol.task]
     start = protocol.start(NOMINAL, ic, SPLIT)
-    controller = execution.controller(policy)
-    controller.reset([task.instruct(start)], [protocol.seeds(ic, SPLIT)["policy"]])
-    seen: Mapping[str, Array] = arm.home(start)
-    previous = np.array(start.qpos)
-    targets, clamped, forces, ended = [previous], 0, [], ""
-    contact, done = getattr(arm, "contact_n", None), False
-    for _ in range(task.horizon):
-        batch = {key: np.asarray(value)[None] for key, value in seen.items()}
-        target = np.asarray(controller.action(batch)[0], np.float64)
-        if controller.errors[0]:
-            ended = "the policy's answer was not finite"
-            break
-        try:
-            seen = arm.command(target)
-        except RuntimeError as error:  # the safety chain says that the trial is over
-            ended = str(error)
-            break
-        clamped += _changed(arm, target, previous)
-        done = bool(getattr(arm, "done", False))
-        previous = arm.spec.clamp(target, previous)
-        targets.append(target)
-        forces += [] if contact is None else [float(contact())]
-        if done:
-            break
-    force = max(forces, default=None)
-    return Driven(len(targets) - 1, clamped, np.array(targets), force, ended, done)
+    pilot = Pilot(execution.controller(policy))
+    pilot.begin(task.instruct(start), protocol.seeds(ic, SPLIT)["policy"])
+    targets, clamped, forces = [np.array(start.qpos)], 0, []
+    contact = getattr(arm, "contact_n", None)
+
+    def watch(period: Period) -> bool:
+        nonlocal clamped
+        clamped += _changed(arm, period.action, targets[-1])
+        targets.append(arm.spec.clamp(period.action, targets[-1]))
+        forces.extend([] if contact is None else [float(contact())])
+        return bool(getattr(arm, "done", False))
+
+    ended = drive(arm, arm.home(start), pilot.act, task.horizon, watch)
+    force, done = max(forces, default=None), bool(getattr(arm, "done", False))
+    return Driven(len(targets) - 1, clamped, np.array(targets), force, ended.reason, done)
 
 
 def _changed(arm: Arm, target: Array, previous: Array) -> bool:

@@ -16,6 +16,7 @@ from benchmarks.writer import refuse_disk_errors, write_atomic
 from envs.arm import InitialCondition
 from envs.start_features import spots
 from envs.starts_file import write_starts
+from envs.task import Task
 from envs.tasks import TASKS
 
 SIDE = 320  # px
@@ -77,7 +78,12 @@ def diagnosis_page(
 def figure(found: Diagnosis, proposed: Sequence[InitialCondition]) -> Spec:
     """Return where trials began, how far they go between two ways, how the arm answered."""
     strips = {"vconcat": [_ways(found), _answers(found)], "spacing": 34}
-    return {"hconcat": [_places(found, proposed), strips], "spacing": 40}
+    groups = [
+        *(("demonstration", walk.start) for walk in found.shown),
+        *zip(_kinds(found), (walk.start for walk in found.walks), strict=True),
+        *(("proposed", start) for start in proposed),
+    ]
+    return {"hconcat": [places(groups, TASKS[found.task]), strips], "spacing": 40}
 
 
 def _kinds(found: Diagnosis) -> list[str]:
@@ -94,19 +100,14 @@ def _colour(legend: bool) -> Spec:
     }
 
 
-def _places(found: Diagnosis, proposed: Sequence[InitialCondition]) -> Spec:
-    """Return the table from above: where the object was put."""
-    groups = [
-        *(("demonstration", walk.start) for walk in found.shown),
-        *zip(_kinds(found), (walk.start for walk in found.walks), strict=True),
-        *(("proposed", start) for start in proposed),
-    ]
-    name = _subject(found)
+def places(groups: Sequence[tuple[str, InitialCondition | None]], task: Task) -> Spec:
+    """Return the table from above: where the object was put, of starts by kind in ``KINDS``."""
+    begun = [(kind, start) for kind, start in groups if start is not None]
+    name = task.subject(begun[0][1]) if begun else task.manipulated
     values = []
-    for kind, start in groups:
-        if start is not None:
-            spot = spots({name: start.objects[name]})
-            values.append({"kind": kind, "x": spot[f"{name}.x"], "y": spot[f"{name}.y"]})
+    for kind, start in begun:
+        spot = spots({name: start.objects[name]})
+        values.append({"kind": kind, "x": spot[f"{name}.x"], "y": spot[f"{name}.y"]})
     return {
         "data": {"values": values},
         "title": f"Where the {name} began [m]",
@@ -124,12 +125,6 @@ def _places(found: Diagnosis, proposed: Sequence[InitialCondition]) -> Spec:
             },
         },
     }
-
-
-def _subject(found: Diagnosis) -> str:
-    start = found.walks[0].start
-    task = TASKS[found.task]
-    return task.manipulated if start is None else task.subject(start)
 
 
 def _axis(field: str, title: str, reverse: bool = False) -> Spec:

@@ -1,9 +1,10 @@
-"""A leader that is a program: the task's demonstrator moves it, looking at what is true."""
+"""Leaders that are programs: the task's demonstrator moves them, looking at what is true."""
 
 import numpy as np
 
 from envs.arm import Array, InitialCondition, Observation
 from envs.expert import Expert
+from envs.relabel import Labeller
 from real.emulators.twin import Truth
 from real.follow import FollowSession
 from real.safe_arm import StoppedError
@@ -38,6 +39,31 @@ class ScriptedLeader:
         if not self.going:
             return self._rest
         return np.asarray(self._expert.act(self._truth.readings()), np.float64)
+
+
+class ScriptedHelper:
+    """Takes a twin over in whatever state it is, as a person at a leader would; a ``Leader``."""
+
+    def __init__(self, truth: Truth, labeller: Labeller) -> None:
+        """Let ``labeller`` look at ``truth``."""
+        self._truth, self._labeller = truth, labeller
+        self._rest: Array | None = None
+
+    def begin(self, start: InitialCondition) -> None:
+        """Learn what is asked for in the episode that begins at ``start``."""
+        self._labeller.reset(start)
+
+    def engage(self, command: Array) -> None:
+        """Come to where the arm is."""
+        self._rest = np.array(command, np.float64)
+
+    def target(self, observation: Observation) -> Array:
+        """Return where the arm is to go (n,); at first where it is."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            return rest
+        joints = np.asarray(observation["qpos"], np.float64)
+        return np.asarray(self._labeller.label(self._truth.readings(), joints), np.float64)
 
 
 def scripted(session: FollowSession, leader: ScriptedLeader) -> None:

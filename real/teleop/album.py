@@ -1,5 +1,6 @@
 """The folder of demonstrations that a person fills: the same files that ``collect`` makes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -39,9 +40,15 @@ class Album:
         protocol: hash of how the episodes are made.
     """
 
-    def __init__(self, out: Path, collection: Collection) -> None:
-        """Prepare to fill ``out`` with episodes of ``collection``, by a person."""
+    def __init__(
+        self, out: Path, collection: Collection, who: Mapping[str, Any] | None = None
+    ) -> None:
+        """Prepare to fill ``out`` with episodes of ``collection``, by a person or by ``who``.
+
+        A folder is filled by one: ``who`` is part of what its ``dataset.json`` says.
+        """
         self.out, self.collection = Path(out), collection
+        self._who = dict(who or {"operator": SOURCE})
         self._history: list[Kept] = []
 
     def __enter__(self) -> Self:
@@ -53,7 +60,7 @@ class Album:
         self._lock = locked(self.out, "another process is recording into it")
         self._lock.__enter__()
         try:
-            definition: dict[str, Any] = {**self.collection.definition(), "operator": SOURCE}
+            definition: dict[str, Any] = {**self.collection.definition(), **self._who}
             self._info = claim(self.out, definition)
             self.protocol = identity(definition)
             recover(self.out / RECORDING)

@@ -7,11 +7,11 @@ that is killed afterwards loses nothing: the next one makes the file.
 import fcntl
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from envs.collection import Collection
 from envs.episode_meta import EpisodeMeta
@@ -31,9 +31,11 @@ class LaterAlbum(Album):
         pending: episodes whose files are being made, by number, with where they will be.
     """
 
-    def __init__(self, out: Path, collection: Collection) -> None:
-        """Prepare to fill ``out`` with episodes of ``collection``."""
-        super().__init__(out, collection)
+    def __init__(
+        self, out: Path, collection: Collection, who: Mapping[str, Any] | None = None
+    ) -> None:
+        """Prepare to fill ``out`` with episodes of ``collection``, see ``Album``."""
+        super().__init__(out, collection, who)
         self.pending: dict[int, Kept] = {}
 
     def __enter__(self) -> Self:

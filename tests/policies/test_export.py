@@ -55,9 +55,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     from policies.attention import LayerConfig
     from policies.diffusion import DiffusionPolicy
     from policies.flow import FlowPolicy
+    from policies.sentences import SentenceConfig
     from policies.transformer import TransformerConfig
     from policies.unet import UNetConfig
     from policies.vision import VisionConfig
+    from policies.vla import Vla
 
     layer, eye = LayerConfig(**TINY), VisionConfig(widths=(8, 8), strides=(1, 2), features=8)
     chunks = {"chunk": 16, "execute": 5, "vision": eye}
@@ -71,6 +73,20 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         BcRnn: {"hidden": 8, "horizon": 3, "vision": eye},
         DiffusionPolicy: denoise,
         FlowPolicy: denoise,
+        Vla: {
+            "chunk": 16,
+            "execute": 5,
+            "patch": 4,
+            "vision": eye,
+            "trunk": layer,
+            "layers": 1,
+            "transformer": TransformerConfig(1, layer, memory=True),
+            "denoise": 3,
+            "grid": 3,
+            "sentence": SentenceConfig(buckets=64, words=8, width=16, layers=1, heads=2),
+            "bins": 16,
+            "readouts": 2,
+        },
     }
     for kind, changes in settings.items():
         for key in [key for key in kind.PRESETS if key[1].startswith("quick")]:
@@ -109,6 +125,9 @@ EXPORTABLE = [
     ("diffusion", "quick-transformer", "state"),
     ("act", "quick-delta", "state"),
     ("act", "quick", "pixels"),
+    ("vla", "quick", "state"),
+    ("vla", "quick-tokens", "state"),
+    ("vla", "quick", "pixels"),
 ]
 
 

@@ -1,0 +1,192 @@
+"""Where a policy is at work: the arm or its twin, who looks on, and the log of its safety chain."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.deployment import Oversight
+from benchmarks.deployment_log import Duty
+from benchmarks.deployment_twin import TwinJudge
+from benchmarks.gate.verdict import artefact_hash
+from benchmarks.trial import cameras_of
+from envs.arm import InitialCondition
+from envs.collection import Collection
+from envs.errors import UsageError
+from envs.relabel import labeller_of
+from envs.robots import ROBOTS
+from envs.starts_file import read_starts
+from envs.tasks import TASKS
+from policies.base import Policy
+from policies.checkpoint import Deployment as Where
+from policies.checkpoint import check_compatible, manifest_entry
+from policies.trained import placed
+from real.address import ArmAddress
+from real.board_pictures import open_camera
+from real.camera_rig import CameraRig, CameraSource
+from real.cameras import Mode
+from real.connect import connect_leader
+from real.control import FarArm
+from real.emulators.twin import ClockTwin, Twin, TwinSetup
+from real.emulators.twin_script import ScriptedHelper
+from real.emulators.twin_table import TwinTable, twin_arm
+from real.real_arm import OperatorTable, RealArm, Senses
+from real.stop import StopBoard
+from real.teleop.takeover import PoseLeader
+
+SAFETY = "safety"
+TWIN = {"twin": True}
+"""By whose leave a policy drives a twin: it needs none."""
+OWN = "own"
+APART = 1_000_000
+"""Added to the seed: from the starts of a collection with the same one a policy has learned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """An arm that is ready for a policy.
+
+    Attributes:
+        arm: behind the safety chain.
+        oversight: who looks on.
+        duty: for the records.
+        stop: where an emergency stop is asked for; None where nobody could.
+    """
+
+    arm: RealArm
+    oversight: Oversight
+    duty: Duty
+    stop: StopBoard | None = None
+
+
+@dataclass(frozen=True)
+class Lead:
+    """With what a person takes over: serial port and kind of the leader; no port: nobody does."""
+
+    port: str = ""
+    robot: str = ""
+
+    def connect(self, follower: str) -> PoseLeader | None:
+        """Return the leader of the arm ``follower``."""
+        usual = {"koch": "koch_leader"}.get(follower, follower)
+        return PoseLeader(connect_leader(self.robot or usual, self.port)) if self.port else None
+
+
+def work_of(
+    policy: Policy, task: str, robot: str, starts: Path | None = None, seed: int = 0
+) -> tuple[Policy, Collection]:
+    """Return a policy before a task, and the starts of its episodes: none of a collection's.
+
+    Raises:
+        UsageError: a policy for another arm or task, an unknown name, or another file of starts.
+    """
+    spec = policy.spec
+    name, robot = task or spec.tasks[0], robot or spec.arm
+    policy = placed(policy, TASKS[name])
+    check_compatible(policy.spec, Where(ROBOTS[robot].spec(), name, policy.spec.track))
+    policy.spec = replace(policy.spec, task=name)
+    cameras = cameras_of(policy.spec)
+    found = () if starts is None else read_starts(starts, name, robot)
+    return policy, Collection(name, robot, seed=APART + seed, cameras=cameras, starts=found)
+
+
+def identity_of(policy: Policy, folder: Path) -> dict[str, Any]:
+    """Return what an episode says of the policy that drove in it: name, hashes, origin."""
+    entry = manifest_entry(policy)
+    if data := entry.get("data"):
+        entry["data"] = {k: data[k] for k in ("fingerprint", "episodes") if k in data}
+    return {**entry, "artefact": artefact_hash(folder), "folder": str(folder)}
+
+
+def duty_of(policy: Policy, folder: Path, leave: dict[str, Any], out: Path, sim: bool) -> Duty:
+    """Return for the records under what ``policy`` is at work; each session has a safety log."""
+    (out / SAFETY).mkdir(parents=True, exist_ok=True)
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    return Duty(identity_of(policy, folder), leave, sim, out / SAFETY / f"{name}.jsonl")
+
+
+@contextmanager
+def twin_site(
+    setup: TwinSetup, policy: Policy, duty: Duty, clock: str = OWN, lead: float | Lead | None = None
+) -> Iterator[Site]:
+    """Switch a twin on.
+
+    Args:
+        setup: what it is.
+        policy: whose cameras it has.
+        duty: for the records.
+        clock: ``own``: time passes only while the program waits; ``real``.
+        lead: a leader, or after how many seconds the task's demonstrator takes over as a person
+            would [s]; None: nobody does.
+    """
+    with ExitStack() as stack:
+        twin: Twin | ClockTwin = ClockTwin(setup) if clock == OWN else Twin(setup)
+        stack.callback(twin.close)
+        cameras = cameras_of(policy.spec)
+        arm = stack.enter_context(twin_arm(twin, cameras, log=duty.safety))
+        leader: Any = None
+        rescue_s = None if isinstance(lead, Lead) else lead
+        if isinstance(lead, Lead):
+            leader = lead.connect(arm.spec.name)
+        elif lead is not None:
+            labeller = labeller_of(arm.task, arm.spec.name)
+            leader = ScriptedHelper(twin.truth, labeller)
+        if not isinstance(arm.table, TwinTable):
+            raise TypeError(f"the table of a twin must be its own, got {arm.table}")
+        on = Oversight(leader, TwinJudge(arm.table), rescue_s)
+        stop = arm.joints.stop if isinstance(arm.joints, FarArm) else None
+        yield Site(arm, on, duty, stop)
+
+
+@contextmanager
+def arm_site(
+    address: ArmAddress,
+    policy: Policy,
+    duty: Duty,
+    lead: Lead,
+    cameras: Sequence[str],
+    ask: Callable[[InitialCondition], None],
+) -> Iterator[Site]:
+    """Switch a real arm on; by then somebody has permitted it.
+
+    Args:
+        address: where it is.
+        policy: what will drive it.
+        duty: for the records.
+        lead: with what a person takes over.
+        cameras: each as NAME=SOURCE.
+        ask: tells the person how to set the scene up.
+
+    Raises:
+        UsageError: a camera that the policy reads and nobody names, or an arm that is not there.
+    """
+    wanted = cameras_of(policy.spec)
+    named = dict(_named(text) for text in cameras)
+    for camera in wanted:
+        if camera.name not in named:
+            raise UsageError(f"the policy reads {camera.name}: give --camera {camera.name}=SOURCE")
+    with ExitStack() as stack:
+        senses = Senses()
+        if wanted:
+            names = [camera.name for camera in wanted]
+            rig = stack.enter_context(CameraRig([_source(name, named[name]) for name in names]))
+            senses = Senses(lambda: {k: r.frame for k, r in rig.read().items() if r.frame})
+        joints = FarArm(address, log=duty.safety)
+        task = TASKS[policy.spec.task]
+        arm = RealArm(joints, task, OperatorTable(ask), senses, wanted)
+        stack.enter_context(arm)
+        yield Site(arm, Oversight(lead.connect(arm.spec.name)), duty, joints.stop)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, sign, source = text.partition("=")
+    if not (sign and name and source):
+        raise UsageError(f"--camera must be NAME=SOURCE, got {text!r}")
+    return name, source
+
+
+def _source(name: str, source: str) -> CameraSource:
+    return CameraSource(name, partial(open_camera, source, name, Mode()), Mode())

@@ -1,0 +1,125 @@
+"""The loop in which somebody drives an arm; trials, the gate and deployments watch it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.arm import Arm, Array, Observation
+from policies.chunking import Controller
+from real.verdict import INVALID_HARDWARE
+
+POLICY_ERROR = "policy_error"
+"""Why an episode ends whose policy gave what no arm can be told."""
+
+
+class PolicyError(RuntimeError):
+    """The policy's answer was not finite, or of another shape."""
+
+
+class Pilot:
+    """A policy at the controls of one arm; an ``Autonomy`` for who takes over from it.
+
+    Attributes:
+        seconds: what the last action took to compute [s]; 0 where one of a chunk was at hand.
+        chunk: what was predicted for it (chunk, n); None where one was at hand.
+        action: what it was (n,).
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        """Carry chunks out by ``controller``."""
+        self._controller = controller
+        self._told, self._seed = "", 0
+        self.relieve()
+
+    def begin(self, instruction: str, seed: int) -> None:
+        """Begin an episode; what is random in it follows from ``seed``."""
+        self._told, self._seed = instruction, seed
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was planned: somebody else has moved the arm."""
+        self._controller.reset([self._told], [self._seed])
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Nobody asks the policy in this period."""
+        self.seconds = 0.0
+        self.chunk: Array | None = None
+        self.action: Array | None = None
+
+    def act(self, observation: Observation) -> Array:
+        """Return the targets (n,) of this control period.
+
+        Raises:
+            PolicyError: the policy's answer cannot be carried out.
+        """
+        predicts = self._controller.step % self._controller.execute == 0
+        began = time.perf_counter()
+        batch = {key: np.asarray(value)[None] for key, value in observation.items()}
+        action: Array = self._controller.action(batch)[0]
+        self.seconds = predicts * (time.perf_counter() - began)
+        if self._controller.errors[0]:
+            raise PolicyError("the policy's answer was not finite")
+        predicted = self._controller.predicted
+        self.chunk = None if predicted is None else predicted[0]
+        self.action = action
+        return action
+
+
+@dataclass(frozen=True, eq=False)
+class Period:
+    """One control period: what was seen, the targets (n,) that answered it, what came of it."""
+
+    seen: Observation
+    action: Array
+    after: Observation
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why driving ended early, and that in words; both empty where it did not."""
+
+    ends: str = ""
+    reason: str = ""
+
+
+def drive(
+    arm: Arm,
+    seen: Observation,
+    act: Callable[[Observation], Array],
+    periods: int,
+    watch: Callable[[Period], bool],
+) -> Ended:
+    """Let ``act`` answer what is seen until somebody says that it is over.
+
+    Args:
+        arm: at a start.
+        seen: its first observation.
+        act: returns targets (n,).
+        periods: at most so many.
+        watch: told every control period, also that in which the arm was stopped; True: enough.
+    """
+    for _ in range(periods):
+        try:
+            action = act(seen)
+        except PolicyError as error:
+            return Ended(POLICY_ERROR, str(error))
+        try:
+            after = arm.command(action)
+        except RuntimeError as error:  # the safety chain ends the episode, or the hardware fails
+            watch(Period(seen, action, _last(arm, seen)))
+            return Ended(getattr(error, "ends", INVALID_HARDWARE), str(error))
+        if watch(Period(seen, action, after)):
+            break
+        seen = after
+    return Ended()
+
+
+def _last(arm: Arm, seen: Observation) -> Observation:
+    """Return what can still be seen of an arm that was stopped."""
+    try:
+        return arm.observe()
+    except RuntimeError:
+        return seen

@@ -1,0 +1,203 @@
+"""Let a policy work on an arm outside an evaluation, and log every episode."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from benchmarks.deployment import Deployment
+    from benchmarks.deployment_site import Site
+    from policies.base import Policy
+
+EXAMPLES = """
+armtrials deploy --policy runs/act --twin --episodes 20
+armtrials deploy --policy runs/act --twin --rescue 6 --gap hard --out deployments/act-hard
+armtrials deploy --policy runs/act --port /dev/ttyUSB0 --verdict gates/act/verdict.json
+armtrials deploy --policy runs/act --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --override "no table"
+armtrials inspect deployments/act
+"""
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Run a policy episode by episode on the hardware twin or a real arm, until there are enough.
+
+    A real arm starts on a passing verdict of armtrials gate for exactly this policy, robot and
+    calibration. Every episode is a demonstration file that also holds what was predicted, asked
+    for, sent, how long it took, and who drove; failures lie in failed/. What was logged is safe
+    whatever happens to the program; the same command continues.
+    Keys: t take over with the leader, g give back, y success, f failure, d discard, q quit; the
+    space bar holds the arm, a capital L makes it limp.
+    """
+
+    policy: Path
+    """Checkpoint folder, exported or not."""
+    robot: str = ""
+    """Registered robot (default: the policy's)."""
+    task: str = ""
+    """Registered task (default: the policy's)."""
+    out: Path | None = None
+    """Folder of the log; default: deployments/POLICY."""
+    episodes: int = 10
+    """Episodes in the folder, after which it ends."""
+    twin: bool = False
+    """Work on the hardware twin."""
+    port: str = ""
+    """Serial port, or CAN channel, of a real arm."""
+    verdict: Path | None = None
+    """Of armtrials gate; default: gates/POLICY/verdict.json."""
+    key: Path | None = None
+    """Key with which the verdict must be signed."""
+    calibration: Path | None = None
+    """Calibration in force on the arm: file or folder."""
+    override: str = ""
+    """A reason to go on without a verdict that holds; every episode records it."""
+    camera: tuple[str, ...] = ()
+    """Of a real arm, as NAME=SOURCE: overhead=realsense:SERIAL, wrist=/dev/video0."""
+    leader: str = ""
+    """Serial port of a leader, with which a person takes over."""
+    leader_robot: str = ""
+    """What leads: koch_leader (of a koch), viperx (of a viperx, in compliance)."""
+    rescue: float | None = None
+    """With --twin: the task's demonstrator takes over after so many seconds, as a person would."""
+    clock: Literal["own", "real"] = "own"
+    """With --twin: own: time passes only while the program waits; a busy computer changes nothing.
+    """
+    gap: str = "none"
+    """With --twin: how it differs from the simulation: none, ordinary, hard."""
+    faults: tuple[str, ...] = ()
+    """With --twin: faults of the line, as for armtrials emulate."""
+    starts: Path | None = None
+    """File of start states; default: drawn as the task says."""
+    execute: int | None = None
+    """Actions of a chunk before the next prediction (default: as the checkpoint says)."""
+    threads: int = 1
+    """Threads of a prediction."""
+    seed: int = 0
+    """Another seed gives other starts; they are never those of armtrials collect."""
+
+    def run(self) -> int:
+        """Run episodes until there are enough, q or Ctrl-C; return 0."""
+        from rich.console import Console
+
+        from benchmarks.deployment import Deployment
+        from benchmarks.deployment_log import logged_episodes
+        from benchmarks.deployment_site import work_of
+        from policies.checkpoint import load_checkpoint
+        from policies.chunking import Controller
+        from real.teleop.later import LaterAlbum
+
+        self._check()
+        console = Console(highlight=False, soft_wrap=True)
+
+        def tell(text: str) -> None:
+            console.print(text, markup=False)
+
+        loaded = load_checkpoint(self.policy, threads=self.threads)
+        policy, collection = work_of(loaded, self.task, self.robot, self.starts, self.seed)
+        leave = self._leave(collection.robot)
+        out = self.out or Path("deployments") / self.policy.name
+        with ExitStack() as stack:
+            controller = Controller(policy, self.execute)
+            album = stack.enter_context(LaterAlbum(out, collection, self._who()))
+            site = stack.enter_context(self._site(policy, collection.robot, out, (leave, tell)))
+            self._make_room(site, out, self.episodes - logged_episodes(album))
+            made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
+            self._work(made, site, stack)
+        wins = [one for one in made.logged if one.success]
+        helped = sum(one.taken > 0 for one in wins)
+        tell(
+            f"{len(wins)} of {len(made.logged)} episodes succeeded"
+            f"{f', {helped} of them with help' if helped else ''}; "
+            f"{out} holds {logged_episodes(album)}."
+        )
+        tell(f"Look at them: armtrials inspect {out}; go on: armtrials flywheel --log {out}")
+        return 0
+
+    def _check(self) -> None:
+        """Refuse what does not go together."""
+        from envs.errors import UsageError
+
+        if self.twin == bool(self.port):
+            raise UsageError("give --twin, or --port of an arm")
+        if self.rescue is not None and (not self.twin or self.leader or self.rescue < 0):
+            raise UsageError("--rescue must be 0 or more seconds, with --twin and without --leader")
+        if self.leader and self.twin and self.clock == "own":
+            raise UsageError("--leader needs --clock real: a person has a clock of their own")
+        if self.twin and (self.override or self.camera):
+            raise UsageError("--override and --camera belong to a real arm, not to --twin")
+        if self.episodes < 1:
+            raise UsageError(f"--episodes must be at least 1, got {self.episodes}")
+
+    def _make_room(self, site: "Site", out: Path, missing: int) -> None:
+        """Refuse a disk that is too small, and a rescue that would come after the end."""
+        from benchmarks.deployment import PATIENCE
+        from envs.errors import UsageError
+        from real.follow import preflight
+
+        task_s = site.arm.task.horizon / site.arm.spec.control_hz
+        if self.rescue is not None and not self.rescue < task_s:
+            told = f"--rescue must be below {task_s:g} s, the time of the task, got {self.rescue:g}"
+            raise UsageError(told)
+        preflight(out, site.arm, max(0, missing), PATIENCE * task_s)
+
+    def _leave(self, robot: str) -> dict[str, Any]:
+        """Return by whose leave the arm moves; a twin needs none."""
+        from benchmarks.deployment_site import TWIN
+        from benchmarks.gate.verdict import require_verdict
+
+        if self.twin:
+            return {**TWIN, "clock": self.clock, "gap": self.gap}
+        verdict = self.verdict or Path("gates") / self.policy.name / "verdict.json"
+        given = (verdict, self.policy, robot, self.calibration, self.key, self.override)
+        return dict(require_verdict(*given).to_json())
+
+    def _who(self) -> dict[str, Any]:
+        """Return who fills the folder: one policy, on one kind of arm."""
+        from benchmarks.gate.verdict import artefact_hash
+
+        where = f"twin ({self.gap})" if self.twin else "arm"
+        return {"operator": "policy", "policy": artefact_hash(self.policy), "where": where}
+
+    def _site(
+        self,
+        policy: "Policy",
+        robot: str,
+        out: Path,
+        told: tuple[dict[str, Any], Callable[[str], None]],
+    ) -> "AbstractContextManager[Site]":
+        """Switch the twin or the arm on."""
+        from benchmarks.deployment_site import Lead, arm_site, duty_of, twin_site
+        from envs.gap import GAPS
+        from real.address import ArmAddress
+        from real.emulators.twin import TwinSetup
+
+        leave, tell = told
+        duty = duty_of(policy, self.policy, leave, out, self.twin)
+        lead = Lead(self.leader, self.leader_robot)
+        if self.twin:
+            task, gap = policy.spec.task, GAPS[self.gap]
+            setup = TwinSetup(task, robot, gap, faults=self.faults, seed=self.seed)
+            return twin_site(setup, policy, duty, self.clock, lead if self.leader else self.rescue)
+        address = ArmAddress(robot, self.port, "socketcan" if robot == "openarm" else "")
+        return arm_site(
+            address, policy, duty, lead, self.camera,
+            lambda start: tell(f"Set the scene up: {dict(start.objects)}"),
+        )  # fmt: skip
+
+    def _work(self, made: "Deployment", site: "Site", stack: ExitStack) -> None:
+        """Run the episodes, a person at the keys where there is one."""
+        from benchmarks.deployment import HELP
+        from envs.errors import UsageError
+        from real.keys import on_keys
+        from real.stop import StopBoard
+
+        if sys.stdin is not None and sys.stdin.isatty():
+            stack.enter_context(on_keys(site.stop or StopBoard(), made.press))
+            made.tell(HELP)
+        elif not self.twin:
+            raise UsageError("a real arm needs a terminal: its keys stop it and label episodes")
+        made.run(self.episodes)
