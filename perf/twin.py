@@ -27,7 +27,7 @@ from envs.episode import episode_files, read_episode
 from envs.gap import GAPS
 from real.control import COLUMNS
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
-from real.emulators.twin_table import twin_arm
+from real.emulators.twin_table import TAGS, TRUTH, Sight, twin_arm
 from real.real_arm import RealArm
 from real.safe_arm import StoppedError
 
@@ -172,6 +172,7 @@ def kills(arguments: argparse.Namespace) -> None:
 def trials(arguments: argparse.Namespace) -> None:
     """Run trials of a policy on the nominal starts of the protocol's test split."""
     from benchmarks.real_trial import Trials
+    from benchmarks.trial import cameras_of
     from policies.checkpoint import load_checkpoint
 
     policy = load_checkpoint(arguments.policy)
@@ -179,7 +180,8 @@ def trials(arguments: argparse.Namespace) -> None:
     setup = TwinSetup(policy.spec.task, policy.spec.arm, GAPS[arguments.gap])
     kind = ClockTwin if arguments.clock == "own" else Twin
     outcomes, void, lost = [], 0, 0
-    with kind(setup) as twin, twin_arm(twin) as arm:
+    cameras, sight = cameras_of(policy.spec), Sight(arguments.objects)
+    with kind(setup) as twin, twin_arm(twin, cameras, sight=sight) as arm:
         runs = Trials(arm, policy)
         for ic in range(arguments.trials):
             trial = runs.run(protocol.start("nominal", ic, "test"), ic)
@@ -190,8 +192,8 @@ def trials(arguments: argparse.Namespace) -> None:
             lost += trial.lost
     CONSOLE.print(
         f"{policy.name} on the twin of {arm.spec.name} ({arguments.clock} clock, gap "
-        f"{arguments.gap}): {sum(outcomes)} of {len(outcomes)} succeeded, {void} void "
-        f"(invalid_hardware), {lost} lost ticks"
+        f"{arguments.gap}, objects: {arguments.objects}): {sum(outcomes)} of {len(outcomes)} "
+        f"succeeded, {void} void (invalid_hardware), {lost} lost ticks"
     )
 
 
@@ -213,6 +215,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--policy", type=Path, help="checkpoint folder, for trials")
     parser.add_argument("--clock", choices=("real", "own"), default="real", help="of trials")
+    parser.add_argument("--objects", choices=(TRUTH, TAGS), default=TRUTH, help="of trials")
     parser.add_argument("--gap", default="none", help=f"of trials: {', '.join(GAPS)}")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(PARTS):

@@ -25,6 +25,7 @@ from envs.errors import UsageError
 from real.address import ArmAddress, Manner
 from real.connect import connect
 from real.machine import MachineError
+from real.realtime import keep_time
 from real.safe_arm import SafeArm, StoppedError
 from real.safety_log import SafetyLog
 from real.shared_block import SharedBlock, memory_folder
@@ -253,6 +254,7 @@ def _run(
     """Run the control loop until it is told to close or nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever commands the arm decides what that means
     published = _Published(folder, log)
+    keep_time()  # before the motors' watchdogs wait for us
     try:
         safe = connect(address, manner, StopBoard(_Orders(folder / "orders")), published)
     except Exception as error:

@@ -20,6 +20,8 @@ from envs.env import TabletopEnv
 from envs.task import Task
 from envs.world import SETTLE
 from real.machine import MachineError
+from real.safe_arm import StoppedError
+from real.verdict import INVALID_HARDWARE
 
 WAIT_S = 10.0
 """How long the first picture and the first sight of an object are waited for [s]."""
@@ -87,11 +89,17 @@ class Senses:
         frames: newest frames of the cameras.
         poses: where the objects were seen last.
         now: the clock of all stamps [s].
+        tracked: objects that ``poses`` sees; the others are where they were set up.
+        fault: why a trial must not go on, such as a camera that is unplugged; empty while it may.
+        close: releases what sees.
     """
 
     frames: Frames = dict
     poses: Poses = dict
     now: Callable[[], float] = time.monotonic
+    tracked: tuple[str, ...] = ()
+    fault: Callable[[], str] = str
+    close: Callable[[], None] = lambda: None
 
 
 class Table(Protocol):
@@ -165,11 +173,13 @@ class RealArm(Arm):
         self.table: Table = table or OperatorTable()
         self.cameras = tuple(cameras)
         self._frames, self._poses, self.now = senses.frames, senses.poses, senses.now
+        self._senses = senses
         self.clock = self.stage = 0
         self.ages: dict[str, float] = {}
         self.numbers: dict[str, int] = {}
         self.stamp = 0.0
         self._start: InitialCondition | None = None
+        self._set_up = 0.0
         self._told = np.zeros(0, np.float32)
 
     def home(self, start: InitialCondition) -> Observation:
@@ -187,6 +197,7 @@ class RealArm(Arm):
         self.joints.ages = {}
         self.joints.home(start)
         self.table.set_up(start)
+        self._set_up = self.now()
         for _ in range(SETTLE):
             self.joints.command(np.array(start.qpos))
         self._start, self.clock = start, 0
@@ -199,8 +210,10 @@ class RealArm(Arm):
         """Send targets (n,) that answer the last observation; return the next one.
 
         Raises:
-            StoppedError: the trial is over, why is its ``ends``.
+            StoppedError: the trial is over, why is its ``ends``; the arm is held.
         """
+        if fault := self._senses.fault():
+            raise StoppedError(INVALID_HARDWARE, fault)
         self.joints.ages = {**self.ages}
         self.joints.command(target)
         self.clock += 1
@@ -233,8 +246,11 @@ class RealArm(Arm):
         return fit(newest[name].image, camera)
 
     def close(self) -> None:
-        """Switch the torque off and release the arm: support it, or park it first."""
-        self.joints.close()
+        """Switch the torque off and release arm and cameras: support it, or park it first."""
+        try:
+            self.joints.close()
+        finally:
+            self._senses.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -267,7 +283,7 @@ class RealArm(Arm):
             seen[f"images/{camera.name}"] = fit(frame.image, camera)
 
     def _wait_for_inputs(self) -> None:
-        """Wait until every camera has a frame and every object that is looked for was seen.
+        """Wait until every camera has a frame and every tracked object was seen in its place.
 
         Raises:
             MachineError: one has not, in good time.
@@ -275,12 +291,20 @@ class RealArm(Arm):
         last = time.monotonic() + WAIT_S
         while missing := self._missing():
             if time.monotonic() > last:
-                raise MachineError(f"no picture of {', '.join(missing)} within {WAIT_S:g} s")
+                raise MachineError(f"no sight of {', '.join(missing)} within {WAIT_S:g} s")
             time.sleep(0.01)
 
     def _missing(self) -> list[str]:
-        newest = self._frames() if self.cameras else {}
-        return [camera.name for camera in self.cameras if camera.name not in newest]
+        """Return what is not there yet: a camera's picture, an object since it was set up."""
+        if self.cameras:
+            newest = self._frames()
+            return [camera.name for camera in self.cameras if camera.name not in newest]
+        found = self._poses()
+        return [
+            name
+            for name in self._senses.tracked
+            if name not in found or found[name].stamp < self._set_up
+        ]
 
 
 def real_env(arm: RealArm, render_mode: str | None = None, normalized: bool = False) -> TabletopEnv:

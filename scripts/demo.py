@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EXAMPLES = """
 armtrials demo twin
 armtrials demo twin --policy runs/act --trials 20
+armtrials demo twin --policy runs/act_pixels
+armtrials demo twin --objects tags --trials 20
 armtrials demo twin --gap hard --faults loss=0.01 crc=0.01
 armtrials demo twin --clock own --out twin.html
 """
@@ -47,6 +49,8 @@ class Demo:
     """Faults of the line, as for armtrials emulate."""
     clock: Literal["real", "own"] = "real"
     """Own: time passes only while the program waits, so a busy computer changes nothing."""
+    objects: Literal["truth", "tags"] = "truth"
+    """Tags: a policy of the state track is told what the overhead camera sees of tags."""
     seed: int = 0
     """First start: number of the initial condition."""
     out: Path = Path("twin.html")
@@ -89,7 +93,7 @@ class Demo:
         from benchmarks.twin_show import Watched, show
         from envs.gap import GAPS
         from real.emulators.twin import ClockTwin, Twin, TwinSetup
-        from real.emulators.twin_table import twin_arm
+        from real.emulators.twin_table import Sight, twin_arm
 
         spec = policy.spec
         setup = TwinSetup(spec.task, spec.arm, GAPS[self.gap], faults=self.faults, seed=self.seed)
@@ -99,7 +103,12 @@ class Demo:
         with (
             tempfile.TemporaryDirectory() as folder,
             kind(setup) as twin,
-            twin_arm(twin, cameras_of(spec), log=Path(folder) / "safety.jsonl") as arm,
+            twin_arm(
+                twin,
+                cameras_of(spec),
+                log=Path(folder) / "safety.jsonl",
+                sight=Sight(self.objects),
+            ) as arm,
         ):
             where = "a clock of its own" if self.clock == "own" else f"{twin.address.port}"
             console.print(f"The twin of {spec.arm} is on {where}.", markup=False)

@@ -24,7 +24,7 @@ from envs.readings import Readings
 from envs.task import Task
 from envs.tasks import TASKS
 from envs.viewer import Snapshot
-from envs.world import World, world
+from envs.world import world
 from real.address import ArmAddress
 from real.can_bus import MULTICAST, CanBus
 from real.dynamixel_arms import WIRINGS
@@ -35,6 +35,7 @@ from real.emulators.dynamixel_plant import Scene
 from real.emulators.dynamixel_wire import Timing, VirtualPort
 from real.emulators.twin_plant import DamiaoTwinPlant, Scenery
 from real.openarm import OPENARM_RIGHT
+from real.realtime import keep_time
 from real.shared_block import SharedBlock, memory_folder
 
 OPENARM = "openarm"
@@ -80,12 +81,13 @@ class Truth:
     """What is true of a twin: for judges, pictures and tests, never for a driver.
 
     Attributes:
+        path: where it is shared.
         world: the nominal scene.
     """
 
     def __init__(self, path: Path, task: Task, robot: str) -> None:
         """Read the block that a ``TwinPlant`` writes at ``path``."""
-        self.world: World = world(task, robot)
+        self.path, self.world = path, world(task, robot)
         self._block = SharedBlock(path)
 
     def read(self) -> dict[str, Array]:
@@ -273,6 +275,7 @@ def _run_can(scenery: Scenery, channel: str, pipe: Connection) -> None:
         pipe.send(error)
         return
     emulator = DamiaoEmulator(OPENARM_RIGHT, bus, plant, np.random.default_rng(scenery.seed))
+    keep_time()
     pipe.send(None)
     try:
         while True:
