@@ -39,6 +39,7 @@ class RealTrial:
         verdicts: control periods by what the safety chain decided.
         findings: control periods by what it found.
         hz: control rate of the arm [Hz].
+        calibration_hash: identity of the arm's calibration; empty: nominal.
     """
 
     start: InitialCondition
@@ -55,6 +56,7 @@ class RealTrial:
     verdicts: Mapping[str, int]
     findings: Mapping[str, int]
     hz: float
+    calibration_hash: str = ""
 
     @property
     def periods(self) -> Array:
@@ -88,17 +90,19 @@ class Trials:
     def run(self, start: InitialCondition, seed: int = 0) -> RealTrial:
         """Run one trial from ``start`` until success, the horizon, or a stop.
 
-        Raises:
-            StoppedError: the start pose was not reached.
+        Where the arm is stopped on the way to the start, there are no actions.
         """
         arm = self.arm
         before = _counts(arm)
-        seen = arm.home(start)
+        notes, ends, reason = _Notes(), "", ""
+        try:
+            seen = arm.home(start)
+        except StoppedError as error:
+            seen, ends, reason = arm.observe(), error.ends, str(error)
         self.controller.reset([arm.task.instruct(start)], [seed])
-        goal, notes = len(arm.task.stages), _Notes()
+        goal = len(arm.task.stages)
         notes.add(arm, seen)
-        ends = reason = ""
-        while arm.stage < goal and arm.clock < arm.task.horizon:
+        while not ends and arm.stage < goal and arm.clock < arm.task.horizon:
             predicts = self.controller.step % self.controller.execute == 0
             began = time.perf_counter()
             action = self.controller.action({k: v[None] for k, v in seen.items()})[0]
@@ -110,8 +114,6 @@ class Trials:
                 ends, reason = error.ends, str(error)
                 seen = arm.observe()
             notes.add(arm, seen)
-            if ends:
-                break
         after = _counts(arm)
         verdicts, findings = (
             {
@@ -123,10 +125,11 @@ class Trials:
         )
         n = arm.spec.n
         return RealTrial(
-            start, arm.stage == goal, arm.stage, ends, reason,
+            start, not ends and arm.stage == goal, arm.stage, ends, reason,
             np.array(notes.actions, np.float32).reshape(-1, n), np.array(notes.joints),
             np.array(notes.stages), np.array(notes.stamps), np.array(notes.predicting),
             np.array(notes.ages), verdicts, findings, arm.spec.control_hz,
+            arm.calibration_hash,
         )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from benchmarks.protocol import PROTOCOLS
 from envs.arm import Array, InitialCondition
 from envs.episode import episode_files, read_episode
 from envs.gap import GAPS
+from real.address import PATIENT
 from real.control import COLUMNS
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_table import TAGS, TRUTH, Sight, twin_arm
@@ -180,8 +181,9 @@ def trials(arguments: argparse.Namespace) -> None:
     setup = TwinSetup(policy.spec.task, policy.spec.arm, GAPS[arguments.gap])
     kind = ClockTwin if arguments.clock == "own" else Twin
     outcomes, void, lost = [], 0, 0
+    manner = PATIENT if arguments.patient else None
     cameras, sight = cameras_of(policy.spec), Sight(arguments.objects)
-    with kind(setup) as twin, twin_arm(twin, cameras, sight=sight) as arm:
+    with kind(setup) as twin, twin_arm(twin, cameras, manner, sight=sight) as arm:
         runs = Trials(arm, policy)
         for ic in range(arguments.trials):
             trial = runs.run(protocol.start("nominal", ic, "test"), ic)
@@ -215,6 +217,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--policy", type=Path, help="checkpoint folder, for trials")
     parser.add_argument("--clock", choices=("real", "own"), default="real", help="of trials")
+    parser.add_argument("--patient", action="store_true", help="of trials: for a busy machine")
     parser.add_argument("--objects", choices=(TRUTH, TAGS), default=TRUTH, help="of trials")
     parser.add_argument("--gap", default="none", help=f"of trials: {', '.join(GAPS)}")
     arguments = parser.parse_args()

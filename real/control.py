@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -222,6 +222,14 @@ class FarArm:
             self.process.kill()
             self.process.join()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Switch the torque off and end the process."""
+        self.close()
 
     def _ask(self, *request: Any) -> Any:  # noqa: ANN401  (what the request returns)
         try:

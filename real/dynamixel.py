@@ -232,6 +232,13 @@ class DynamixelArm:
             self._stop(unknown)
         return self._state(new)
 
+    def ticks(self) -> Array:
+        """Read the servos' own positions (n,) [ticks]; a silent one is a ``HardwareFaultError``."""
+        new = self._now("load", "Present Temperature")
+        if silent := [m for m in self.wiring.ids if m not in new]:
+            raise HardwareFaultError([MotorFault(self._joint(m), m, "no answer") for m in silent])
+        return np.array([signed(new[m.motor], POSITION_AT) for m in self.wiring.motors], float)
+
     def write(self, target: Array) -> None:
         """Send targets (n,), rad and opening, to the servos.
 

@@ -1,8 +1,8 @@
 """Objects that the hand hides from the camera: at rest below it, or going where it goes.
 
 A gripper over an object covers its tags. Until the gripper closes on it, the object stays where it
-was seen last; from then on it moves with the hand, as the joints tell. Whenever the camera sees it,
-the camera is believed.
+was seen last; from then on it moves with the hand, as the joints tell better than a tag in the air
+does. Where the camera sees it stand elsewhere, again and again, it was not grasped, or was dropped.
 """
 
 from collections import deque
@@ -27,6 +27,9 @@ COVERED_S = 5.0
 CLOSED = 0.1
 """A gripper that closes by so much has grasped what is in reach; one that opens lets it go."""
 
+ELSEWHERE, TIMES = 0.02, 3
+"""What is seen to stand so far from the hand that holds it [m], so often, is not held."""
+
 KEPT = 50  # poses of the hand that are remembered: a second
 
 
@@ -39,6 +42,7 @@ class _Held:
     widest: float = 0.0
     least: float = 1.0
     grip: Pose | None = None
+    doubts: int = 0
 
 
 class InHand:
@@ -81,11 +85,15 @@ class InHand:
         return found
 
     def _believe(self, held: _Held, seen: Seen) -> None:
-        """Take a sight: of what is in the hand, it tells how it lies there."""
-        held.stamp, held.place = seen.stamp, Pose.from_array(seen.pose)
+        """Take a sight; one of what is in the hand only if it is there no more."""
+        place, held.stamp = Pose.from_array(seen.pose), seen.stamp
         if held.grip is not None:
             then = min(self._hands, key=lambda item: abs(item[0] - seen.stamp))[1]
-            held.grip = then.inverse @ held.place if self._near(then, held.place) else None
+            far = (then @ held.grip).distance(place) > ELSEWHERE
+            held.doubts = held.doubts + 1 if far else 0
+            if held.doubts < TIMES:
+                return
+        held.place, held.grip, held.doubts = place, None, 0
 
     @staticmethod
     def _near(hand: Pose, place: Pose) -> bool:
@@ -97,6 +105,7 @@ class InHand:
             held.widest = max(held.widest, opening) if self._near(hand, held.place) else 0.0
             if held.widest - opening > CLOSED:
                 held.grip, held.least = hand.inverse @ held.place, opening
+                held.doubts = 0
             return
         held.place = hand @ held.grip
         held.least = min(held.least, opening)

@@ -87,7 +87,8 @@ class Senses:
 
     Attributes:
         frames: newest frames of the cameras.
-        poses: where the objects were seen last.
+        poses: where the objects are, as far as is known.
+        sights: where they were seen last, where ``poses`` knows more than that.
         now: the clock of all stamps [s].
         tracked: objects that ``poses`` sees; the others are where they were set up.
         fault: why a trial must not go on, such as a camera that is unplugged; empty while it may.
@@ -96,6 +97,7 @@ class Senses:
 
     frames: Frames = dict
     poses: Poses = dict
+    sights: Poses = dict
     now: Callable[[], float] = time.monotonic
     tracked: tuple[str, ...] = ()
     fault: Callable[[], str] = str
@@ -143,6 +145,8 @@ class RealArm(Arm):
         task: what is to be done.
         cameras: what a policy sees, and how large.
         joints: what moves.
+        senses: what is seen beside the joints.
+        calibration_hash: identity of the calibration in force; empty: nominal.
         clock: control periods since the start.
         stage: stages of the task that were seen to be reached.
         ages: of every frame and object in the last observation [s], by name; an action that
@@ -158,6 +162,7 @@ class RealArm(Arm):
         table: Table | None = None,
         senses: Senses | None = None,
         cameras: Sequence[CameraSpec] = (),
+        calibration_hash: str = "",
     ) -> None:
         """Join what there is.
 
@@ -167,13 +172,14 @@ class RealArm(Arm):
             table: who sets it up and judges; by default nobody.
             senses: cameras and object poses.
             cameras: what a policy sees, and how large; none: object poses.
+            calibration_hash: identity of the calibration in force, for records.
         """
         senses = senses or Senses()
         self.joints, self.task, self.spec = joints, task, joints.spec
         self.table: Table = table or OperatorTable()
-        self.cameras = tuple(cameras)
-        self._frames, self._poses, self.now = senses.frames, senses.poses, senses.now
-        self._senses = senses
+        self.cameras, self.calibration_hash = tuple(cameras), calibration_hash
+        self.senses, self.now = senses, senses.now
+        self._frames, self._poses = senses.frames, senses.poses
         self.clock = self.stage = 0
         self.ages: dict[str, float] = {}
         self.numbers: dict[str, int] = {}
@@ -194,13 +200,13 @@ class RealArm(Arm):
         """
         if self.joints.ends:
             self.joints.resume()
-        self.joints.ages = {}
+        self.joints.ages, self.clock, self.stage = {}, 0, 0
         self.joints.home(start)
         self.table.set_up(start)
         self._set_up = self.now()
         for _ in range(SETTLE):
             self.joints.command(np.array(start.qpos))
-        self._start, self.clock = start, 0
+        self._start = start
         self._told = np.array(self.task.encode(self.task.instruct(start)), np.float32)
         self.stage = self.table.look()
         self._wait_for_inputs()
@@ -212,7 +218,7 @@ class RealArm(Arm):
         Raises:
             StoppedError: the trial is over, why is its ``ends``; the arm is held.
         """
-        if fault := self._senses.fault():
+        if fault := self.senses.fault():
             raise StoppedError(INVALID_HARDWARE, fault)
         self.joints.ages = {**self.ages}
         self.joints.command(target)
@@ -250,7 +256,7 @@ class RealArm(Arm):
         try:
             self.joints.close()
         finally:
-            self._senses.close()
+            self.senses.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -302,7 +308,7 @@ class RealArm(Arm):
         found = self._poses()
         return [
             name
-            for name in self._senses.tracked
+            for name in self.senses.tracked
             if name not in found or found[name].stamp < self._set_up
         ]
 

@@ -1,7 +1,7 @@
 """Tagged objects in the pictures of a running camera: found in a process of their own.
 
 Looking for tags takes longer than a control period may wait; here it costs the control loop
-nothing. ``TagWatch(rig.reader(), "overhead", sight).poses`` is what ``Senses`` takes.
+nothing. What is found in the air is left to ``real.in_hand``, which knows better by the joints.
 """
 
 import multiprocessing
@@ -97,6 +97,7 @@ def _watch(reader: RigReader, camera: str, sight: TagSight, path: Path, pipe: Co
     opencv().setNumThreads(1)
     finder, block = sight.finder(), SharedBlock(path)
     names = [item.name for item in sight.objects]
+    never_upright = {item.name for item in sight.objects if item.stands is None}
     values, _ = block.read()
     pose, stamp = values["pose"], values["stamp"]
     while not pipe.poll():  # nothing is ever sent: it ends when the other end does
@@ -106,6 +107,8 @@ def _watch(reader: RigReader, camera: str, sight: TagSight, path: Path, pipe: Co
             continue
         found = finder.find(reading.frame.image)
         for name, sighting in found.items():
+            if not sighting.stands and name not in never_upright:
+                continue  # in the air, or one tag at a slant that tells too little: see InHand
             row = names.index(name)
             pose[row], stamp[row] = sighting.pose.array, reading.frame.arrived_s
         block.write(pose=pose, stamp=stamp)

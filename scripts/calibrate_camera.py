@@ -227,6 +227,8 @@ class Show:
         found = Calibration.load(self.file)
         say(f"{found.robot}, version {found.version}, hash {found.hash[:12]}")
         say(f"joints: {', '.join(found.joints) or 'nominal'}")
+        for name, joint in found.joints.items():
+            say(f"  {name}: zero {joint.zero:.4g}, {joint.lower:+.2f} to {joint.upper:+.2f} rad")
         say(f"grippers: {', '.join(found.grippers) or 'nominal'}")
         for name, camera in found.cameras.items():
             lens, reference = camera.intrinsics, camera.reference

@@ -49,6 +49,8 @@ class Demo:
     """Faults of the line, as for armtrials emulate."""
     clock: Literal["real", "own"] = "real"
     """Own: time passes only while the program waits, so a busy computer changes nothing."""
+    patient: bool = False
+    """Wait longer for the emulated motors than for real ones: for a busy computer."""
     objects: Literal["truth", "tags"] = "truth"
     """Tags: a policy of the state track is told what the overhead camera sees of tags."""
     seed: int = 0
@@ -81,7 +83,7 @@ class Demo:
         text = f"{wins} of {len(valid)} trials on the twin succeeded"
         if void := len(trials) - len(valid):
             text += f"; {void} void (invalid_hardware): this computer is too busy to keep 50 Hz; "
-            text += "--clock own does not depend on it"
+            text += "--patient bears more, --clock own does not depend on it"
         console.print(f"{text}.\n{self.out}: {shown.title}. {shown.lead}", markup=False)
         return 0 if valid else 1
 
@@ -92,6 +94,7 @@ class Demo:
         from benchmarks.trial import cameras_of
         from benchmarks.twin_show import Watched, show
         from envs.gap import GAPS
+        from real.address import PATIENT
         from real.emulators.twin import ClockTwin, Twin, TwinSetup
         from real.emulators.twin_table import Sight, twin_arm
 
@@ -106,8 +109,9 @@ class Demo:
             twin_arm(
                 twin,
                 cameras_of(spec),
-                log=Path(folder) / "safety.jsonl",
-                sight=Sight(self.objects),
+                PATIENT if self.patient else None,
+                Path(folder) / "safety.jsonl",
+                Sight(self.objects),
             ) as arm,
         ):
             where = "a clock of its own" if self.clock == "own" else f"{twin.address.port}"

@@ -34,11 +34,9 @@ from real.emulators.dynamixel_faults import Fault
 from real.emulators.dynamixel_plant import Scene
 from real.emulators.dynamixel_wire import Timing, VirtualPort
 from real.emulators.twin_plant import DamiaoTwinPlant, Scenery
-from real.openarm import OPENARM_RIGHT
+from real.openarm import OPENARM, OPENARM_RIGHT
 from real.realtime import keep_time
 from real.shared_block import SharedBlock, memory_folder
-
-OPENARM = "openarm"
 
 
 @dataclass(frozen=True)

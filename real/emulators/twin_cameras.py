@@ -6,7 +6,6 @@ The pictures go the way of a real camera's: MuJoCo draws, librealsense's softwar
 the driver receives, ``CameraRig`` shares the newest. Faults can be injected while it runs.
 """
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from envs.errors import UsageError
 from envs.gap import Gap, with_gap
 from envs.pictures import with_pictures
 from envs.scene_view import SceneView
-from envs.statics import Statics
 from envs.tasks import TASKS
 from envs.viewer import Snapshot
 from envs.world import World, world
@@ -29,11 +27,11 @@ from real.emulators.camera_faults import CameraFaults
 from real.emulators.realsense import EmulatedCamera, RealSenseEmulator
 from real.emulators.twin import Truth, Twin
 from real.emulators.twin_tags import tag_pictures, tagged_objects
-from real.in_hand import InHand
 from real.pinhole import FROM_MUJOCO, Intrinsics, Pose
 from real.real_arm import Joints, Senses
+from real.real_senses import OVERHEAD, by_tags
 from real.realsense import RealSenseConfig
-from real.tag_watch import TagSight, TagWatch
+from real.tag_watch import TagSight
 from real.tags import TaggedObject
 
 MODE = Mode(424, 240, 30)
@@ -41,9 +39,6 @@ MODE = Mode(424, 240, 30)
 
 TAG_MODE = Mode(640, 480, 15)
 """For tags: one camera, each tag some 20 px wide."""
-
-OVERHEAD = "overhead"
-"""The camera that sees tags."""
 
 MODELS = {OVERHEAD: "D435"}
 """Which model stands for which camera; the others, at wrists, are D405."""
@@ -147,16 +142,7 @@ def seen_by_tags(twin: Twin, joints: Joints, faults: CameraFaults | None = None)
         UsageError: a camera library is missing, or nothing can carry tags.
     """
     sight = tag_sight(twin.truth.world)
-    statics = Statics(twin.setup.arm)
     with ExitStack() as stack:
         rig = twin_rig(twin, [OVERHEAD], TAG_MODE, faults, sight.objects)
         stack.callback(rig.close)
-        watch = TagWatch(rig.reader(), OVERHEAD, sight)
-        stack.callback(watch.close)
-        poses = InHand(watch.poses, lambda: joints.observe()["qpos"], statics.tool, time.monotonic)
-        return Senses(
-            poses=poses,
-            tracked=watch.names,
-            fault=rig.fault,
-            close=stack.pop_all().close,
-        )
+        return by_tags(stack, rig, sight, joints)

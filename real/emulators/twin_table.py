@@ -158,7 +158,8 @@ def twin_arm(
             raise UsageError("tags are seen by cameras in real time: leave out the own clock")
         now = twin.now
         safe = connect(twin.address, manner, log=SafetyLog(log))
-        senses = Senses(TwinFrames(table, cameras, now), lambda: table.poses(now), now)
+        frames = TwinFrames(table, cameras, now)
+        senses = Senses(frames, lambda: table.poses(now), now=now)
         return RealArm(safe, twin.truth.world.task, table, senses, cameras)
     with ExitStack() as stack:
         joints = FarArm(twin.address, manner, log)
