@@ -1,19 +1,24 @@
 """A trial on a real arm or its twin: a policy drives, and what happened is kept with its times."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from benchmarks.trial import check_seen
 from envs.arm import Array, InitialCondition
 from envs.errors import UsageError
+from envs.expert import Expert
 from policies.base import Policy
 from policies.chunking import Controller
 from real.control import FarArm
+from real.emulators.twin import Truth
+from real.machine import MachineError
 from real.real_arm import RealArm
 from real.safe_arm import SafeArm, StoppedError
+from real.verdict import INVALID_HARDWARE
 
 LATE = 1.5
 """A control period longer than so many of them counts as a lost one."""
@@ -69,23 +74,66 @@ class RealTrial:
         return int((self.periods > LATE / self.hz).sum())
 
 
+class Mind(Protocol):
+    """What decides; a ``Controller`` of a policy is one.
+
+    Attributes:
+        step: actions since the trial began.
+        execute: so many actions come of one decision.
+    """
+
+    step: int
+    execute: int
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Begin a trial; the arm is at its start."""
+
+    def action(self, observation: Mapping[str, Array]) -> Array:
+        """Return the targets (1, n) of this control period; observations are (1, ...)."""
+
+
+class Scripted:
+    """The task's demonstrator, who looks at what is true of a twin; a ``Mind``."""
+
+    execute = 1
+
+    def __init__(self, truth: Truth, expert: Expert) -> None:
+        """Let ``expert`` act on ``truth``."""
+        self._truth, self._expert = truth, expert
+        self.step = 0
+
+    def reset(self, instructions: Sequence[str], seeds: Sequence[int]) -> None:
+        """Plan from the start that the twin was set up with."""
+        self._expert.reset(self._truth.start(), np.random.default_rng(seeds[0]))
+        self.step = 0
+
+    def action(self, observation: Mapping[str, Array]) -> Array:
+        """Return what the demonstrator wants (1, n)."""
+        self.step += 1
+        return np.asarray(self._expert.act(self._truth.readings()))[None]
+
+
+def trials_of(arm: RealArm, policy: Policy, execute: int | None = None) -> "Trials":
+    """Let ``policy`` drive ``arm``; ``execute`` are the actions of a chunk that are used.
+
+    Raises:
+        UsageError: a policy for another arm, or one that reads what nobody sees.
+    """
+    if tuple(policy.spec.joints) != arm.spec.joints:
+        raise UsageError(
+            f"the policy drives {', '.join(policy.spec.joints)}; this arm has "
+            f"{', '.join(arm.spec.joints)}"
+        )
+    check_seen(policy.spec, arm.task, arm.spec)
+    return Trials(arm, Controller(policy, execute))
+
+
 class Trials:
-    """Runs trials of one policy on one arm, one after the other."""
+    """Runs trials of one mind on one arm, one after the other."""
 
-    def __init__(self, arm: RealArm, policy: Policy, execute: int | None = None) -> None:
-        """Let ``policy`` drive ``arm``; ``execute`` are the actions of a chunk that are used.
-
-        Raises:
-            UsageError: a policy for another arm, or one that reads what nobody sees.
-        """
-        if tuple(policy.spec.joints) != arm.spec.joints:
-            raise UsageError(
-                f"the policy drives {', '.join(policy.spec.joints)}; this arm has "
-                f"{', '.join(arm.spec.joints)}"
-            )
-        check_seen(policy.spec, arm.task, arm.spec)
-        self.arm, self.policy = arm, policy
-        self.controller = Controller(policy, execute)
+    def __init__(self, arm: RealArm, mind: Mind) -> None:
+        """Let ``mind`` drive ``arm``."""
+        self.arm, self.controller = arm, mind
 
     def run(self, start: InitialCondition, seed: int = 0) -> RealTrial:
         """Run one trial from ``start`` until success, the horizon, or a stop.
@@ -97,8 +145,9 @@ class Trials:
         notes, ends, reason = _Notes(), "", ""
         try:
             seen = arm.home(start)
-        except StoppedError as error:
-            seen, ends, reason = arm.observe(), error.ends, str(error)
+        except (StoppedError, MachineError) as error:
+            ends, reason = getattr(error, "ends", INVALID_HARDWARE), str(error)
+            seen = arm.observe()
         self.controller.reset([arm.task.instruct(start)], [seed])
         goal = len(arm.task.stages)
         notes.add(arm, seen)

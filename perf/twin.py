@@ -172,7 +172,7 @@ def kills(arguments: argparse.Namespace) -> None:
 
 def trials(arguments: argparse.Namespace) -> None:
     """Run trials of a policy on the nominal starts of the protocol's test split."""
-    from benchmarks.real_trial import Trials
+    from benchmarks.real_trial import trials_of
     from benchmarks.trial import cameras_of
     from policies.checkpoint import load_checkpoint
 
@@ -184,7 +184,7 @@ def trials(arguments: argparse.Namespace) -> None:
     manner = PATIENT if arguments.patient else None
     cameras, sight = cameras_of(policy.spec), Sight(arguments.objects)
     with kind(setup) as twin, twin_arm(twin, cameras, manner, sight=sight) as arm:
-        runs = Trials(arm, policy)
+        runs = trials_of(arm, policy)
         for ic in range(arguments.trials):
             trial = runs.run(protocol.start("nominal", ic, "test"), ic)
             if trial.ends == "invalid_hardware":

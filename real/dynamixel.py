@@ -144,6 +144,10 @@ class DynamixelArm:
             self.bus.put(motor, "Bus Watchdog", units)
         for _ in range(TRIES):  # nobody confirms that
             self.bus.put_many("Torque Enable", dict.fromkeys(self.wiring.ids, 1))
+        for joint in self.wiring.motors:  # only now: with its torque a servo begins anew
+            if joint.mode == CURRENT_POSITION:
+                most = round(joint.current * self._motor_limits[joint.name].current)
+                self.bus.put(joint.motor, "Goal Current", most)
         self.bus.silence = 0.0
         self._readings = self._now("load", "Present Temperature")
         torque = self._now("Torque Enable", "Torque Enable")
@@ -168,8 +172,6 @@ class DynamixelArm:
         slope = abs(joint.slope(joint.zero if not joint.opening else joint.ticks(0.5)))
         bus.put(motor, "Profile Acceleration", 0)
         bus.put(motor, "Profile Velocity", max(1, round(velocity / slope / PER_RADIAN / unit)))
-        if joint.mode == CURRENT_POSITION:
-            bus.put(motor, "Goal Current", round(joint.current * own.current))
         if bus.get(motor, "Torque Enable"):
             return
         place = bus.get(motor, "Present Position", signed=True)

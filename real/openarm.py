@@ -92,18 +92,22 @@ OPENARM_RIGHT: tuple[Motor, ...] = (
 
 
 def calibrated(motors: Sequence[Motor], known: Calibration) -> tuple[Motor, ...]:
-    """Return ``motors`` with zeros, directions and gripper of one arm; the rest stays nominal.
+    """Return ``motors`` with zeros, directions, ranges and gripper of one arm; the rest is nominal.
 
-    The ends of a gripper's map count: between them the opening is proportional to the angle.
+    A range that was measured takes the nominal one's place: the builder knows. The ends of a
+    gripper's map count: between them the opening is proportional to the angle.
     """
     made = []
     for motor in motors:
         joint, gripper = known.joints.get(motor.name), known.grippers.get(motor.name)
         if joint is not None:
             scale = joint.direction * abs(motor.scale)
-            motor = replace(motor, scale=scale, offset=joint.zero)  # noqa: PLW2901
+            low, high = sorted(scale * end + joint.zero for end in (joint.lower, joint.upper))
+            motor = replace(motor, scale=scale, offset=joint.zero, limits=(low, high))  # noqa: PLW2901
         if gripper is not None:
             (shut, _), *_, (opened, _) = gripper.opening
-            motor = replace(motor, scale=opened - shut, offset=shut)  # noqa: PLW2901
+            low, high = sorted((shut, opened))
+            scale = opened - shut
+            motor = replace(motor, scale=scale, offset=shut, limits=(low, high))  # noqa: PLW2901
         made.append(motor)
     return tuple(made)
