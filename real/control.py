@@ -55,15 +55,17 @@ class FarStopBoard(StopBoard):
 
     def press(self, source: str, reaction: Reaction = Reaction.HOLD) -> None:
         """Ask for a stop."""
-        super().press(source, reaction)
-        held = super().request()
-        if held is not None:
-            self._orders.write(held.source[:60], stop=1 + (held.reaction is Reaction.LIMP))
+        with self._lock:  # one writer at a time
+            super().press(source, reaction)
+            held = super().request()
+            if held is not None:
+                self._orders.write(held.source[:60], stop=1 + (held.reaction is Reaction.LIMP))
 
     def release(self) -> StopRequest | None:
         """Take the wish back; return what is still asked for."""
-        self._orders.write("", stop=0)
-        return super().release()
+        with self._lock:
+            self._orders.write("", stop=0)
+            return super().release()
 
 
 class _Orders:
