@@ -132,7 +132,8 @@ class Session:
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             self.album.keep(recorder, replace(self._meta, success=False, failure=INTERRUPTED))
-        self.stopped = f"Stopped: {error}."
+        text = str(error).replace("_", " ", 1)
+        self.stopped = f"{text[:1].upper()}{text[1:]}."
         self.tell(f"{self.stopped} {ADVICE}", "bad")
 
     def _drive(self, hand: Hand | None) -> None:
