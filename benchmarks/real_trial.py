@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from benchmarks.drive import Period, Pilot, drive
+from benchmarks.drive import Ended, Period, Pilot, drive
 from benchmarks.trial import check_seen
-from envs.arm import Array, InitialCondition
+from envs.arm import Array, InitialCondition, Observation
 from envs.errors import UsageError
+from envs.expert import Expert
 from policies.base import Policy
 from policies.chunking import Controller
 from real.control import FarArm
+from real.emulators.twin import Truth
+from real.machine import MachineError
 from real.real_arm import RealArm
-from real.safe_arm import SafeArm
+from real.safe_arm import SafeArm, StoppedError
+from real.verdict import INVALID_HARDWARE
 
 LATE = 1.5
 """A control period longer than so many of them counts as a lost one."""
@@ -39,6 +44,7 @@ class RealTrial:
         verdicts: control periods by what the safety chain decided.
         findings: control periods by what it found.
         hz: control rate of the arm [Hz].
+        calibration_hash: identity of the arm's calibration; empty: nominal.
     """
 
     start: InitialCondition
@@ -55,6 +61,7 @@ class RealTrial:
     verdicts: Mapping[str, int]
     findings: Mapping[str, int]
     hz: float
+    calibration_hash: str = ""
 
     @property
     def periods(self) -> Array:
@@ -67,40 +74,81 @@ class RealTrial:
         return int((self.periods > LATE / self.hz).sum())
 
 
+class Mind(Protocol):
+    """What decides; a ``Pilot`` of a policy is one.
+
+    Attributes:
+        seconds: what the last action took to compute [s].
+    """
+
+    seconds: float
+
+    def begin(self, instruction: str, seed: int) -> None:
+        """Begin a trial; the arm is at its start."""
+
+    def act(self, observation: Observation) -> Array:
+        """Return the targets (n,) of this control period."""
+
+
+class Scripted:
+    """The task's demonstrator, who looks at what is true of a twin; a ``Mind``."""
+
+    seconds = 0.0
+
+    def __init__(self, truth: Truth, expert: Expert) -> None:
+        """Let ``expert`` act on ``truth``."""
+        self._truth, self._expert = truth, expert
+
+    def begin(self, instruction: str, seed: int) -> None:
+        """Plan from the start that the twin was set up with."""
+        self._expert.reset(self._truth.start(), np.random.default_rng(seed))
+
+    def act(self, observation: Observation) -> Array:
+        """Return what the demonstrator wants (n,)."""
+        return np.asarray(self._expert.act(self._truth.readings()))
+
+
+def trials_of(arm: RealArm, policy: Policy, execute: int | None = None) -> "Trials":
+    """Let ``policy`` drive ``arm``; ``execute`` are the actions of a chunk that are used.
+
+    Raises:
+        UsageError: a policy for another arm, or one that reads what nobody sees.
+    """
+    check_fits(policy, arm)
+    return Trials(arm, Pilot(Controller(policy, execute)))
+
+
 class Trials:
-    """Runs trials of one policy on one arm, one after the other."""
+    """Runs trials of one mind on one arm, one after the other."""
 
-    def __init__(self, arm: RealArm, policy: Policy, execute: int | None = None) -> None:
-        """Let ``policy`` drive ``arm``; ``execute`` are the actions of a chunk that are used.
-
-        Raises:
-            UsageError: a policy for another arm, or one that reads what nobody sees.
-        """
-        check_fits(policy, arm)
-        self.arm, self.policy = arm, policy
-        self.pilot = Pilot(Controller(policy, execute))
+    def __init__(self, arm: RealArm, mind: Mind) -> None:
+        """Let ``mind`` drive ``arm``."""
+        self.arm, self.mind = arm, mind
 
     def run(self, start: InitialCondition, seed: int = 0) -> RealTrial:
         """Run one trial from ``start`` until success, the horizon, or a stop.
 
-        Raises:
-            StoppedError: the start pose was not reached.
+        Where the arm is stopped on the way to the start, there are no actions.
         """
-        arm, pilot = self.arm, self.pilot
+        arm, mind = self.arm, self.mind
         before = chain_counts(arm)
-        seen = arm.home(start)
-        pilot.begin(arm.task.instruct(start), seed)
-        goal, notes = len(arm.task.stages), _Notes()
+        goal, notes, ended = len(arm.task.stages), _Notes(), Ended()
+        try:
+            seen = arm.home(start)
+        except (StoppedError, MachineError) as error:
+            ended = Ended(getattr(error, "ends", INVALID_HARDWARE), str(error))
+            seen = arm.observe()
+        mind.begin(arm.task.instruct(start), seed)
         notes.add(arm, seen)
 
         def watch(period: Period) -> bool:
-            notes.predicting.append(pilot.seconds)
+            notes.predicting.append(mind.seconds)
             notes.actions.append(period.action)
             notes.add(arm, period.after)
             return arm.stage >= goal
 
-        left = arm.task.horizon if arm.stage < goal else 0
-        ended = drive(arm, seen, pilot.act, left, watch)
+        if not ended.ends and arm.stage < goal:
+            ended = drive(arm, seen, mind.act, arm.task.horizon, watch)
         after = chain_counts(arm)
         verdicts, findings = (
             {
@@ -112,10 +160,11 @@ class Trials:
         )
         n = arm.spec.n
         return RealTrial(
-            start, arm.stage == goal, arm.stage, ended.ends, ended.reason,
+            start, not ended.ends and arm.stage == goal, arm.stage, ended.ends, ended.reason,
             np.array(notes.actions, np.float32).reshape(-1, n), np.array(notes.joints),
             np.array(notes.stages), np.array(notes.stamps), np.array(notes.predicting),
             np.array(notes.ages), verdicts, findings, arm.spec.control_hz,
+            arm.calibration_hash,
         )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def film(trial: RealTrial, watched: Watched, caption: str) -> bytes:
     stages = watched.table.world.task.stages
 
     def frames() -> Iterator[Array]:
-        shots = watched.shots[::EVERY]
+        shots = watched.shots[::EVERY] or [watched.table.snapshot()]
         for i, shot in enumerate(shots):
             stage = int(trial.stages[min(i * EVERY, len(trial.stages) - 1)])
             reached = "start" if stage == 0 else stages[stage - 1]
@@ -174,6 +174,7 @@ def source(trial: RealTrial) -> dict[str, object]:
         "reason": trial.reason,
         "steps": len(trial.actions),
         "lost_ticks": trial.lost,
+        "calibration": trial.calibration_hash,
         "verdicts": dict(trial.verdicts),
         "findings": dict(trial.findings),
     }

@@ -138,6 +138,13 @@ class Statics:
         held[self._hinges] = torque[self._dofs]
         return held
 
+    def tool(self, command: Array, part: int = 0) -> Array:
+        """Return the pose (7,) of an arm's tool centre point: position m, quaternion wxyz."""
+        self._place(command)
+        quat = np.zeros(4)
+        mujoco.mju_mat2Quat(quat, self.data.site_xmat[self._tcps[part]])
+        return np.concatenate([self.data.site_xpos[self._tcps[part]], quat])
+
     def _place(self, command: Array) -> None:
         self.data.qpos[self._qpos] = command[self._columns] * self._scale + self._offset
         mujoco.mj_kinematics(self.model, self.data)

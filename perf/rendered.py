@@ -15,8 +15,9 @@ from envs.robot_builder import look_at
 from envs.tasks.pick_place import HALF, PickPlace
 from envs.world import World
 from real.charuco import Board
+from real.emulators.twin_tags import tag_pictures
 from real.pinhole import FROM_MUJOCO, Intrinsics, Pose
-from real.tags import CELLS, QUIET, TaggedObject, tag_image, tagged_box
+from real.tags import tagged_box
 
 NOISE, BLUR = 2.0, 0.5
 """Standard deviations of a pixel's noise [of 255] and of the lens' blur [px]."""
@@ -25,22 +26,6 @@ CUBE = tagged_box("cube", (HALF, HALF, HALF), 0, 0.03)
 """The cube of pick_place with a 30 mm tag on every side but the lower one."""
 
 TURN = Pose(quaternion=FROM_MUJOCO)
-
-
-def tag_pictures(item: TaggedObject) -> list[Picture]:
-    """Return the tags of an object as pictures for a scene."""
-    margin = (CELLS + 2 * QUIET) / CELLS / 2
-    return [
-        Picture(
-            f"tag{tag.id}",
-            tag_image(tag.id, 8),
-            (tag.size * margin, tag.size * margin),
-            item.name,
-            tag.mount.position,
-            tag.mount.quaternion,
-        )
-        for tag in item.tags
-    ]
 
 
 def taken(picture: Array, rng: np.random.Generator, blur: float = BLUR) -> Array:

@@ -25,9 +25,10 @@ from benchmarks.protocol import PROTOCOLS
 from envs.arm import Array, InitialCondition
 from envs.episode import episode_files, read_episode
 from envs.gap import GAPS
+from real.address import PATIENT
 from real.control import COLUMNS
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
-from real.emulators.twin_table import twin_arm
+from real.emulators.twin_table import TAGS, TRUTH, Sight, twin_arm
 from real.real_arm import RealArm
 from real.safe_arm import StoppedError
 
@@ -171,7 +172,8 @@ def kills(arguments: argparse.Namespace) -> None:
 
 def trials(arguments: argparse.Namespace) -> None:
     """Run trials of a policy on the nominal starts of the protocol's test split."""
-    from benchmarks.real_trial import Trials
+    from benchmarks.real_trial import trials_of
+    from benchmarks.trial import cameras_of
     from policies.checkpoint import load_checkpoint
 
     policy = load_checkpoint(arguments.policy)
@@ -179,8 +181,10 @@ def trials(arguments: argparse.Namespace) -> None:
     setup = TwinSetup(policy.spec.task, policy.spec.arm, GAPS[arguments.gap])
     kind = ClockTwin if arguments.clock == "own" else Twin
     outcomes, void, lost = [], 0, 0
-    with kind(setup) as twin, twin_arm(twin) as arm:
-        runs = Trials(arm, policy)
+    manner = PATIENT if arguments.patient else None
+    cameras, sight = cameras_of(policy.spec), Sight(arguments.objects)
+    with kind(setup) as twin, twin_arm(twin, cameras, manner, sight=sight) as arm:
+        runs = trials_of(arm, policy)
         for ic in range(arguments.trials):
             trial = runs.run(protocol.start("nominal", ic, "test"), ic)
             if trial.ends == "invalid_hardware":
@@ -190,8 +194,8 @@ def trials(arguments: argparse.Namespace) -> None:
             lost += trial.lost
     CONSOLE.print(
         f"{policy.name} on the twin of {arm.spec.name} ({arguments.clock} clock, gap "
-        f"{arguments.gap}): {sum(outcomes)} of {len(outcomes)} succeeded, {void} void "
-        f"(invalid_hardware), {lost} lost ticks"
+        f"{arguments.gap}, objects: {arguments.objects}): {sum(outcomes)} of {len(outcomes)} "
+        f"succeeded, {void} void (invalid_hardware), {lost} lost ticks"
     )
 
 
@@ -213,6 +217,8 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--policy", type=Path, help="checkpoint folder, for trials")
     parser.add_argument("--clock", choices=("real", "own"), default="real", help="of trials")
+    parser.add_argument("--patient", action="store_true", help="of trials: for a busy machine")
+    parser.add_argument("--objects", choices=(TRUTH, TAGS), default=TRUTH, help="of trials")
     parser.add_argument("--gap", default="none", help=f"of trials: {', '.join(GAPS)}")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(PARTS):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from real.calibration import Calibration
 from real.dynamixel_joints import Pace
 from real.dynamixel_port import Port
 from real.rules import SafetyConfig
@@ -17,11 +18,27 @@ class ArmAddress:
         port: serial port, or channel of a CAN interface, such as ``can0``; or what makes a
             ``Port`` where the arm is driven, for servos without a serial line.
         interface: of python-can, for an arm of Damiao motors.
+        calibration: of this very arm; None: nominal zeros, directions and gripper.
     """
 
     robot: str
     port: str | Callable[[], Port]
     interface: str = ""
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse the calibration of another arm.
+
+        Raises:
+            UsageError: it is.
+        """
+        if self.calibration is not None:
+            self.calibration.check_robot(self.robot)
+
+    @property
+    def calibration_hash(self) -> str:
+        """Identity of the calibration, for records; empty where there is none."""
+        return "" if self.calibration is None else self.calibration.hash
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from envs.arm import ArmSpec
 from envs.atomic import write_atomic
 from envs.errors import UsageError
 from real.charuco import Board
@@ -213,6 +214,33 @@ class Calibration:
     def with_camera(self, name: str, camera: CameraCalibration) -> "Calibration":
         """Return it with one camera added or replaced."""
         return replace(self, cameras={**self.cameras, name: camera})
+
+    def check_robot(self, robot: str) -> None:
+        """Refuse it for another arm than its own.
+
+        Raises:
+            UsageError: ``robot`` is another one.
+        """
+        if self.robot != robot:
+            raise UsageError(f"the calibration is of {self.robot}, not of {robot}")
+
+    def narrow(self, spec: ArmSpec) -> ArmSpec:
+        """Return ``spec`` with the ranges of those joints that were found.
+
+        Raises:
+            UsageError: of a joint's range nothing is left.
+        """
+        lower, upper = list(spec.lower), list(spec.upper)
+        for k, name in enumerate(spec.joints):
+            if (joint := self.joints.get(name)) is not None:
+                lower[k], upper[k] = max(lower[k], joint.lower), min(upper[k], joint.upper)
+                if lower[k] >= upper[k]:
+                    raise UsageError(
+                        f"{name}: its calibration has {joint.lower:.2f}..{joint.upper:.2f} rad, "
+                        f"{spec.name} {spec.lower[k]:.2f}..{spec.upper[k]:.2f}: nothing is left; "
+                        "calibrate anew"
+                    )
+        return replace(spec, lower=tuple(lower), upper=tuple(upper))
 
     def motor_fields(self) -> dict[str, dict[str, object]]:
         """Return what ``Wiring.calibrated`` of a Dynamixel arm takes: ticks are whole numbers."""

@@ -5,7 +5,9 @@ how the camera does. ``rig.reader()`` can be handed to other processes.
 """
 
 import multiprocessing
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -204,6 +206,15 @@ class CameraRig:
         """Return all cameras as they are now, by name."""
         return self._reader.read()
 
+    def frames(self) -> dict[str, Frame]:
+        """Return the newest picture of every camera that has one, by name."""
+        readings = self.read()
+        return {name: r.frame for name, r in readings.items() if r.frame is not None}
+
+    def fault(self) -> str:
+        """Return why a trial must not go on; empty where all cameras do well enough."""
+        return "; ".join(filter(None, (reading.fault for reading in self.read().values())))
+
     def reader(self) -> RigReader:
         """Return a reader for another process or thread."""
         make, made = self._reader.__reduce__()
@@ -255,6 +266,8 @@ def _run(
     for part in parts:
         part.close()
     memory.close()
+    sys.stderr.flush()
+    os._exit(0)  # libraries of cameras and drawing end badly while their threads run
 
 
 def _serve(source: CameraSource, part: Memory, ended: threading.Event) -> None:

@@ -17,7 +17,7 @@ from real.dynamixel import DynamixelArm
 from real.dynamixel_arms import WIRINGS
 from real.dynamixel_machine import DynamixelMachine
 from real.dynamixel_port import Port
-from real.openarm import OPENARM_RIGHT
+from real.openarm import OPENARM, OPENARM_RIGHT, calibrated
 from real.rules import SafetyConfig
 from real.safe_arm import SafeArm, Timer
 from real.safety_log import SafetyLog
@@ -37,9 +37,36 @@ def connect(
         MachineError: a motor that is not there, not set up, or reports a fault.
     """
     manner = manner or Manner()
-    if address.robot == "openarm":
-        return connect_openarm(address.interface, str(address.port), manner.config, stop, log)
+    if address.robot == OPENARM:
+        return _openarm(address, manner.config, stop, log)
     return _dynamixel(address, manner, stop, log)
+
+
+def connect_motors(address: ArmAddress) -> tuple[Callable[[], Array], Callable[[], None]]:
+    """Return what reads the motors' own positions (n,), and what ends that; no torque.
+
+    Positions are ticks of Dynamixel servos and rad of Damiao motors, in the order of the joints,
+    whatever calibration there is.
+
+    Raises:
+        UsageError: an arm or a bus that is not there or not as it should be.
+        MachineError: a motor that does not answer.
+    """
+    robot, port = address.robot, address.port
+    if robot == OPENARM:
+        bus = DamiaoBus(CanBus(address.interface, str(port)), OPENARM_RIGHT)
+
+        def angles() -> Array:
+            found = bus.refresh()
+            return np.array([found[motor.name].q for motor in OPENARM_RIGHT])
+
+        return angles, bus.close
+    wiring, spec = WIRINGS[robot], ROBOTS[robot.removesuffix("_leader")].spec()
+    if isinstance(port, str):
+        arm = DynamixelArm.open(wiring, spec, port)
+    else:
+        arm = DynamixelArm(wiring, spec, port())
+    return arm.ticks, arm.close
 
 
 def connect_leader(robot: str, port: str | Callable[[], Port]) -> Callable[[], Array]:
@@ -90,9 +117,19 @@ def connect_openarm(
         UsageError: a bus that does not open, or settings that do not fit the arm.
         MachineError: a motor that is not there, not set up, or reports a fault.
     """
-    statics = Statics("openarm")
-    bus = DamiaoBus(CanBus(interface, channel), OPENARM_RIGHT)
-    machine = DamiaoArm(ROBOTS["openarm"].spec(), bus, statics.gravity)
+    address = ArmAddress(OPENARM, channel, interface)
+    return _openarm(address, config or SafetyConfig(), stop, log)
+
+
+def _openarm(
+    address: ArmAddress, config: SafetyConfig, stop: StopBoard | None, log: SafetyLog | None
+) -> SafeArm:
+    statics, known = Statics(OPENARM), address.calibration
+    motors = OPENARM_RIGHT if known is None else calibrated(OPENARM_RIGHT, known)
+    spec = ROBOTS[OPENARM].spec()
+    spec = spec if known is None else known.narrow(spec)
+    bus = DamiaoBus(CanBus(address.interface, str(address.port)), motors)
+    machine = DamiaoArm(spec, bus, statics.gravity)
     try:
         return SafeArm(machine, statics.clearance, config, stop, log)
     except BaseException:
@@ -132,6 +169,9 @@ def _dynamixel(
     if robot not in WIRINGS:
         raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
     wiring, spec, statics = WIRINGS[robot], ROBOTS[robot].spec(), Statics(robot)
+    if address.calibration is not None:
+        wiring = wiring.calibrated(address.calibration.motor_fields())
+        spec = address.calibration.narrow(spec)
     timer: Timer = (time.monotonic, time.sleep)
     if isinstance(port, str):
         arm = DynamixelArm.open(wiring, spec, port, manner.pace)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from envs.errors import UsageError
 from real.address import ArmAddress, Manner
 from real.connect import connect
 from real.machine import MachineError
+from real.realtime import keep_time
 from real.safe_arm import SafeArm, StoppedError
 from real.safety_log import SafetyLog
 from real.shared_block import SharedBlock, memory_folder
@@ -54,15 +55,17 @@ class FarStopBoard(StopBoard):
 
     def press(self, source: str, reaction: Reaction = Reaction.HOLD) -> None:
         """Ask for a stop."""
-        super().press(source, reaction)
-        held = super().request()
-        if held is not None:
-            self._orders.write(held.source[:60], stop=1 + (held.reaction is Reaction.LIMP))
+        with self._lock:  # one writer at a time
+            super().press(source, reaction)
+            held = super().request()
+            if held is not None:
+                self._orders.write(held.source[:60], stop=1 + (held.reaction is Reaction.LIMP))
 
     def release(self) -> StopRequest | None:
         """Take the wish back; return what is still asked for."""
-        self._orders.write("", stop=0)
-        return super().release()
+        with self._lock:
+            self._orders.write("", stop=0)
+            return super().release()
 
 
 class _Orders:
@@ -225,6 +228,14 @@ class FarArm:
             self.process.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Switch the torque off and end the process."""
+        self.close()
+
     def _ask(self, *request: Any) -> Any:  # noqa: ANN401  (what the request returns)
         try:
             self._pipe.send(request)
@@ -256,6 +267,7 @@ def _run(
     """Run the control loop until it is told to close or nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever commands the arm decides what that means
     published = _Published(folder, log)
+    keep_time()  # before the motors' watchdogs wait for us
     try:
         safe = connect(address, manner, StopBoard(_Orders(folder / "orders")), published)
     except Exception as error:

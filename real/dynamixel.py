@@ -144,6 +144,10 @@ class DynamixelArm:
             self.bus.put(motor, "Bus Watchdog", units)
         for _ in range(TRIES):  # nobody confirms that
             self.bus.put_many("Torque Enable", dict.fromkeys(self.wiring.ids, 1))
+        for joint in self.wiring.motors:  # only now: with its torque a servo begins anew
+            if joint.mode == CURRENT_POSITION:
+                most = round(joint.current * self._motor_limits[joint.name].current)
+                self.bus.put(joint.motor, "Goal Current", most)
         self.bus.silence = 0.0
         self._readings = self._now("load", "Present Temperature")
         torque = self._now("Torque Enable", "Torque Enable")
@@ -168,8 +172,6 @@ class DynamixelArm:
         slope = abs(joint.slope(joint.zero if not joint.opening else joint.ticks(0.5)))
         bus.put(motor, "Profile Acceleration", 0)
         bus.put(motor, "Profile Velocity", max(1, round(velocity / slope / PER_RADIAN / unit)))
-        if joint.mode == CURRENT_POSITION:
-            bus.put(motor, "Goal Current", round(joint.current * own.current))
         if bus.get(motor, "Torque Enable"):
             return
         place = bus.get(motor, "Present Position", signed=True)
@@ -231,6 +233,13 @@ class DynamixelArm:
         if unknown := [fault for fault in faults if not self._known(fault.motor)]:
             self._stop(unknown)
         return self._state(new)
+
+    def ticks(self) -> Array:
+        """Read the servos' own positions (n,) [ticks]; a silent one is a ``HardwareFaultError``."""
+        new = self._now("load", "Present Temperature")
+        if silent := [m for m in self.wiring.ids if m not in new]:
+            raise HardwareFaultError([MotorFault(self._joint(m), m, "no answer") for m in silent])
+        return np.array([signed(new[m.motor], POSITION_AT) for m in self.wiring.motors], float)
 
     def write(self, target: Array) -> None:
         """Send targets (n,), rad and opening, to the servos.

@@ -138,6 +138,7 @@ class FollowSession:
             joints=self.arm.spec.joints,
             control_hz=self.arm.spec.control_hz,
             sim=self._sim,
+            calibration_hash=self.arm.calibration_hash,
         )
         self.tell(f"Episode {self.album.index}: {self._meta.instruction}. {HELP}")
 

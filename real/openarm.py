@@ -5,9 +5,11 @@ joint's range on the arm is what its builder has measured; the model's range and
 intersected.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import radians
 
+from real.calibration import Calibration
 from real.damiao_wire import TYPES, Ranges
 
 
@@ -71,6 +73,8 @@ def _motor(
     return Motor(f"joint{index}", kind, index, 0x10 + index, *gains, limits)
 
 
+OPENARM = "openarm"
+
 OPEN_ANGLE = radians(-65.0)
 """Angle of the gripper's motor where it is fully open; closed is 0."""
 
@@ -85,3 +89,25 @@ OPENARM_RIGHT: tuple[Motor, ...] = (
     Motor("gripper", "DM4310", 8, 0x18, 25.0, 0.3, (OPEN_ANGLE, 0.0), OPEN_ANGLE),
 )
 """A right arm and its gripper, in the order of the model's joints."""
+
+
+def calibrated(motors: Sequence[Motor], known: Calibration) -> tuple[Motor, ...]:
+    """Return ``motors`` with zeros, directions, ranges and gripper of one arm; the rest is nominal.
+
+    A range that was measured takes the nominal one's place: the builder knows. The ends of a
+    gripper's map count: between them the opening is proportional to the angle.
+    """
+    made = []
+    for motor in motors:
+        joint, gripper = known.joints.get(motor.name), known.grippers.get(motor.name)
+        if joint is not None:
+            scale = joint.direction * abs(motor.scale)
+            low, high = sorted(scale * end + joint.zero for end in (joint.lower, joint.upper))
+            motor = replace(motor, scale=scale, offset=joint.zero, limits=(low, high))  # noqa: PLW2901
+        if gripper is not None:
+            (shut, _), *_, (opened, _) = gripper.opening
+            low, high = sorted((shut, opened))
+            scale = opened - shut
+            motor = replace(motor, scale=scale, offset=shut, limits=(low, high))  # noqa: PLW2901
+        made.append(motor)
+    return tuple(made)

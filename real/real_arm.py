@@ -20,7 +20,8 @@ from envs.env import TabletopEnv
 from envs.task import Task
 from envs.world import SETTLE
 from real.machine import MachineError
-from real.verdict import Sent
+from real.safe_arm import StoppedError
+from real.verdict import INVALID_HARDWARE, Sent
 
 WAIT_S = 10.0
 """How long the first picture and the first sight of an object are waited for [s]."""
@@ -90,13 +91,21 @@ class Senses:
 
     Attributes:
         frames: newest frames of the cameras.
-        poses: where the objects were seen last.
+        poses: where the objects are, as far as is known.
+        sights: where they were seen last, where ``poses`` knows more than that.
         now: the clock of all stamps [s].
+        tracked: objects that ``poses`` sees; the others are where they were set up.
+        fault: why a trial must not go on, such as a camera that is unplugged; empty while it may.
+        close: releases what sees.
     """
 
     frames: Frames = dict
     poses: Poses = dict
+    sights: Poses = dict
     now: Callable[[], float] = time.monotonic
+    tracked: tuple[str, ...] = ()
+    fault: Callable[[], str] = str
+    close: Callable[[], None] = lambda: None
 
 
 class Table(Protocol):
@@ -140,6 +149,8 @@ class RealArm(Arm):
         task: what is to be done.
         cameras: what a policy sees, and how large.
         joints: what moves.
+        senses: what is seen beside the joints.
+        calibration_hash: identity of the calibration in force; empty: nominal.
         clock: control periods since the start.
         stage: stages of the task that were seen to be reached.
         ages: of every frame and object in the last observation [s], by name; an action that
@@ -155,6 +166,7 @@ class RealArm(Arm):
         table: Table | None = None,
         senses: Senses | None = None,
         cameras: Sequence[CameraSpec] = (),
+        calibration_hash: str = "",
     ) -> None:
         """Join what there is.
 
@@ -164,17 +176,20 @@ class RealArm(Arm):
             table: who sets it up and judges; by default nobody.
             senses: cameras and object poses.
             cameras: what a policy sees, and how large; none: object poses.
+            calibration_hash: identity of the calibration in force, for records.
         """
         senses = senses or Senses()
         self.joints, self.task, self.spec = joints, task, joints.spec
         self.table: Table = table or OperatorTable()
-        self.cameras = tuple(cameras)
-        self._frames, self._poses, self.now = senses.frames, senses.poses, senses.now
+        self.cameras, self.calibration_hash = tuple(cameras), calibration_hash
+        self.senses, self.now = senses, senses.now
+        self._frames, self._poses = senses.frames, senses.poses
         self.clock = self.stage = 0
         self.ages: dict[str, float] = {}
         self.numbers: dict[str, int] = {}
         self.stamp = 0.0
         self._start: InitialCondition | None = None
+        self._set_up = 0.0
         self._told = np.zeros(0, np.float32)
 
     def home(self, start: InitialCondition) -> Observation:
@@ -189,12 +204,13 @@ class RealArm(Arm):
         """
         if self.joints.ends:
             self.joints.resume()
-        self.joints.ages = {}
+        self.joints.ages, self.clock, self.stage = {}, 0, 0
         self.joints.home(start)
         self.table.set_up(start)
+        self._set_up = self.now()
         for _ in range(SETTLE):
             self.joints.command(np.array(start.qpos))
-        self._start, self.clock = start, 0
+        self._start = start
         self._told = np.array(self.task.encode(self.task.instruct(start)), np.float32)
         self.stage = self.table.look()
         self._wait_for_inputs()
@@ -204,8 +220,10 @@ class RealArm(Arm):
         """Send targets (n,) that answer the last observation; return the next one.
 
         Raises:
-            StoppedError: the trial is over, why is its ``ends``.
+            StoppedError: the trial is over, why is its ``ends``; the arm is held.
         """
+        if fault := self.senses.fault():
+            raise StoppedError(INVALID_HARDWARE, fault)
         self.joints.ages = {**self.ages}
         self.joints.command(target)
         self.clock += 1
@@ -238,8 +256,11 @@ class RealArm(Arm):
         return fit(newest[name].image, camera)
 
     def close(self) -> None:
-        """Switch the torque off and release the arm: support it, or park it first."""
-        self.joints.close()
+        """Switch the torque off and release arm and cameras: support it, or park it first."""
+        try:
+            self.joints.close()
+        finally:
+            self.senses.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -272,7 +293,7 @@ class RealArm(Arm):
             seen[f"images/{camera.name}"] = fit(frame.image, camera)
 
     def _wait_for_inputs(self) -> None:
-        """Wait until every camera has a frame and every object that is looked for was seen.
+        """Wait until every camera has a frame and every tracked object was seen in its place.
 
         Raises:
             MachineError: one has not, in good time.
@@ -280,12 +301,20 @@ class RealArm(Arm):
         last = time.monotonic() + WAIT_S
         while missing := self._missing():
             if time.monotonic() > last:
-                raise MachineError(f"no picture of {', '.join(missing)} within {WAIT_S:g} s")
+                raise MachineError(f"no sight of {', '.join(missing)} within {WAIT_S:g} s")
             time.sleep(0.01)
 
     def _missing(self) -> list[str]:
-        newest = self._frames() if self.cameras else {}
-        return [camera.name for camera in self.cameras if camera.name not in newest]
+        """Return what is not there yet: a camera's picture, an object since it was set up."""
+        if self.cameras:
+            newest = self._frames()
+            return [camera.name for camera in self.cameras if camera.name not in newest]
+        found = self._poses()
+        return [
+            name
+            for name in self.senses.tracked
+            if name not in found or found[name].stamp < self._set_up
+        ]
 
 
 def real_env(arm: RealArm, render_mode: str | None = None, normalized: bool = False) -> TabletopEnv:

@@ -22,10 +22,17 @@ class Shape:
     Attributes:
         half: half extents of a box (3,) [m]; of a disc its radius twice and half its height.
         turns: by so many equal turns about z it looks the same; 0 for a disc.
+        tagged: whether it carries tags; None: it does unless it is a disc, marked on the table.
     """
 
     half: tuple[float, float, float]
     turns: int = 1
+    tagged: bool | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether it can be seen where it is."""
+        return self.turns != 0 if self.tagged is None else self.tagged
 
     @property
     def corners(self) -> Array:
@@ -88,7 +95,8 @@ class ResetReport:
 
     Attributes:
         objects: all of the start, in its order.
-        joints: those that are too far from the start pose, by name [rad or opening].
+        joints: those that are too far from the start pose, by name [rad or opening]; None where
+            nobody looked.
         changed: (rows, columns) bool, which blocks of the picture differ from the reference; empty
             where none was given.
         share: of the picture that differs.
@@ -96,7 +104,7 @@ class ResetReport:
     """
 
     objects: tuple[Placed, ...]
-    joints: Mapping[str, float]
+    joints: Mapping[str, float] | None
     changed: Array
     share: float
     tolerance: Tolerance
@@ -111,7 +119,7 @@ class ResetReport:
 def check_reset(
     start: InitialCondition,
     arm: ArmSpec,
-    qpos: Array,
+    qpos: Array | None,
     seen: Mapping[str, Sighting],
     shapes: Mapping[str, Shape],
     tolerance: Tolerance | None = None,
@@ -121,7 +129,7 @@ def check_reset(
     Args:
         start: what the trial wants.
         arm: whose joints they are.
-        qpos: where they are (n,) [rad and openings].
+        qpos: where they are (n,) [rad and openings]; None where nobody looked.
         seen: the objects that were seen.
         shapes: of the objects; those with tags and those without.
         tolerance: what is near enough.
@@ -134,26 +142,33 @@ def check_reset(
     if missing:
         known = ", ".join(shapes) or "none"
         raise UsageError(f"objects without a shape: {', '.join(missing)}; known: {known}")
-    if len(qpos) != arm.n or len(start.qpos) != arm.n:
-        raise UsageError(f"{arm.name} has {arm.n} joints, got {len(qpos)} and {len(start.qpos)}")
+    counts = {len(start.qpos), arm.n if qpos is None else len(qpos)}
+    if counts != {arm.n}:
+        found = " and ".join(map(str, sorted(counts)))
+        raise UsageError(f"{arm.name} has {arm.n} joints, got {found}")
     objects = tuple(
         _placed(name, Pose.from_array(pose), seen.get(name), shapes[name], tolerance)
         for name, pose in start.objects.items()
     )
-    joints = {
+    joints = None if qpos is None else _joints_off(start, arm, qpos, tolerance)
+    return ResetReport(objects, joints, np.zeros((0, 0), bool), 0.0, tolerance)
+
+
+def _joints_off(
+    start: InitialCondition, arm: ArmSpec, qpos: Array, tolerance: Tolerance
+) -> dict[str, float]:
+    return {
         name: float(now - wanted)
         for name, now, wanted in zip(arm.joints, qpos, start.qpos, strict=True)
         if abs(now - wanted) > tolerance.joint
     }
-    return ResetReport(objects, joints, np.zeros((0, 0), bool), 0.0, tolerance)
 
 
 def _placed(
     name: str, wanted: Pose, seen: Sighting | None, shape: Shape, tolerance: Tolerance
 ) -> Placed:
     if seen is None:
-        # A disc is a zone, marked on the table: it has no tags.
-        measured = shape.turns != 0
+        measured = shape.measured
         return Placed(name, wanted, None, measured, (0.0, 0.0), 0.0, ok=not measured)
     pose = seen.pose
     off = np.subtract(wanted.position, pose.position)
@@ -258,15 +273,22 @@ def words(report: ResetReport, camera: Pose) -> list[tuple[bool | None, str]]:
             lines.append((True, f"{item.name}: in its place"))
         else:
             lines.append((False, f"{item.name}: {_move(item, camera, report.tolerance)}"))
-    for joint, off in report.joints.items():
-        lines.append((False, f"{joint}: {off:+.2f} from the start pose; home the arm"))
-    if not report.joints:
-        lines.append((True, "arm: at its start pose"))
+    lines += _arm_words(report.joints)
     if report.changed.size:
         right = report.share <= report.tolerance.changed
         share = f"{100 * report.share:.1f} % of the picture differs"
         lines.append((right, "rest of the scene: as it was" if right else f"{share}: see hatching"))
     return lines
+
+
+def _arm_words(joints: Mapping[str, float] | None) -> list[tuple[bool | None, str]]:
+    if joints is None:
+        return [(None, "arm: nobody asked it; bring it to its start pose")]
+    lines: list[tuple[bool | None, str]] = [
+        (False, f"{joint}: {off:+.2f} from the start pose; home the arm")
+        for joint, off in joints.items()
+    ]
+    return lines or [(True, "arm: at its start pose")]
 
 
 def _move(item: Placed, camera: Pose, tolerance: Tolerance) -> str:

@@ -14,7 +14,17 @@ from real.rules import Rules, SafetyConfig
 from real.safety import Clearance, check
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
-from real.verdict import BLOCKED, INVALID_HARDWARE, STOPPED, Outcome, Sent, State, Tick, Verdict
+from real.verdict import (
+    BLOCKED,
+    INVALID_HARDWARE,
+    STOPPED,
+    Outcome,
+    Sent,
+    State,
+    Tick,
+    Verdict,
+    in_words,
+)
 
 Timer = tuple[Callable[[], float], Callable[[float], None]]
 """A clock [s], and how to wait [s]."""
@@ -192,7 +202,7 @@ class SafeArm(Arm):
     def _refuse_if_over(self) -> None:
         if self.ends:
             found = self.outcome.findings if self.outcome is not None else ()
-            raise StoppedError(self.ends, "; ".join(map(str, found)) or "call resume() first")
+            raise StoppedError(self.ends, in_words(found) or "call resume() first")
 
     def _tick(self, wanted: Any) -> Outcome:  # noqa: ANN401
         """Pass one action through the chain, send what is cleared, wait and read the motors."""
@@ -255,7 +265,7 @@ class SafeArm(Arm):
                 continue
             waited += 1
             if waited * self.rules.period > PATIENCE_S:
-                found = "; ".join(map(str, self.outcome.findings))
+                found = in_words(self.outcome.findings)
                 raise StoppedError(BLOCKED, f"held for too long on the way to the start: {found}")
 
     def _far_from(self, goal: Array) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, TextIO
 
-from real.verdict import Outcome, Verdict
+from real.verdict import Outcome, Verdict, in_words
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class SafetyLog:
             return
         self._told = told
         if outcome.verdict >= Verdict.HELD and outcome.findings:
-            found = "; ".join(map(str, outcome.findings))
+            found = in_words(outcome.findings)
             _log.warning("%s: %s", outcome.verdict.name.lower(), found)
         if self._file is not None:
             self._file.write(json.dumps(to_json(time_s, outcome)) + "\n")

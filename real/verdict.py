@@ -1,5 +1,6 @@
 """What the safety chain is asked, what it remembers, and what it answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -40,9 +41,19 @@ class Finding:
 
     def __str__(self) -> str:
         """Return it in words."""
-        place = f" of {self.where}" if self.where else ""
-        number = f": {self.value:.4g} {self.unit}, limit {self.limit:.4g}" if self.unit else ""
-        return f"{self.what}{place}{number}"
+        return in_words((self,))
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """Return findings in words; what is the same of several motors is said once."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for found in findings:
+        number = f": {found.value:.4g} {found.unit}, limit {found.limit:.4g}" if found.unit else ""
+        places.setdefault((found.what, number), []).append(found.where)
+    return "; ".join(
+        what + (f" of {named}" if (named := ", ".join(filter(None, where))) else "") + number
+        for (what, number), where in places.items()
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Calibrate an arm's cameras: print a board, measure lens and place, check that nothing moved."""
+"""Calibrate an arm and its cameras: joints, gripper, lens and place; check camera and scene."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,7 +6,9 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes, subcommand
 
 from scripts.calibrate_camera import Check, Lens, Reference, Show
+from scripts.calibrate_joints import Joints
 from scripts.calibrate_prints import Board, Tags
+from scripts.calibrate_reset import Reset
 
 EXAMPLES = """
 armtrials calibrate board --out board.pdf
@@ -15,6 +17,9 @@ armtrials calibrate lens --camera overhead --live realsense --pictures poses
 armtrials calibrate lens --camera overhead --pictures poses --robot viperx
 armtrials calibrate reference --camera overhead --live realsense --at 0.25 -0.1 0
 armtrials calibrate check --camera overhead --pictures today
+armtrials calibrate joints --robot koch --port /dev/ttyUSB0
+armtrials calibrate reset --live realsense --tags objects.json --start 3
+armtrials calibrate reset --twin --out reset.png
 armtrials calibrate show
 """
 
@@ -24,6 +29,8 @@ Step = (
     | Annotated[Lens, subcommand("lens", prefix_name=False)]
     | Annotated[Reference, subcommand("reference", prefix_name=False)]
     | Annotated[Check, subcommand("check", prefix_name=False)]
+    | Annotated[Joints, subcommand("joints", prefix_name=False)]
+    | Annotated[Reset, subcommand("reset", prefix_name=False)]
     | Annotated[Show, subcommand("show", prefix_name=False)]
 )
 

@@ -23,7 +23,7 @@ FILE = Path("calibration.json")
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class Pictures:
     """Where pictures come from."""
 
     camera: str
@@ -72,7 +72,7 @@ class _Pictures:
 
 
 @dataclass(frozen=True)
-class Lens(_Pictures):
+class Lens(Pictures):
     """Measure a camera's lens from pictures of the board in different poses."""
 
     robot: str = "viperx"
@@ -147,7 +147,7 @@ class Lens(_Pictures):
 
 
 @dataclass(frozen=True)
-class Reference(_Pictures):
+class Reference(Pictures):
     """Note where the camera is while data is collected; later checks compare with that."""
 
     robot: str = "viperx"
@@ -187,7 +187,7 @@ class Reference(_Pictures):
 
 
 @dataclass(frozen=True)
-class Check(_Pictures):
+class Check(Pictures):
     """Check that a camera is where it was when the data was collected; 1 if it must be put back.
 
     The board lies where it lay for the reference.
@@ -227,6 +227,8 @@ class Show:
         found = Calibration.load(self.file)
         say(f"{found.robot}, version {found.version}, hash {found.hash[:12]}")
         say(f"joints: {', '.join(found.joints) or 'nominal'}")
+        for name, joint in found.joints.items():
+            say(f"  {name}: zero {joint.zero:.4g}, {joint.lower:+.2f} to {joint.upper:+.2f} rad")
         say(f"grippers: {', '.join(found.grippers) or 'nominal'}")
         for name, camera in found.cameras.items():
             lens, reference = camera.intrinsics, camera.reference

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,13 +11,19 @@ import tyro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmarks.real_trial import RealTrial
+    from benchmarks.real_trial import RealTrial, Trials
     from benchmarks.view import Shown
+    from envs.arm import CameraSpec
     from policies.base import Policy
+    from real.emulators.twin import ClockTwin, Twin
+    from real.real_arm import RealArm
 
 EXAMPLES = """
 armtrials demo twin
 armtrials demo twin --policy runs/act --trials 20
+armtrials demo twin --policy runs/act_pixels
+armtrials demo twin --objects tags --trials 20
+armtrials demo twin --script --robot openarm
 armtrials demo twin --gap hard --faults loss=0.01 crc=0.01
 armtrials demo twin --clock own --out twin.html
 """
@@ -39,6 +45,12 @@ class Demo:
     """What is shown."""
     policy: Path | None = None
     """Checkpoint folder of a policy; default: ACT, trained here."""
+    script: bool = False
+    """Instead of a policy the task's demonstrator, who looks at what is true: no training."""
+    task: str = "pick_place"
+    """With --script: what is to be done."""
+    robot: str = ""
+    """With --script: the arm: viperx, koch or openarm (default: the task's)."""
     trials: int = 1
     """Trials, of different starts; the page shows the first."""
     gap: str = "none"
@@ -47,6 +59,10 @@ class Demo:
     """Faults of the line, as for armtrials emulate."""
     clock: Literal["real", "own"] = "real"
     """Own: time passes only while the program waits, so a busy computer changes nothing."""
+    patient: bool = False
+    """Wait longer for the emulated motors than for real ones: for a busy computer."""
+    objects: Literal["truth", "tags"] = "truth"
+    """Tags: a policy of the state track is told what the overhead camera sees of tags."""
     seed: int = 0
     """First start: number of the initial condition."""
     out: Path = Path("twin.html")
@@ -62,14 +78,12 @@ class Demo:
         from benchmarks.writer import refuse_disk_errors, write_atomic
         from envs.errors import UsageError
         from envs.gap import GAPS
-        from policies.checkpoint import load_checkpoint
 
         if self.trials < 1:
             raise UsageError(f"--trials must be at least 1, got {self.trials}")
         GAPS[self.gap]
         console = Console(highlight=False, soft_wrap=True)
-        policy = load_checkpoint(self.policy or self._trained(console))
-        shown, trials = self._trials(policy, console)
+        shown, trials = self._trials(self._actor(console), console)
         with refuse_disk_errors(self.out.parent, "--out"):
             write_atomic(self.out, view_page(shown).encode())
         valid = [trial for trial in trials if trial.ends != "invalid_hardware"]
@@ -77,35 +91,59 @@ class Demo:
         text = f"{wins} of {len(valid)} trials on the twin succeeded"
         if void := len(trials) - len(valid):
             text += f"; {void} void (invalid_hardware): this computer is too busy to keep 50 Hz; "
-            text += "--clock own does not depend on it"
+            text += "--patient bears more, --clock own does not depend on it"
         console.print(f"{text}.\n{self.out}: {shown.title}. {shown.lead}", markup=False)
         return 0 if valid else 1
 
-    def _trials(self, policy: "Policy", console: "Console") -> tuple["Shown", list["RealTrial"]]:
+    def _actor(self, console: "Console") -> "_Actor":
+        """Return who does the task."""
+        from envs.errors import UsageError
+        from envs.tasks import TASKS
+
+        if self.script:
+            if self.policy is not None:
+                raise UsageError("give --policy or --script, not both")
+            return _Actor("demonstrator", self.task, self.robot or TASKS[self.task].robot)
+        if self.robot:
+            raise UsageError("--robot belongs to --script; a policy has its own arm")
+        from benchmarks.trial import cameras_of
+        from policies.checkpoint import load_checkpoint
+
+        policy = load_checkpoint(self.policy or self._trained(console))
+        spec = policy.spec
+        return _Actor(policy.name, spec.task, spec.arm, cameras_of(spec), policy)
+
+    def _trials(self, actor: "_Actor", console: "Console") -> tuple["Shown", list["RealTrial"]]:
         """Run all trials; return what the page shows of the first, and all of them."""
         from benchmarks.protocol import PROTOCOLS
-        from benchmarks.real_trial import Trials
-        from benchmarks.trial import cameras_of
         from benchmarks.twin_show import Watched, show
         from envs.gap import GAPS
+        from real.address import PATIENT
         from real.emulators.twin import ClockTwin, Twin, TwinSetup
-        from real.emulators.twin_table import twin_arm
+        from real.emulators.twin_table import Sight, twin_arm
 
-        spec = policy.spec
-        setup = TwinSetup(spec.task, spec.arm, GAPS[self.gap], faults=self.faults, seed=self.seed)
-        protocol = PROTOCOLS[f"{spec.task}/v1"]
+        setup = TwinSetup(
+            actor.task, actor.robot, GAPS[self.gap], faults=self.faults, seed=self.seed
+        )
+        protocol = replace(PROTOCOLS[f"{actor.task}/v1"], robot=actor.robot)
         trials: list[RealTrial] = []
         kind = ClockTwin if self.clock == "own" else Twin
         with (
             tempfile.TemporaryDirectory() as folder,
             kind(setup) as twin,
-            twin_arm(twin, cameras_of(spec), log=Path(folder) / "safety.jsonl") as arm,
+            twin_arm(
+                twin,
+                actor.cameras,
+                PATIENT if self.patient else None,
+                Path(folder) / "safety.jsonl",
+                Sight(self.objects),
+            ) as arm,
         ):
             where = "a clock of its own" if self.clock == "own" else f"{twin.address.port}"
-            console.print(f"The twin of {spec.arm} is on {where}.", markup=False)
+            console.print(f"The twin of {actor.robot} is on {where}.", markup=False)
             watched = Watched(arm.table)  # type: ignore[arg-type]
             arm.table = watched
-            runs = Trials(arm, policy)
+            runs = actor.trials(arm, twin)
             for number in range(self.seed, self.seed + self.trials):
                 for _ in range(ATTEMPTS):
                     trial = runs.run(protocol.start("nominal", number, "test"), number)
@@ -114,7 +152,7 @@ class Demo:
                 console.print(f"  start {number}: {_said(trial)}", markup=False)
                 if not trials:
                     about = [("gap", self.gap), ("clock", self.clock), ("start", f"{number}")]
-                    shown = show(trial, watched, policy.name, about, Path(folder) / "safety.jsonl")
+                    shown = show(trial, watched, actor.name, about, Path(folder) / "safety.jsonl")
                 trials.append(trial)
         return shown, trials
 
@@ -136,6 +174,27 @@ class Demo:
         config = TrainConfig(algo="act", data=data, out=out, preset="quick")
         with progress("train act", config.resolve().training.steps) as advance:
             return training.train(config, advance, console.print)
+
+
+@dataclass(frozen=True)
+class _Actor:
+    """Who does which task on which arm; without a policy the task's demonstrator."""
+
+    name: str
+    task: str
+    robot: str
+    cameras: "tuple[CameraSpec, ...]" = ()
+    policy: "Policy | None" = None
+
+    def trials(self, arm: "RealArm", twin: "Twin | ClockTwin") -> "Trials":
+        """Return what runs its trials on ``arm``."""
+        from benchmarks.real_trial import Scripted, Trials, trials_of
+        from envs.crew import crew
+
+        if self.policy is not None:
+            return trials_of(arm, self.policy)
+        expert = arm.task.expert(twin.truth.world, crew("clean")[0].on(arm.spec))
+        return Trials(arm, Scripted(twin.truth, expert))
 
 
 def _said(trial: "RealTrial") -> str:

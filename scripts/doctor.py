@@ -177,20 +177,57 @@ def check_buses() -> Check:
     return Check("arms on a serial port", "dynamixel-sdk, pyserial")
 
 
-def check_cameras() -> Check:
-    """Tell whether the libraries for real cameras are there and load."""
-    from real.camera_libraries import INSTALL, opencv, realsense
+OPENCV = "opencv-contrib-python-headless"
 
-    found, absent = [], []
-    for name, load in (("pyrealsense2", realsense), ("OpenCV", opencv)):
-        try:
-            found.append(f"{name} {load().__version__}")
-        except UsageError as error:
-            absent.append(str(error))
-    if absent:
-        what = "; ".join([*found, *absent])
-        return Check("cameras", what, "note", f"{INSTALL} (only for real and emulated cameras)")
-    return Check("cameras", ", ".join(found))
+
+def check_can() -> Check:
+    """Tell whether the library for CAN-FD is there."""
+    if (found := _installed("python-can")) is not None:
+        return Check("arms on CAN-FD", f"python-can {found}")
+    advice = "pip install 'armtrials[damiao]' (only for an OpenArm, real or emulated)"
+    return Check("arms on CAN-FD", "no python-can", "note", advice)
+
+
+def check_realsense() -> Check:
+    """Tell whether librealsense is there and loads."""
+    from real.camera_libraries import INSTALL, realsense
+
+    if sys.platform not in ("linux", "win32"):
+        advice = "use webcams: there are no wheels of it here"
+        return Check("RealSense cameras", f"no pyrealsense2 for {sys.platform}", "note", advice)
+    try:
+        found = f"pyrealsense2 {realsense().__version__}"
+    except UsageError as error:
+        absent = _installed("pyrealsense2") is None
+        library = "apt-get install libusb-1.0-0, or pip install libusb-package"
+        advice = f"{INSTALL} (only for RealSense cameras and the twin's)" if absent else library
+        text = "no pyrealsense2" if absent else f"pyrealsense2 does not load: {error.__cause__}"
+        return Check("RealSense cameras", text, "note", advice)
+    return Check("RealSense cameras", found)
+
+
+def check_opencv() -> Check:
+    """Tell whether OpenCV is there and loads."""
+    from real.camera_libraries import INSTALL, opencv
+
+    try:
+        return Check("webcams, tags, boards", f"OpenCV {opencv().__version__}")
+    except UsageError as error:
+        absent = _installed(OPENCV) is None
+        text = "no OpenCV" if absent else f"OpenCV does not load: {error.__cause__}"
+        return Check("webcams, tags, boards", text, "note", f"{INSTALL} ({OPENCV})")
+
+
+def check_priority() -> Check:
+    """Tell whether a control process may go before other programs."""
+    from real.realtime import PRIORITY, permitted
+
+    found = permitted()
+    if found == "fifo":
+        return Check("control on time", "real-time priority is allowed")
+    advice = f"for real arms: '@dialout - rtprio {PRIORITY}' in /etc/security/limits.d/arm.conf"
+    what = "no priority over other programs" if found == "none" else "a higher priority is allowed"
+    return Check("control on time", what, "note", advice)
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
@@ -202,7 +239,10 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_memory,
     check_chromium,
     check_buses,
-    check_cameras,
+    check_can,
+    check_realsense,
+    check_opencv,
+    check_priority,
 )
 
 

@@ -20,7 +20,7 @@ EXAMPLES = """
 armtrials emulate --robot koch
 armtrials emulate --robot viperx --faults loss=0.01 crc=0.01 truncation=0.01
 armtrials emulate --robot viperx --task pick_place
-armtrials emulate --robot openarm --channel 239.74.163.2
+armtrials emulate --robot openarm --task pick_place
 armtrials emulate --robot koch --link koch-port --latency 0.016 --return-delay 250
 """
 
@@ -127,15 +127,19 @@ class Emulate:
         from envs.errors import UsageError
         from real.can_bus import MULTICAST
         from real.emulators.damiao import serve
+        from real.emulators.twin_plant import DamiaoTwinPlant
 
-        if self.faults or self.link or self.task:
-            raise UsageError("--faults, --link and --task are of Dynamixel arms")
+        if self.faults or self.link:
+            raise UsageError("--faults and --link are of Dynamixel arms")
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        try:
-            serve(say, stop, channel=self.channel or MULTICAST, seed=self.seed)
-        except KeyboardInterrupt:
-            say("")
+        with ExitStack() as stack:
+            scenery = self._plant(stack)
+            plant = None if scenery is None else DamiaoTwinPlant(scenery)
+            try:
+                serve(say, stop, channel=self.channel or MULTICAST, seed=self.seed, plant=plant)
+            except KeyboardInterrupt:
+                say("")
         return 0
 
 

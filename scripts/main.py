@@ -41,8 +41,8 @@ COMMANDS: Mapping[str, str] = {
     "show": "Show where a protocol's trials start and what each of its axes changes.",
     "plan": "Tell how many trials a comparison needs, and whether one that runs may stop.",
     "bench": "Run the main job: demonstrations, training, evaluation, leaderboard.",
-    "calibrate": "Calibrate an arm's cameras: print a board, measure lens and place, check that "
-    "nothing moved.",
+    "calibrate": "Calibrate an arm and its cameras: joints, gripper, lens and place; check camera "
+    "and scene.",
     "emulate": "Emulate an arm's bus, for any software that speaks to its motors.",
     "demo": "Let a trained policy work on the hardware twin, through the real driver stack.",
     "doctor": "Check what this machine offers and what is missing.",

@@ -1,9 +1,8 @@
 """Record demonstrations on an arm that follows a leader, real or the twin."""
 
 import queue
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,12 +12,16 @@ if TYPE_CHECKING:
     from real.follow import FollowSession
     from real.real_arm import RealArm
     from real.teleop.takeover import Leader
+    from scripts.arms import Place
 
 EXAMPLES = """
 armtrials record --robot koch --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --out data/koch
 armtrials record --robot viperx --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --leader-robot viperx
 armtrials record --twin --script --episodes 10 --out data/twin
+armtrials record --twin --script --pixels --out data/twin_pixels
 armtrials record --twin --robot koch --leader /dev/ttyUSB0
+armtrials record --robot koch --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --pixels \\
+    --cameras overhead=realsense wrist=/dev/video0 --calibration calibration.json
 """
 
 
@@ -49,6 +52,22 @@ class Record:
     """With --twin: the task's demonstrator leads, no person is needed."""
     clock: Literal["real", "own"] = "real"
     """With --twin --script: own: time passes only while the program waits."""
+    patient: bool = False
+    """With --twin: wait longer for its motors than for real ones, on a busy computer."""
+    interface: str = "socketcan"
+    """Of python-can, for an openarm whose CAN channel is --port."""
+    calibration: Path | None = None
+    """Calibration of this very arm; its hash goes into every episode."""
+    pixels: bool = False
+    """Record what the cameras see, 30 pictures a second, instead of object poses."""
+    image_size: int = 84
+    """Width and height of the recorded pictures [px]."""
+    cameras: tuple[str, ...] = ()
+    """Where an arm's cameras are: overhead=realsense:SERIAL wrist=/dev/video0."""
+    objects: Literal["truth", "tags"] = "truth"
+    """With --twin: object poses by what is true, or by tags that the overhead camera sees."""
+    tags: Path | None = None
+    """Of an arm: file of tagged objects, for their poses by the overhead camera."""
     episodes: int = 10
     """Successful episodes in the folder, after which it ends."""
     starts: Path | None = None
@@ -66,8 +85,10 @@ class Record:
 
         from real.follow import FollowSession, preflight
         from real.teleop.later import LaterAlbum
+        from scripts.arms import open_arm
 
         self._check()
+        place = self._place()
         console = Console(highlight=False, soft_wrap=True)
 
         def tell(text: str) -> None:
@@ -75,7 +96,7 @@ class Record:
 
         with ExitStack() as stack:
             collection = self._collection()
-            arm, twin = self._arm(stack, collection, tell)
+            arm, twin = open_arm(stack, place, collection, tell)
             preflight(self.out, arm, self.episodes, self.seconds)
             leader = self._leader(arm, twin)
             album = stack.enter_context(LaterAlbum(self.out, collection))
@@ -93,8 +114,6 @@ class Record:
         """Refuse what does not go together."""
         from envs.errors import UsageError
 
-        if self.twin == bool(self.port):
-            raise UsageError("give --port of an arm, or --twin")
         if self.script and not self.twin:
             raise UsageError("--script needs --twin: it looks at what is true")
         if self.script == bool(self.leader):
@@ -104,34 +123,33 @@ class Record:
         if self.episodes < 1 or not self.seconds > 0:
             raise UsageError("--episodes and --seconds must be positive")
 
+    def _place(self) -> "Place":
+        from scripts.arms import Place
+
+        return Place(
+            port=self.port,
+            interface=self.interface,
+            twin=self.twin,
+            own_clock=self.clock == "own",
+            patient=self.patient,
+            objects=self.objects,
+            cameras=self.cameras,
+            tags=self.tags,
+            calibration=self.calibration,
+        )
+
     def _collection(self) -> "Collection":
-        from envs.collection import Collection
-        from envs.starts_file import read_starts
+        from scripts.collect import Collect
 
-        made = Collection(task=self.task, robot=self.robot, seed=self.seed)
-        if self.starts is None:
-            return made
-        return replace(made, starts=read_starts(self.starts, made.task, made.robot))
-
-    def _arm(
-        self, stack: ExitStack, collection: "Collection", tell: Callable[[str], None]
-    ) -> tuple["RealArm", "Twin | ClockTwin | None"]:
-        """Connect to the twin, or to the arm."""
-        from envs.tasks import TASKS
-        from real.address import ArmAddress
-        from real.control import FarArm
-        from real.emulators.twin import ClockTwin, Twin, TwinSetup
-        from real.emulators.twin_table import twin_arm
-        from real.real_arm import OperatorTable, RealArm
-
-        if self.twin:
-            setup = TwinSetup(self.task, collection.robot, seed=self.seed)
-            twin: Twin | ClockTwin = ClockTwin(setup) if self.clock == "own" else Twin(setup)
-            stack.callback(twin.close)
-            return stack.enter_context(twin_arm(twin)), twin
-        joints = FarArm(ArmAddress(collection.robot, self.port))
-        table = OperatorTable(lambda start: tell(f"Set the scene up: {dict(start.objects)}"))
-        return stack.enter_context(RealArm(joints, TASKS[self.task], table)), None
+        return Collect(
+            out=self.out,
+            task=self.task,
+            robot=self.robot,
+            seed=self.seed,
+            pixels=self.pixels,
+            image_size=self.image_size,
+            starts=self.starts,
+        ).collection()
 
     def _leader(self, arm: "RealArm", twin: "Twin | ClockTwin | None") -> "Leader":
         from envs.crew import crew

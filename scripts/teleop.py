@@ -2,13 +2,23 @@
 
 import asyncio
 import contextlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from envs.collection import Collection
+    from real.teleop.rig import ArmRig
 
 EXAMPLES = """
 armtrials teleop --task pick_place --out data/by_hand
 armtrials teleop --robot koch --pixels --operator anna --out data/anna
 armtrials teleop --task transfer --out data/two_arms
+armtrials teleop --twin --out data/twin_by_hand
+armtrials teleop --robot koch --arm /dev/ttyUSB0 --cameras overhead=realsense wrist=/dev/video0
 armtrials teleop --randomise object_pose/L2 --port 9000 --out data/varied
 """
 
@@ -17,8 +27,8 @@ armtrials teleop --randomise object_pose/L2 --port 9000 --out data/varied
 class Teleop:
     """Serve a page on this machine from which a person drives the arm and records demonstrations.
 
-    Open the page that is named, on this machine or through a forwarded port. Ctrl-C ends it; the
-    same command continues.
+    The arm is simulated, or with --arm a real one, or with --twin its twin. Open the page that is
+    named, on this machine or through a forwarded port. Ctrl-C ends it; the same command continues.
     """
 
     out: Path = Path("data/teleop")
@@ -41,6 +51,18 @@ class Teleop:
     """Longest episode [s]."""
     port: int = 8765
     """Port of the page on this machine; 0 takes a free one."""
+    arm: str = ""
+    """Serial port or CAN channel of a real arm; keep a hand on its switch."""
+    twin: bool = False
+    """Drive the hardware twin, through the driver and the safety chain of a real arm."""
+    interface: str = "socketcan"
+    """Of python-can, for an openarm."""
+    calibration: Path | None = None
+    """Calibration of this very arm; its hash goes into every episode."""
+    cameras: tuple[str, ...] = ()
+    """Where a real arm's cameras are: overhead=realsense:SERIAL wrist=/dev/video0."""
+    patient: bool = False
+    """With --twin: wait longer for its motors than for real ones, on a busy computer."""
 
     def run(self) -> int:
         """Serve until Ctrl-C; return 0."""
@@ -49,15 +71,35 @@ class Teleop:
         from envs.errors import UsageError
         from real.teleop.album import Album
         from real.teleop.loop import Loop
-        from real.teleop.rig import SimRig
         from real.teleop.server import TeleopServer
         from real.teleop.session import Session
-        from scripts.collect import Collect
 
         if not 0 <= self.port <= 65535:
             raise UsageError(f"--port must be 0..65535, got {self.port}")
         console = Console(highlight=False, soft_wrap=True)
-        collection = Collect(
+
+        def tell(text: str) -> None:
+            console.print(text, markup=False)
+
+        collection = self._collection()
+        with ExitStack() as stack:
+            rig = self._rig(stack, collection, tell)
+            album = stack.enter_context(Album(self.out, collection))
+            server = TeleopServer(Loop(Session(rig, album, self.operator)))
+
+            def ready() -> None:
+                tell(f"Open {server.address} (Ctrl-C ends it).")
+
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(server.run(self.port, ready))
+            counts = f"{len(album.successes)} demonstrations, {len(album.failed)} failures"
+        tell(f"{self.out}: {counts}.\nLook at them: armtrials inspect {self.out}")
+        return 0
+
+    def _collection(self) -> "Collection":
+        from scripts.collect import Collect
+
+        return Collect(
             out=self.out,
             task=self.task,
             robot=self.robot,
@@ -66,20 +108,32 @@ class Teleop:
             randomise=self.randomise,
             seed=self.seed,
         ).collection()
-        rig = SimRig(collection, self.limit)
-        try:
-            with Album(self.out, collection) as album:
-                server = TeleopServer(Loop(Session(rig, album, self.operator)))
 
-                def ready() -> None:
-                    console.print(f"Open {server.address} (Ctrl-C ends it).", markup=False)
+    def _rig(
+        self, stack: ExitStack, collection: "Collection", tell: "Callable[[str], None]"
+    ) -> "ArmRig":
+        """Return what the person drives; ``stack`` releases it."""
+        from real.teleop.rig import SimRig
 
-                with contextlib.suppress(KeyboardInterrupt):
-                    asyncio.run(server.run(self.port, ready))
-                counts = f"{len(album.successes)} demonstrations, {len(album.failed)} failures"
-        finally:
-            rig.close()
-        console.print(
-            f"{self.out}: {counts}.\nLook at them: armtrials inspect {self.out}", markup=False
+        if not (self.arm or self.twin):
+            simulated = SimRig(collection, self.limit)
+            stack.callback(simulated.close)
+            return simulated
+        from real.keys import on_keys
+        from real.teleop.arm_rig import RealRig, TwinRig
+        from scripts.arms import Place, open_arm
+
+        place = Place(
+            port=self.arm,
+            interface=self.interface,
+            twin=self.twin,
+            patient=self.patient,
+            cameras=self.cameras,
+            calibration=self.calibration,
         )
-        return 0
+        arm, twin = open_arm(stack, place, collection, tell)
+        board = arm.joints.stop  # type: ignore[attr-defined]
+        stack.enter_context(on_keys(board))
+        rig = (RealRig if twin is None else TwinRig)(arm, collection, self.limit, board)
+        stack.callback(rig.close)
+        return rig

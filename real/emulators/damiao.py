@@ -227,6 +227,7 @@ def serve(
     interface: str = "udp_multicast",
     channel: str = MULTICAST,
     seed: int = 0,
+    plant: Plant | None = None,
 ) -> None:
     """Run the motors of an OpenArm's right arm until ``stop`` is set.
 
@@ -236,12 +237,13 @@ def serve(
         interface: of python-can; ``virtual`` can only be reached within this process.
         channel: of that interface.
         seed: of what gets lost.
+        plant: what they turn; None: shafts that are independent of each other.
 
     Raises:
         UsageError: python-can is missing, or the interface does not open.
     """
     bus = CanBus(interface, channel)
     rng = np.random.default_rng(seed)
-    with DamiaoEmulator(OPENARM_RIGHT, bus, rng=rng):
+    with DamiaoEmulator(OPENARM_RIGHT, bus, plant, rng):
         ready(f"8 motors of an OpenArm on CAN-FD, interface {interface}, channel {channel}")
         stop.wait()

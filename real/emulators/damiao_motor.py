@@ -146,7 +146,7 @@ class EmulatedMotor:
             self.status, self.registers = DISABLED, self._delivered()
         if self.status != ENABLED:
             self.torque = 0.0
-            return -SLACK_KD * dq
+            return -min(SLACK_KD, self.motor.kd / 2) * dq  # the small ones brake less
         c, most = self._command, self.registers[TMAX]
         wanted = c.kp * (c.q - (q - self._zero)) + c.kd * (c.dq - dq) + c.tau
         self.torque = min(max(wanted, -most), most)

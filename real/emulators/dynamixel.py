@@ -23,6 +23,7 @@ from real.emulators.dynamixel_line import Line
 from real.emulators.dynamixel_plant import Plant, Scene
 from real.emulators.dynamixel_servo import Servo, Setup
 from real.emulators.dynamixel_wire import Timing
+from real.realtime import keep_time
 
 START_S = 30.0
 """How long the process may take to start [s]."""
@@ -191,6 +192,7 @@ def _run(emulated: Emulated, pipe: Connection) -> None:
         pipe.send(error)
         return
     line.watched[pipe.fileno()] = lambda: _obey(line, pipe)
+    keep_time()
     pipe.send(line.port)
     try:
         line.serve()

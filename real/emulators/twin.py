@@ -21,11 +21,13 @@ from envs.arm import Array, InitialCondition
 from envs.errors import UsageError
 from envs.gap import NONE, Gap
 from envs.readings import Readings
+from envs.robots import ROBOTS
 from envs.task import Task
 from envs.tasks import TASKS
 from envs.viewer import Snapshot
-from envs.world import World, world
+from envs.world import world
 from real.address import ArmAddress
+from real.calibration import Calibration, JointCalibration
 from real.can_bus import MULTICAST, CanBus
 from real.dynamixel_arms import WIRINGS
 from real.emulators.damiao import PHYSICS_S, DamiaoEmulator
@@ -34,10 +36,9 @@ from real.emulators.dynamixel_faults import Fault
 from real.emulators.dynamixel_plant import Scene
 from real.emulators.dynamixel_wire import Timing, VirtualPort
 from real.emulators.twin_plant import DamiaoTwinPlant, Scenery
-from real.openarm import OPENARM_RIGHT
+from real.openarm import OPENARM, OPENARM_RIGHT
+from real.realtime import keep_time
 from real.shared_block import SharedBlock, memory_folder
-
-OPENARM = "openarm"
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,13 @@ class Truth:
     """What is true of a twin: for judges, pictures and tests, never for a driver.
 
     Attributes:
+        path: where it is shared.
         world: the nominal scene.
     """
 
     def __init__(self, path: Path, task: Task, robot: str) -> None:
         """Read the block that a ``TwinPlant`` writes at ``path``."""
-        self.world: World = world(task, robot)
+        self.path, self.world = path, world(task, robot)
         self._block = SharedBlock(path)
 
     def read(self) -> dict[str, Array]:
@@ -143,7 +145,8 @@ class Twin:
         try:
             if s.arm == OPENARM:
                 self._can = CanTwin(scenery, s.channel)
-                self.address = ArmAddress(s.arm, s.channel, "udp_multicast")
+                known = simulated_ranges()
+                self.address = ArmAddress(s.arm, s.channel, "udp_multicast", known)
             else:
                 self.bus = DynamixelEmulator(
                     Emulated(s.arm, s.timing, s.faults, s.seed, plant=scenery)
@@ -176,6 +179,22 @@ class Twin:
     def __exit__(self, *_: object) -> None:
         """End it."""
         self.close()
+
+
+def simulated_ranges() -> Calibration:
+    """Return the calibration of the OpenArm in the simulation, as if its ranges were measured.
+
+    The nominal ones are those of somebody's right arm; the simulated one reaches its workspace
+    with joint 2 on the other side.
+    """
+    spec = ROBOTS[OPENARM].spec()
+    joints = {
+        motor.name: JointCalibration(
+            motor.offset, 1 if motor.scale > 0 else -1, spec.lower[k], spec.upper[k]
+        )
+        for k, motor in enumerate(OPENARM_RIGHT[:-1])
+    }
+    return Calibration(OPENARM, joints)
 
 
 class ClockTwin:
@@ -273,6 +292,7 @@ def _run_can(scenery: Scenery, channel: str, pipe: Connection) -> None:
         pipe.send(error)
         return
     emulator = DamiaoEmulator(OPENARM_RIGHT, bus, plant, np.random.default_rng(scenery.seed))
+    keep_time()
     pipe.send(None)
     try:
         while True:

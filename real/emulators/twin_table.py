@@ -1,16 +1,17 @@
 """The twin's table: things are set up by themselves, the task is judged by what is true.
 
-Object poses and pictures are of the truth, too (``TwinTable.poses``, ``TwinFrames``): a twin
-without tags and without a camera library. Where there are some, they take their place in
-``RealArm``.
+Object poses are of the truth, too, unless they are to be seen by tags (``Sight``). In real time
+pictures come from emulated cameras (``twin_cameras.py``), on an own clock from ``TwinFrames``.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envs.arm import Array, CameraSpec, InitialCondition
+from envs.errors import UsageError
 from envs.gap import with_gap
 from envs.scene_view import SceneView
 from envs.task import StageTracker
@@ -18,12 +19,17 @@ from envs.viewer import Snapshot
 from real.address import Manner
 from real.connect import connect
 from real.control import FarArm
+from real.emulators.camera_faults import CameraFaults
 from real.emulators.twin import ClockTwin, Twin
-from real.real_arm import Joints, RealArm, Seen, Senses
+from real.emulators.twin_cameras import seen_by_tags, twin_rig
+from real.real_arm import RealArm, Seen, Senses
 from real.safety_log import SafetyLog
 
 FPS = 30.0
 """Pictures a second."""
+
+TRUTH, TAGS = "truth", "tags"
+"""How object poses are had."""
 
 
 class TwinTable:
@@ -79,7 +85,7 @@ class TwinPicture:
 
 
 class TwinFrames:
-    """Cameras of a twin that take ``FPS`` pictures a second when somebody looks."""
+    """Cameras of a twin on its own clock: ``FPS`` pictures a second when somebody looks."""
 
     def __init__(
         self, table: TwinTable, cameras: Sequence[CameraSpec], now: Callable[[], float]
@@ -100,33 +106,78 @@ class TwinFrames:
         return self._taken
 
 
+@dataclass(frozen=True)
+class Sight:
+    """How a twin's arm sees.
+
+    Attributes:
+        objects: ``truth``, or ``tags``: by ArUco tags that the overhead camera sees.
+        faults: of the emulated cameras.
+    """
+
+    objects: str = "truth"
+    faults: CameraFaults | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse another way to see.
+
+        Raises:
+            UsageError: ``objects`` is none of the two.
+        """
+        if self.objects not in (TRUTH, TAGS):
+            raise UsageError(f"objects must be {TRUTH} or {TAGS}, got {self.objects!r}")
+
+
 def twin_arm(
     twin: Twin | ClockTwin,
     cameras: Sequence[CameraSpec] = (),
     manner: Manner | None = None,
     log: Path | None = None,
+    sight: Sight | None = None,
 ) -> RealArm:
     """Connect to a twin as to a real arm: same driver, same safety chain, same control process.
 
-    A ``ClockTwin`` is driven in this process, on its clock.
+    The cameras of a ``Twin`` are emulated RealSense cameras in a process of their own. A
+    ``ClockTwin`` is driven in this process, on its clock, and its pictures are drawn when somebody
+    looks.
 
     Args:
         twin: to connect to.
         cameras: what a policy sees; none: object poses instead.
         manner: how it is driven.
         log: file of the safety log.
+        sight: how objects are seen; by default the truth.
 
     Raises:
-        UsageError: an arm that is not as it should be.
-        MachineError: a motor that cannot be switched on, named.
+        UsageError: an arm that is not as it should be, or a camera library that is missing.
+        MachineError: a motor that cannot be switched on, named; or a camera.
     """
-    table = TwinTable(twin)
-    now: Callable[[], float] = time.monotonic
-    joints: Joints
+    table, sight = TwinTable(twin), sight or Sight()
     if isinstance(twin, ClockTwin):
+        if sight.objects == TAGS:
+            raise UsageError("tags are seen by cameras in real time: leave out the own clock")
         now = twin.now
-        joints = connect(twin.address, manner, log=SafetyLog(log))
-    else:
+        safe = connect(twin.address, manner, log=SafetyLog(log))
+        frames = TwinFrames(table, cameras, now)
+        senses = Senses(frames, lambda: table.poses(now), now=now)
+        return RealArm(safe, twin.truth.world.task, table, senses, cameras)
+    with ExitStack() as stack:
         joints = FarArm(twin.address, manner, log)
-    senses = Senses(TwinFrames(table, cameras, now), lambda: table.poses(now), now)
-    return RealArm(joints, twin.truth.world.task, table, senses, cameras)
+        stack.callback(joints.close)
+        senses = twin_senses(twin, table, joints, cameras, sight)
+        arm = RealArm(joints, twin.truth.world.task, table, senses, cameras)
+        stack.pop_all()
+    return arm
+
+
+def twin_senses(
+    twin: Twin, table: TwinTable, joints: FarArm, cameras: Sequence[CameraSpec], sight: Sight
+) -> Senses:
+    """Return what an arm sees of a twin in real time: pictures, or object poses."""
+    now = time.monotonic
+    if cameras:
+        rig = twin_rig(twin, [camera.name for camera in cameras], faults=sight.faults)
+        return Senses(rig.frames, now=now, fault=rig.fault, close=rig.close)
+    if sight.objects == TRUTH:
+        return Senses(poses=lambda: table.poses(now), now=now)
+    return seen_by_tags(twin, joints, sight.faults)

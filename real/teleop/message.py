@@ -25,7 +25,14 @@ class Press:
     key: str
 
 
-def parse(text: str | bytes) -> Hand | Press:
+@dataclass(frozen=True)
+class Stop:
+    """An emergency stop: what ``StopBoard.event`` takes, whatever it is."""
+
+    message: Mapping[str, Any]
+
+
+def parse(text: str | bytes) -> Hand | Press | Stop:
     """Return what a message asks for.
 
     Raises:
@@ -38,12 +45,16 @@ def parse(text: str | bytes) -> Hand | Press:
     if not isinstance(data, dict):
         raise UsageError(f"a message must be an object, got {type(data).__name__}")
     kind = data.get("type")
+    if kind == "stop":
+        return Stop({**data, "source": "browser"})
     if kind == "hand":
         return _hand(data)
     if kind == "press" and data.get("key") in (*PRESSES, TAKE):
         return Press(data["key"])
     known = ", ".join((*PRESSES, TAKE))
-    raise UsageError(f"a message must be a hand or a press of {known}, got {str(data)[:80]}")
+    raise UsageError(
+        f"a message must be a hand, a stop or a press of {known}, got {str(data)[:80]}"
+    )
 
 
 def _hand(data: Mapping[str, Any]) -> Hand:

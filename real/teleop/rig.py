@@ -1,6 +1,6 @@
 """What a person drives: an arm before a task, how it is moved, seen and judged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +47,16 @@ class ArmRig:
         seat: where the person is.
         limit: control periods until an episode is over.
         judges: whether the rig itself sees success.
-        sim: whether it is a simulation.
+        sim: whether it is a simulation, or a twin.
+        timed: whether time passes by itself, so that it must be measured.
+        stops: whether there is something that an emergency stop could stop.
+        calibration_hash: identity of the arm's calibration, for the files.
     """
 
     judges = False
     sim = False
+    timed = False
+    stops = False
 
     def __init__(self, arm: Arm, collection: Collection, limit: int, seat: Seat) -> None:
         """Let a person who sits in ``seat`` do the task of ``collection`` with ``arm``."""
@@ -60,6 +65,7 @@ class ArmRig:
         self.world: World = world(self.task, collection.robot, collection.distractors)
         self.control: Control = control_of(self.world, seat.facing)
         self.observation: Observation = {}
+        self.calibration_hash: str = getattr(arm, "calibration_hash", "")
 
     def begin(self, index: int) -> InitialCondition:
         """Set up the start of episode ``index`` and return it."""
@@ -86,6 +92,13 @@ class ArmRig:
     def success(self) -> bool:
         """Whether success was seen."""
         return False
+
+    def moment(self, step: int) -> float:
+        """Return when the observation of recorded step ``step`` was made [s]."""
+        return step / self.arm.spec.control_hz
+
+    def stop(self, message: Mapping[str, Any]) -> None:
+        """Take an emergency stop; without an arm there is nothing to stop."""
 
     def snapshot(self) -> Any:  # noqa: ANN401  (what ``draw`` of the same rig takes)
         """Return what ``draw`` needs; called between two control periods."""

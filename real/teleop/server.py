@@ -20,7 +20,7 @@ from websockets.http11 import Request, Response
 
 from envs.errors import UsageError
 from real.teleop.loop import Loop
-from real.teleop.message import TAKE, Press, parse
+from real.teleop.message import TAKE, Press, Stop, parse
 
 HOST = "127.0.0.1"
 PAGE = Path(__file__).parent / "page"
@@ -181,6 +181,9 @@ class TeleopServer:
             return await self._turn_away(browser, f"more than {MOST_MESSAGES} messages a second")
         try:
             wish = parse(message)
+            if isinstance(wish, Stop):  # anybody may, at once; not understood it holds all the same
+                self.loop.session.rig.stop(wish.message)
+                return True
         except UsageError as error:
             return await self._complain(browser, str(error))
         if isinstance(wish, Press) and wish.key == TAKE:
@@ -239,6 +242,7 @@ class TeleopServer:
             "robot": rig.collection.robot,
             "stages": list(rig.task.stages),
             "judges": rig.judges,
+            "stops": rig.stops,
             "hands": list(rig.control.hands),
             "hz": hz,
             "horizon": rig.task.horizon / hz,

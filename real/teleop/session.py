@@ -7,12 +7,18 @@ from typing import Any
 from envs.cartesian import Hand
 from envs.episode_meta import EpisodeMeta
 from envs.recorder import INTERRUPTED, Recorder
+from real.cadence import measure
+from real.safe_arm import StoppedError
 from real.teleop.album import Album
 from real.teleop.rig import ArmRig
 
 READY, RECORDING = "ready", "recording"
 SQUEEZE = 0.05  # change of the opening that counts as a wish
-TIMEOUT, OTHER = "timeout", "other"  # labels of failures
+TIMEOUT, OTHER, CADENCE = "timeout", "other", "cadence"  # labels of failures
+GO_ON = ("reset", "discard")
+"""What lets an arm that was stopped move again: it goes to a start, slowly."""
+
+ADVICE = "Where it is safe, Put back goes on: the arm moves to the start, slowly."
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Status:
         opening: measured opening of the gripper that is driven.
         closing: whether it is asked to close.
         hand: which of two arms is driven: ``left``, ``right`` or ``both``; else empty.
+        stopped: why the arm is stopped; empty while it may move.
         notice: what was told last.
     """
 
@@ -51,6 +58,7 @@ class Status:
     opening: float
     closing: bool
     hand: str
+    stopped: str
     notice: Notice
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +79,8 @@ class Session:
         self._recorder: Recorder | None = None
         self._steps, self._armed = 0, False
         self._squeezed: tuple[float, ...] = ()  # the openings asked for by triggers at rest
+        self._times: list[float] = []
+        self.stopped = ""
         self.notice = Notice(0, "plain", "Move the arm to begin.")
         self._meta = self._begin()
         self._presses: dict[str, Callable[[], None]] = {
@@ -94,14 +104,39 @@ class Session:
         Raises:
             UsageError: the disk is full.
         """
-        self._presses[key]()
+        if self.stopped and key not in GO_ON:
+            self.tell(f"{self.stopped} {ADVICE}", "bad")
+            return
+        try:
+            self._presses[key]()
+        except StoppedError as error:
+            self._halt(error)
 
     def tick(self, hand: Hand | None) -> None:
         """Let one control period pass; ``hand`` None: nobody drives, the arm is held.
 
+        An arm that was stopped stays so until somebody goes on to a start.
+
         Raises:
             UsageError: the disk is full; what was recorded is found again by the next session.
         """
+        if self.stopped:
+            return
+        try:
+            self._drive(hand)
+        except StoppedError as error:
+            self._halt(error)
+
+    def _halt(self, error: StoppedError) -> None:
+        """The arm is stopped and held: keep what was recorded, and say why."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            self.album.keep(recorder, replace(self._meta, success=False, failure=INTERRUPTED))
+        text = str(error).replace("_", " ", 1)
+        self.stopped = f"{text[:1].upper()}{text[1:]}."
+        self.tell(f"{self.stopped} {ADVICE}", "bad")
+
+    def _drive(self, hand: Hand | None) -> None:
         if hand is None:
             self.rig.hold()
             return
@@ -130,7 +165,8 @@ class Session:
         """Command and record one period, and see whether the episode is over."""
         rig = self.rig
         action = rig.control.step(hand, rig.observation["qpos"])
-        recorder.append(rig.observation, action, self._steps / self._meta.control_hz)
+        self._times.append(rig.moment(self._steps))
+        recorder.append(rig.observation, action, self._times[-1])
         rig.command(action)
         self._steps += 1
         if rig.success:
@@ -152,6 +188,7 @@ class Session:
             opening=float(self.rig.observation["qpos"][control.gripper]),
             closing=control.wanted < 0.5,
             hand=control.hand,
+            stopped=self.stopped,
             notice=self.notice,
         )
 
@@ -169,8 +206,9 @@ class Session:
         """Set the scene of the next episode up and return what is known of it."""
         rig = self.rig
         self._recorder, self._steps, self._armed = None, 0, False
-        self._squeezed = ()
+        self._squeezed, self._times = (), []
         start = rig.begin(self.album.index)
+        self.stopped = ""
         return EpisodeMeta(
             task=rig.task.name,
             instruction=rig.task.instruct(start),
@@ -182,6 +220,7 @@ class Session:
             joints=rig.arm.spec.joints,
             control_hz=rig.arm.spec.control_hz,
             sim=rig.sim,
+            calibration_hash=rig.calibration_hash,
         )
 
     @property
@@ -196,12 +235,24 @@ class Session:
             self.tell("Nothing is being recorded yet: move the arm first.")
             return
         self._recorder = None
-        meta = replace(self._meta, success=success, failure=failure)
+        flag = self._off_beat()
+        if flag:
+            success, failure, text = False, CADENCE, f"Kept as a failure, {flag}"
+        meta = replace(self._meta, success=success, failure=failure, flag=flag)
         kept = self.album.keep(recorder, meta)
         seconds = self._steps / meta.control_hz
         self._meta = self._begin()
         tone = "good" if success else "bad"
         self.tell(f"{text}: episode {kept.index}, {seconds:.1f} s.", tone)
+
+    def _off_beat(self) -> str:
+        """Return what is wrong with the rate of the recording; empty where it was kept."""
+        if not self.rig.timed or len(self._times) < 2:
+            return ""
+        cadence = measure(self._times, self._meta.control_hz)
+        if cadence.kept:
+            return ""
+        return f"recorded at {cadence.hz:.1f} Hz, not {cadence.declared_hz:g}"
 
     def _toggle(self) -> None:
         self.rig.control.toggle()

@@ -10,7 +10,7 @@ from envs.arm import CameraSpec
 from envs.collection import Collection
 from real.teleop.album import Album
 from real.teleop.loop import Loop
-from real.teleop.rig import SimRig
+from real.teleop.rig import ArmRig, SimRig
 from real.teleop.server import TeleopServer
 from real.teleop.session import Session
 
@@ -53,7 +53,13 @@ def served(
     out: Path, collection: Collection = PICK_PLACE, views: Sequence[CameraSpec] = SMALL
 ) -> Iterator[TeleopServer]:
     """Serve a task, by default pick_place; the folder ``out`` is filled."""
-    rig = SimRig(collection, views=views)
+    with drives(SimRig(collection, views=views), out, collection) as server:
+        yield server
+
+
+@contextmanager
+def drives(rig: ArmRig, out: Path, collection: Collection) -> Iterator[TeleopServer]:
+    """Serve whatever a person drives; it is closed afterwards."""
     with Album(out, collection) as album:
         server = TeleopServer(Loop(Session(rig, album, "anna")))
         serving = Serving(server)

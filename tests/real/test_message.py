@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from envs.cartesian import Grasped, Hand
 from envs.errors import UsageError
-from real.teleop.message import PRESSES, TAKE, Press, parse
+from real.stop import StopBoard
+from real.teleop.message import PRESSES, TAKE, Press, Stop, parse
 
 STILL: dict[str, Any] = {"type": "hand", "move": [0, 0, 0], "turn": [0, 0, 0], "slow": False}
 
@@ -78,7 +79,7 @@ BAD = [
     (hand(grasped={"position": [0, 0, 0]}), "orientation must be 4"),
     ('{"type": "press", "key": "launch"}', "a press of gripper, success"),
     ('{"type": "press", "key": ["undo"]}', "a press of"),
-    ('{"type": "fly"}', "must be a hand or a press"),
+    ('{"type": "fly"}', "must be a hand, a stop or a press"),
 ]
 
 
@@ -113,3 +114,12 @@ def test_any_message_is_read_or_refused_and_never_crashes(text: str | bytes) -> 
         return
     if isinstance(read, Hand):
         assert all(math.isfinite(x) and abs(x) <= 1 for x in (*read.move, *read.turn))
+
+
+def test_a_stop_that_is_not_understood_holds_all_the_same() -> None:
+    board = StopBoard()
+    wish = parse('{"type": "stop", "reaction": "explode"}')
+    assert isinstance(wish, Stop)
+    with pytest.raises(UsageError, match="reaction must be one of hold, limp"):
+        board.event(wish.message)
+    assert board.request() is not None

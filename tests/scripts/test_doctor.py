@@ -1,5 +1,7 @@
 """What the doctor finds and says."""
 
+import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,3 +54,44 @@ def test_only_what_is_missing_fails(
 def test_every_check_answers_on_this_machine() -> None:
     for check in doctor.CHECKS:
         assert check().found
+
+
+@pytest.mark.parametrize(
+    ("module", "check", "told", "advice"),
+    [
+        ("pyrealsense2", doctor.check_realsense, "pyrealsense2", "armtrials[cameras]"),
+        ("cv2", doctor.check_opencv, "OpenCV", "armtrials[cameras]"),
+        ("can", doctor.check_can, "no python-can", "armtrials[damiao]"),
+    ],
+)
+def test_a_library_of_arms_that_is_missing_is_named_with_how_to_install_it(
+    module: str,
+    check: Callable[[], doctor.Check],
+    told: str,
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(doctor, "_installed", lambda name: None)
+    monkeypatch.setattr(sys, "platform", "linux")
+    found = check()
+    assert (found.verdict, told in found.found, advice in found.advice) == ("note", True, True)
+
+
+def test_a_library_that_is_there_but_does_not_load_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyrealsense2", None)
+    monkeypatch.setattr(doctor, "_installed", lambda name: "2.59")
+    monkeypatch.setattr(sys, "platform", "linux")
+    found = doctor.check_realsense()
+    assert "does not load" in found.found
+    assert "libusb" in found.advice
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "webcams" in doctor.check_realsense().advice
+
+
+def test_whether_control_may_go_first_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for allowed, verdict in (("fifo", "ok"), ("nice", "note"), ("none", "note")):
+        monkeypatch.setattr("real.realtime.permitted", lambda allowed=allowed: allowed)
+        assert doctor.check_priority().verdict == verdict

@@ -86,7 +86,8 @@ sys.exit(main(["emulate", "--robot", "koch"]))
     ("words", "told"),
     [
         (["--robot", "ur5"], "unknown Dynamixel arm 'ur5'; known: koch, koch_leader, viperx"),
-        (["--robot", "openarm", "--task", "pour"], "--faults, --link and --task are of Dynamixel"),
+        (["--robot", "openarm", "--task", "pour"], "arm 'openarm' cannot do pour"),
+        (["--robot", "openarm", "--faults", "loss"], "--faults and --link are of Dynamixel"),
         (["--channel", "can0"], "--channel belongs to --robot openarm"),
         (["--task", "juggle"], "unknown task 'juggle'"),
         (["--faults", "fire"], "unknown fault 'fire'"),

@@ -48,6 +48,15 @@ for (const button of document.querySelectorAll("[data-press]")) {
   });
 }
 
+// ---- emergency stop: anybody may, driving or watching ---------------------------------------
+
+const stop = (reaction) => say({ type: "stop", reaction });
+for (const button of document.querySelectorAll("[data-stop]"))
+  button.addEventListener("click", () => stop(button.dataset.stop));
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && hello?.stops) stop("hold");
+}, true);
+
 async function showXr() {
   const mode = await Tracked.mode();
   $("xr").disabled = !mode || !state?.drives;
@@ -118,6 +127,7 @@ function showHello(message) {
   text("judge", hello.judges
     ? "A success is seen and kept by itself. Discard shows another scene, Put back the same again."
     : "You judge: end each episode with Success or No success.");
+  $("emergency").hidden = !hello.stops;
   text("adb", `adb reverse tcp:${location.port} tcp:${location.port}`);
   $("views").replaceChildren(...hello.views.map(makeView));
   canvases = [...document.querySelectorAll(".view canvas")];
@@ -196,13 +206,13 @@ function showState(message) {
     phase: state.phase, held: state.held, drives: state.drives, episode: state.episode,
     saved: state.saved, failed: state.failed, stage: state.stage, steps: state.steps,
     hand: state.hand, opening: state.opening.toFixed(3), closing: state.closing, armed: state.armed,
-    notice: state.notice.number,
+    notice: state.notice.number, stopped: Boolean(state.stopped),
   });
   showRole();
   showArm();
   const seconds = state.steps / hello.hz;
   const ready = state.armed ? "Ready" : "Let go first";
-  text("phase", state.held ? "Held" : state.phase === "recording" ? "Recording" : ready);
+  text("phase", state.stopped ? "Stopped" : state.held ? "Held" : state.phase === "recording" ? "Recording" : ready);
   text("clock", `${seconds.toFixed(1)} s`);
   $("clock").classList.toggle("late", seconds > hello.horizon);
   text("episode", `${state.episode}`);

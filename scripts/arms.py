@@ -1,0 +1,108 @@
+"""Opening a real arm, or its twin, as a command's options say."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envs.collection import Collection
+    from real.calibration import Calibration
+    from real.emulators.twin import ClockTwin, Twin
+    from real.real_arm import RealArm
+
+OPENARM = "openarm"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which arm, and how it sees.
+
+    Attributes:
+        port: serial port or CAN channel; empty for the twin.
+        interface: of python-can, for an OpenArm.
+        twin: whether it is the twin.
+        own_clock: whether the twin lives on a clock of its own.
+        patient: whether a twin's motors are waited for longer than real ones.
+        objects: of a twin: ``truth`` or ``tags``.
+        cameras: of an arm: name=source.
+        tags: of an arm: file of tagged objects.
+        calibration: file of an arm.
+    """
+
+    port: str = ""
+    interface: str = "socketcan"
+    twin: bool = False
+    own_clock: bool = False
+    patient: bool = False
+    objects: str = "truth"
+    cameras: tuple[str, ...] = ()
+    tags: Path | None = None
+    calibration: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            UsageError: neither or both of arm and twin, or what belongs to the other.
+        """
+        from envs.errors import UsageError
+
+        if self.twin == bool(self.port):
+            raise UsageError("give the port of an arm, or --twin")
+        if self.twin and (self.cameras or self.tags or self.calibration):
+            raise UsageError("--cameras, --tags and --calibration are of an arm, not of the twin")
+        if not self.twin and (self.objects != "truth" or self.patient or self.own_clock):
+            raise UsageError("--objects, --patient and --clock are of the twin, not of an arm")
+
+    def known(self) -> "Calibration | None":
+        """Return the calibration, None without a file."""
+        from real.calibration import Calibration
+
+        return None if self.calibration is None else Calibration.load(self.calibration)
+
+
+def open_arm(
+    stack: ExitStack, place: Place, collection: "Collection", tell: Callable[[str], None]
+) -> tuple["RealArm", "Twin | ClockTwin | None"]:
+    """Connect to the arm of a collection, or to its twin; ``stack`` releases both.
+
+    Raises:
+        UsageError: an arm, a bus or a camera library that is not there or not as it should be.
+        MachineError: a motor or a camera that cannot be used.
+    """
+    if place.twin:
+        return _open_twin(stack, place, collection)
+    from envs.tasks import TASKS
+    from real.address import ArmAddress
+    from real.control import FarArm
+    from real.real_arm import OperatorTable, RealArm
+    from real.real_senses import Eyes, open_senses
+
+    known, robot = place.known(), collection.robot
+    eyes = Eyes.parse(place.cameras, place.tags, known)
+    interface = place.interface if robot == OPENARM else ""
+    address = ArmAddress(robot, place.port, interface, known)
+    joints = stack.enter_context(FarArm(address))
+    senses = open_senses(eyes, collection.cameras, joints)
+    table = OperatorTable(lambda start: tell(f"Set the scene up: {dict(start.objects)}"))
+    arm = RealArm(
+        joints, TASKS[collection.task], table, senses, collection.cameras, address.calibration_hash
+    )
+    return stack.enter_context(arm), None
+
+
+def _open_twin(
+    stack: ExitStack, place: Place, collection: "Collection"
+) -> tuple["RealArm", "Twin | ClockTwin"]:
+    from real.address import PATIENT
+    from real.emulators.twin import ClockTwin, Twin, TwinSetup
+    from real.emulators.twin_table import Sight, twin_arm
+
+    setup = TwinSetup(collection.task, collection.robot, seed=collection.seed)
+    twin: Twin | ClockTwin = ClockTwin(setup) if place.own_clock else Twin(setup)
+    stack.callback(twin.close)
+    manner = PATIENT if place.patient else None
+    arm = twin_arm(twin, collection.cameras, manner, sight=Sight(place.objects))
+    return stack.enter_context(arm), twin
