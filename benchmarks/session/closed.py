@@ -1,7 +1,7 @@
 """A closed session, unblinded: all that a report is made of."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class Agreement:
         n: trials that both rated.
         agree: share of them with the same verdict.
         kappa: Cohen's; None where it is not defined (both said one thing only).
-        low, high: its 95 % interval; None with it.
+        low, high: its 95 % interval; None with it, and where all agree.
     """
 
     n: int
@@ -140,7 +140,6 @@ class Closed:
     permission: Mapping[str, Mapping[str, str]]
     started: str
     ended_at: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields as JSON values; paths as text."""

@@ -14,11 +14,12 @@ PHASES = (
 )  # fmt: skip
 """In their order; `next` to `labelled` once for every trial.
 
-`preflight` checks run or one waits for the operator; `next` the operator is to stand clear; `moving`
-the arm goes to its start pose; `reset` things are to be placed and measured; `ready` a key starts the
-trial; `running` the policy drives; `label` success, stage, failure are asked; `labelled` undo is
-possible, then the automatic suggestion is shown; `ended` all trials are done or the test has decided;
-`rating` a second person rates films; `closing` records are sealed; `closed` the codes are resolved.
+`preflight`: checks run, or one waits for the operator. `next`: the operator is to stand clear.
+`moving`: the arm goes to its start pose. `reset`: things are to be placed and measured. `ready`: a
+key starts the trial. `running`: the policy drives. `label`: success, stage, failure are asked.
+`labelled`: undo is possible, then the automatic suggestion is shown. `ended`: all trials are done,
+or the test has decided. `rating`: a second person rates films. `closing`: records are sealed.
+`closed`: the codes are resolved.
 """
 
 UNDO_S = 10.0

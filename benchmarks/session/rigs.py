@@ -1,0 +1,41 @@
+"""Makes what a session works with, from its lock."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.session.opening import Opened
+from benchmarks.session.rig import Rig
+from benchmarks.session.twin_rig import Hand, OnTwin, TwinRig, steady
+from envs.gap import GAPS
+from policies.base import Policy
+from real.emulators.twin import TwinSetup
+
+RigMaker = Callable[[Opened, Sequence[Policy], threading.Event], Rig]
+"""Connects to the arm of a session for its policies; the event ends what waits."""
+
+
+def rig_of(
+    opened: Opened,
+    policies: Sequence[Policy],
+    gone: threading.Event,
+    hand: Hand = steady,
+    draws: bool = True,
+) -> Rig:
+    """Connect to the arm that a lock names.
+
+    Args:
+        opened: the session.
+        policies: as numbered in its key.
+        gone: set when the session ends.
+        hand: who places things on a twin's table.
+        draws: whether pictures are made for the operator.
+    """
+    terms, protocol = opened.lock.terms, opened.protocol
+    reach = terms.reach
+    data = Path(terms.data) if terms.data else None
+    setup = TwinSetup(protocol.task, terms.robot, GAPS[reach.get("gap", "none")], seed=terms.seed)
+    manner = OnTwin(
+        opened.start(0), terms.place_mm, reach.get("clock", "own"), hand, draws, data, gone
+    )
+    return TwinRig(setup, policies, opened.folder, manner)
