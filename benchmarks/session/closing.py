@@ -17,7 +17,7 @@ from benchmarks.session.opening import Opened
 from benchmarks.session.schedule import Planned
 from benchmarks.session.sealing import NOTHING, attempts, seal
 from benchmarks.session.state import State, fold
-from benchmarks.stats.agreement import cohen
+from benchmarks.stats.raters import cohen_kappa
 from envs.errors import UsageError
 from policies.base import Policy
 
@@ -154,8 +154,11 @@ def _agreement(ratings: Mapping[str, Mapping[str, bool]]) -> dict[str, Agreement
     for rater in ("second", "automatic"):
         both = [(said["operator"], said[rater]) for said in ratings.values() if rater in said]
         if both:
-            kappa = cohen([one for one, _ in both], [other for _, other in both])
-            found[rater] = Agreement(kappa.n, kappa.agree, kappa.kappa, kappa.low, kappa.high)
+            kappa = cohen_kappa([one for one, _ in both], [other for _, other in both])
+            limits = kappa.interval and (kappa.interval.low, kappa.interval.high)
+            found[rater] = Agreement(
+                kappa.n, kappa.agreed / kappa.n, kappa.value, *(limits or (None, None))
+            )
     return found
 
 

@@ -15,10 +15,9 @@ from benchmarks.stats.raters import Kappa, cohen_kappa
 from benchmarks.stats.sequential import Decision, SignTest, Stopping
 from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
 from benchmarks.stats.table import FloorCheck, Ranking, against_floors, rank
-from benchmarks.stats.worlds import Agreement, agreement, pearson, rank_violation
+from benchmarks.stats.worlds import SimToReal, pearson, rank_violation, sim_to_real
 
 __all__ = [
-    "Agreement",
     "Comparison",
     "Decision",
     "FloorCheck",
@@ -29,9 +28,9 @@ __all__ = [
     "Powered",
     "Ranking",
     "SignTest",
+    "SimToReal",
     "Stopping",
     "against_floors",
-    "agreement",
     "algorithm_interval",
     "cell_interval",
     "claim_of",
@@ -53,6 +52,7 @@ __all__ = [
     "rank_sets",
     "rank_violation",
     "retention",
+    "sim_to_real",
     "sparc",
     "task_mean_interval",
     "wilson",

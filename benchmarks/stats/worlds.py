@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class SimToReal:
     """How two worlds agree on a set of policies.
 
     Attributes:
@@ -75,13 +75,13 @@ def rank_violation(simulated: ArrayLike, real: ArrayLike) -> Floats:
     return np.asarray(violated.max(axis=-1).mean(axis=-1))
 
 
-def agreement(
+def sim_to_real(
     simulated: Mapping[str, Outcomes],
     real: Mapping[str, Outcomes],
     rng: np.random.Generator,
     level: float = 0.95,
     draws: int = 4000,
-) -> Agreement:
+) -> SimToReal:
     """Return how simulated success agrees with real success over the policies in both.
 
     The interval is a percentile interval (Efron & Tibshirani, 1993) of a double bootstrap: each
@@ -97,12 +97,12 @@ def agreement(
     """
     names = sorted(simulated.keys() & real.keys())
     if len(names) < MIN_POLICIES:
-        return Agreement(len(names), why_not=_too_few(len(names)))
+        return SimToReal(len(names), why_not=_too_few(len(names)))
     worlds = [[world[name] for name in names] for world in (simulated, real)]
     rates = [np.array([o.rate for o in world]) for world in worlds]
     if not np.isfinite(r := float(pearson(*rates))):
         flat = "simulation" if np.ptp(rates[0]) < 1e-12 else "reality"
-        return Agreement(len(names), why_not=f"all policies have the same success in {flat}")
+        return SimToReal(len(names), why_not=f"all policies have the same success in {flat}")
     drawn = [_redraw(world, rng, draws) for world in worlds]
     picked = rng.integers(0, len(names), (draws, len(names)))
     sims, reals = (np.take_along_axis(rate, picked, axis=1) for rate in drawn)
@@ -110,7 +110,7 @@ def agreement(
     kept &= np.isfinite(sims).all(axis=1) & np.isfinite(reals).all(axis=1)
     sims, reals = sims[kept], reals[kept]
     found = pearson(sims, reals)
-    return Agreement(
+    return SimToReal(
         len(names),
         (r, _percentiles(found[np.isfinite(found)], level)),
         (float(rank_violation(*rates)), _percentiles(rank_violation(sims, reals), level)),

@@ -73,10 +73,10 @@ def test_the_same_line_correlates_fully(case: tuple[list[float], list[float]]) -
 def test_five_policies_are_too_few_and_the_reason_is_given() -> None:
     rng = np.random.default_rng(0)
     five, six = (grids(np.linspace(0.2, 0.9, k), 40, rng) for k in (5, 6))
-    none = stats.agreement(five, six, rng)
+    none = stats.sim_to_real(five, six, rng)
     assert (none.policies, none.pearson, none.violation) == (5, None, None)
     assert none.why_not.startswith("5 policies in both worlds; from 6 on")
-    found = stats.agreement(six, grids(np.linspace(0.2, 0.9, 6), 20, rng), rng)
+    found = stats.sim_to_real(six, grids(np.linspace(0.2, 0.9, 6), 20, rng), rng)
     assert found.pearson is not None
     assert found.violation is not None
     assert found.pearson[1].method == METHOD
@@ -86,7 +86,7 @@ def test_five_policies_are_too_few_and_the_reason_is_given() -> None:
 def test_policies_that_all_fail_in_one_world_say_nothing() -> None:
     rng = np.random.default_rng(0)
     six = grids(np.linspace(0.2, 0.9, 6), 40, rng)
-    found = stats.agreement(six, grids(np.zeros(6), 20, rng), rng)
+    found = stats.sim_to_real(six, grids(np.zeros(6), 20, rng), rng)
     assert found.pearson is None
     assert found.why_not == "all policies have the same success in reality"
 
@@ -97,7 +97,7 @@ def test_the_interval_holds_the_estimate_and_repeats_with_the_generator(seed: in
     rng = np.random.default_rng(seed)
     true = rng.uniform(0.1, 0.95, 8)
     worlds = grids(true, 60, rng), grids(np.clip(true - 0.1, 0, 1), 30, rng)
-    a, b = (stats.agreement(*worlds, np.random.default_rng(5), draws=800) for _ in range(2))
+    a, b = (stats.sim_to_real(*worlds, np.random.default_rng(5), draws=800) for _ in range(2))
     assert a == b
     assert a.pearson is not None
     assert -1 <= a.pearson[1].low <= a.pearson[0] <= a.pearson[1].high <= 1
@@ -117,7 +117,7 @@ def test_the_interval_of_useless_simulators_seldom_excludes_no_correlation() -> 
     wrong = 0
     for _ in range(120):
         simulated, real = (grids(rng.uniform(0.1, 0.9, 8), 40, rng) for _ in range(2))
-        found = stats.agreement(simulated, real, rng, draws=400)
+        found = stats.sim_to_real(simulated, real, rng, draws=400)
         wrong += found.pearson is not None and 0.0 not in found.pearson[1]
     assert wrong <= 14  # .05 is nominal; 14 of 120 or more have probability .002 at it
 
@@ -129,6 +129,6 @@ def test_policies_without_shared_starts_are_drawn_apart() -> None:
         f"p{i}": stats.Outcomes(rng.random(20) < p, ics=tuple(range(100 * i, 100 * i + 20)))
         for i, p in enumerate(true)
     }
-    found = stats.agreement(apart, grids(true, 30, rng), rng, draws=500)
+    found = stats.sim_to_real(apart, grids(true, 30, rng), rng, draws=500)
     assert found.pearson is not None
     assert found.pearson[1].low < found.pearson[0]
