@@ -15,7 +15,7 @@ def path_chart(pair: Against) -> Spec | None:
         return None
     first, second = pair.looks[0].first, pair.looks[0].second
     names = [f"only {first}", f"only {second}"]
-    values = [{"block": 0, "who": name, "starts": 0} for name in names]
+    values: list[Spec] = [{"block": 0, "who": name, "starts": 0} for name in names]
     for look in pair.looks:
         values += [
             {"block": look.block, "who": name, "starts": count}
@@ -23,7 +23,7 @@ def path_chart(pair: Against) -> Spec | None:
         ]
     last = max(look.block for look in pair.looks)
     # Before enough pairs differ no number would stop it; the line begins where one could.
-    limits = [
+    limits: list[Spec] = [
         {"block": look.block, "starts": look.boundary}
         for look in pair.looks
         if look.boundary <= look.block
@@ -73,7 +73,7 @@ def path_chart(pair: Against) -> Spec | None:
 
 def failure_chart(policies: Sequence[Shown], world: str) -> Spec | None:
     """Return the share of trials that failed, by label and world, on the starts in both."""
-    values = [
+    values: list[Spec] = [
         {
             "policy": policy.name,
             "world": WORLDS[where],

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -128,19 +129,19 @@ def films(closed: Closed, findings: Findings) -> Iterator[Beside]:
     A film of the simulated trial is the one kept with its run, or drawn anew from its commands
     where they were kept.
     """
-    left, count = MOST_BYTES, 0
-    trials = sorted(
+    left = MOST_BYTES
+    found = (
         (trial.ic, policy.name, trial, policy)
         for policy in findings.policies
         for trial in policy.trials.values()
         if trial.film and (closed.folder / trial.film).is_file()
     )
-    for ic, name, trial, policy in trials:
+    trials = sorted(found, key=itemgetter(0, 1))
+    for ic, name, trial, policy in trials[:MOST_FILMS]:
         here = base64_file(closed.folder / trial.film)
         there = simulated_film(policy, ic)
         left -= len(here) + len(there)
-        count += 1
-        if left < 0 or count > MOST_FILMS:
+        if left < 0:
             return
         seen = policy.simulated.trials.get(ic) if policy.simulated is not None else None
         before = (
