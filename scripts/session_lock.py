@@ -102,7 +102,7 @@ class Lock:
         from benchmarks.session.opening import load_drivers, permit
         from benchmarks.writer import refuse_disk_errors
 
-        terms, drivers = self._terms(), self._drivers()
+        terms, drivers = self.terms(), self.drivers()
         policies = load_drivers(drivers, terms.definition)
         if terms.world == "real":
             for driver in drivers:
@@ -116,7 +116,8 @@ class Lock:
         say(f"Note the hash. Then, not knowing which is which: armtrials session run {self.out}")
         return 0
 
-    def _terms(self) -> "Terms":
+    def terms(self) -> "Terms":
+        """Return what is agreed."""
         from benchmarks.protocol import PROTOCOLS
         from benchmarks.session.lock import Terms
         from envs.errors import UsageError
@@ -137,7 +138,8 @@ class Lock:
             str(self.results),
         )  # fmt: skip
 
-    def _drivers(self) -> "list[Driver]":
+    def drivers(self) -> "list[Driver]":
+        """Return the policies, named and hashed."""
         from benchmarks.session.lock import Driver, artefact_of
         from envs.errors import UsageError
 
