@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "diagnose": "Say why the trials of a run failed, with evidence, and where to demonstrate next.",
     "export": "Export a policy as one graph.",
     "gate": "Check whether a policy may run on an arm.",
+    "session": "Evaluate policies blindly on an arm: plan, lock, trials with a person, close.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "verify": "Check a sealed run: its seals, then trials run again.",

@@ -19,7 +19,7 @@ from real.dynamixel_check import WARM
 from real.pinhole import Intrinsics, Pose
 from real.real_arm import RealArm
 from real.reset_check import ResetReport, Tolerance, with_picture
-from real.safe_arm import StoppedError
+from real.safe_arm import SafeArm, StoppedError
 from real.stop import StopBoard
 from real.verdict import STOPPED
 
@@ -136,7 +136,7 @@ class ArmChecks:
 
     def stop(self) -> Found:
         """Wait for the emergency stop; see that the arm obeys it, and release it."""
-        self._home()
+        ended = self._held()
         end = time.monotonic() + PATIENCE_S
         while self.emergency.request() is None:
             if time.monotonic() > end or self.gone.is_set():
@@ -144,18 +144,26 @@ class ArmChecks:
             time.sleep(0.02)
         request = self.emergency.request()
         source = request.source if request is not None else "somebody"
-        try:
-            self.arm.joints.command(np.array(self.first.qpos))
-        except StoppedError as error:
-            ended = error.ends
-        else:
-            ended = ""
+        ended = ended or self._held()
         speed = float(np.abs(self.arm.joints.observe()["qvel"]).max())
         self.arm.joints.resume()
         evidence = {"source": source, "ends": ended, "rad_per_s": round(speed, 4)}
         if ended != STOPPED or speed > AT_REST:
             return Found(FAIL, f"pressed ({source}), but the arm did not stop", evidence)
         return Found(PASS, f"pressed ({source}): the arm held, and refused to go on", evidence)
+
+    def _held(self) -> str:
+        """Ask the arm to go home; return what stopped it, empty where nothing did."""
+        try:
+            self._home()
+        except StoppedError as error:
+            if isinstance(self.arm.joints, FarArm):
+                time.sleep(1.0)  # it brakes
+            elif isinstance(self.arm.joints, SafeArm):
+                for _ in range(HOLD):
+                    self.arm.joints.keep()
+            return error.ends
+        return ""
 
     def _home(self, start: InitialCondition | None = None) -> Array:
         joints = self.arm.joints

@@ -16,6 +16,7 @@ from envs.tasks import TASKS
 BESIDE = ("policy_error", "safety_stop", "other")
 """Labels that an operator may choose beside those that a simulation can tell."""
 
+END = Choice("end", "end", "end the session for good", "e", reason=True)
 TAKE_OVER = Choice("operator", "take over", "take over as operator")
 
 WORDS: Mapping[str, str] = {
@@ -140,18 +141,18 @@ def choices(state: State, now: float) -> tuple[Choice, ...]:
 def _of_checks(state: State) -> tuple[Choice, ...]:
     failed = [check["name"] for check in state.checks.values() if check["outcome"] == FAIL]
     if not failed:
-        return ()
+        return (END,)
     return (
         Choice("check", "again", "repeat it", "r"),
         Choice("check", "waive", "go on all the same", "w", reason=True),
+        END,
     )
 
 
 def _of_step(state: State, step: str, now: float) -> tuple[Choice, ...]:
     void = Choice("void", "void", "void: run it again", "v", reason=True)
-    end = Choice("end", "end", "end the session", "q", reason=True)
     if step == at.NEXT:
-        return (Choice("next", "next", "next trial", "n"), end)
+        return (Choice("next", "next", "next trial", "n"), END)
     if step == at.RESET:
         found: list[Choice] = [Choice("measure", "measure", "measure", "m")]
         if state.attempt is not None and state.attempt.placed:

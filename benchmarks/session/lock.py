@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.gate.verdict import NONE, artefact_hash, file_hash, robot_hash
 from benchmarks.lines import canonical, digest, parse
-from benchmarks.protocol import PROTOCOLS
+from benchmarks.protocol import PROTOCOLS, EvalProtocol
 from benchmarks.session.schedule import Planned, draw
 from benchmarks.writer import write_atomic
 from envs.errors import UsageError
@@ -61,6 +61,11 @@ class Terms:
     calibration: str = ""
     data: str = ""
     results: str = "evaluations"
+
+    @property
+    def definition(self) -> EvalProtocol:
+        """The protocol itself."""
+        return PROTOCOLS[self.protocol]
 
     def __post_init__(self) -> None:
         """Refuse what no session can be of.

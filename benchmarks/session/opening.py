@@ -17,6 +17,8 @@ from benchmarks.session.state import FAIL, NOT_HERE, PASS
 from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.robots import ROBOTS
+from envs.task import Task
+from envs.tasks import TASKS
 from policies.base import Policy
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.floors import FLOOR
@@ -50,6 +52,11 @@ class Opened:
     def protocol(self) -> EvalProtocol:
         """Whose starts they are."""
         return PROTOCOLS[self.lock.terms.protocol]
+
+    @property
+    def task(self) -> Task:
+        """What is to be done."""
+        return TASKS[self.protocol.task]
 
     def start(self, ic: int) -> InitialCondition:
         """Return a start."""

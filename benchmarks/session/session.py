@@ -29,6 +29,7 @@ from benchmarks.session.view import UNDO_S, Choice, View
 from benchmarks.session.work import Work
 from envs.errors import UsageError
 from envs.lock import locked
+from real.stop import Reaction
 
 log = logging.getLogger(__name__)
 
@@ -138,11 +139,11 @@ class Session:
             self._changed.notify_all()
             return self._view()
 
-    def stop(self, source: str) -> None:
+    def stop(self, source: str, limp: bool = False) -> None:
         """Emergency stop: hold the arm, whatever happens; also how the stop is tested."""
         board = self._work.board
         if board is not None:
-            board.press(source[:40] or "somebody")
+            board.press(source[:40] or "somebody", Reaction.LIMP if limp else Reaction.HOLD)
 
     def picture(self, name: str) -> bytes:
         """Return a picture of the view.
@@ -302,6 +303,8 @@ class Session:
             operator=state.operator, voids=state.voids, deviations=state.notes,
             problem=self.opened.mask(str(self.failure)) if self.failure else state.problem,
         )  # fmt: skip
+        if self.failure is not None:
+            return replace(shown, phase="stopped", ask="The program has stopped: start it again.")
         if where == "rating":
             return replace(shown, code=self._film_code(), pictures=("film",))
         if trial is None or where == "preflight":

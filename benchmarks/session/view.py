@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 PHASES = (
     "preflight", "next", "moving", "reset", "ready", "running", "label", "labelled", "ended",
-    "rating", "closing", "closed",
+    "rating", "closing", "closed", "stopped",
 )  # fmt: skip
 """In their order; `next` to `labelled` once for every trial.
 
@@ -19,7 +19,8 @@ PHASES = (
 key starts the trial. `running`: the policy drives. `label`: success, stage, failure are asked.
 `labelled`: undo is possible, then the automatic suggestion is shown. `ended`: all trials are done,
 or the test has decided. `rating`: a second person rates films. `closing`: records are sealed.
-`closed`: the codes are resolved.
+`closed`: the codes are resolved. `stopped`: the program failed, `problem` says why; it can be
+started again, with nothing lost.
 """
 
 UNDO_S = 10.0
@@ -166,8 +167,13 @@ class Operated(Protocol):
                 operates; nothing has happened.
         """
 
-    def stop(self, source: str) -> None:
-        """Emergency stop: hold the arm, whatever happens; also how the stop is tested."""
+    def stop(self, source: str, limp: bool = False) -> None:
+        """Emergency stop: hold the arm, whatever happens; also how the stop is tested.
+
+        Args:
+            source: who or what asks for it, such as ``page``.
+            limp: switch the torque off instead: an arm that is held up falls.
+        """
 
     def picture(self, name: str) -> bytes:
         """Return a picture of the view: PNG, or mp4 for ``film``.
