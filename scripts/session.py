@@ -6,6 +6,7 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes, subcommand
 
 from scripts.session_lock import Lock, Plan
+from scripts.session_page import Report
 from scripts.session_run import Close, Run, Status
 
 EXAMPLES = """
@@ -13,8 +14,10 @@ armtrials session plan --blocks 40 --better 0.9
 armtrials session lock --policy runs/act runs/diffusion --twin --blocks 20 --out sessions/monday
 armtrials session lock --policy runs/act runs/bc --port /dev/ttyUSB0 --calibration calibration.json
 armtrials session run sessions/monday --who kim
+armtrials session run sessions/monday --page
 armtrials session status sessions/monday
 armtrials session close sessions/monday --who kim --reason "the gripper broke"
+armtrials session report sessions/monday --results results
 """
 
 Step = (
@@ -23,6 +26,7 @@ Step = (
     | Annotated[Run, subcommand("run", prefix_name=False)]
     | Annotated[Status, subcommand("status", prefix_name=False)]
     | Annotated[Close, subcommand("close", prefix_name=False)]
+    | Annotated[Report, subcommand("report", prefix_name=False)]
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from scripts.session_lock import say
+from scripts.session_page import PORT, operate_page, report_of
 
 if TYPE_CHECKING:
     import threading
@@ -30,6 +31,10 @@ class Run:
     """Name or alias of the operator; it is recorded."""
     script: bool = False
     """On the twin: a program operates, no person is needed."""
+    page: bool = False
+    """On a page in the browser, which asks for the operator's name itself."""
+    port: int = PORT
+    """Port of the page on this machine; 0 takes a free one."""
 
     def run(self) -> int:
         """Operate it; return 0 where it is closed, 1 where it was left."""
@@ -42,12 +47,14 @@ class Run:
         opened = open_session(self.folder)
         if self.script and opened.lock.terms.world != "twin":
             raise UsageError("--script is for the twin: on an arm a person operates")
-        if not self.script and not self.who.strip():
+        if not self.script and not self.page and not self.who.strip():
             raise UsageError("--who is needed: the operator's name or alias is recorded")
         with Session(opened) as session:
             if self.script:
                 script = Script(eyes_of(session), who=self.who or "script")
                 operate(session, script, lambda view: say(words(view)))
+            elif self.page:
+                operate_page(session, self.port, self.folder)
             else:
                 terminal(session, self.who, self.folder)
             return ended(session, self.folder)
@@ -66,6 +73,7 @@ def ended(session: "Session", folder: Path) -> int:
         return 1
     for line in summary(read_closed(folder)):
         say(line)
+    say(f"  report: {report_of(folder)}")
     return 0
 
 

@@ -213,16 +213,18 @@ class OperatorServer:
             return response(status, b"too many browsers\n") if full else None
         if path.startswith(PICTURE):
             return await self._picture(path.removeprefix(PICTURE))
-        if path == REPORT and (page := self._reported()):
+        if path == REPORT and (page := await self._reported()):
             return response(http.HTTPStatus.OK, page, "text/html", REPORT_POLICY)
         if path not in FILES:
             return response(http.HTTPStatus.NOT_FOUND, b"there is no such page\n")
         kind = FILES[path][1]
         return response(http.HTTPStatus.OK, self._files[path], kind, PAGE_POLICY)
 
-    def _reported(self) -> bytes | None:
+    async def _reported(self) -> bytes | None:
         """Return the report; it names policies, so not before the session is closed."""
-        return self.report() if self._view.phase == "closed" else None
+        if self._view.phase != "closed":
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._work, self.report)
 
     async def _picture(self, name: str) -> Response:
         running = asyncio.get_running_loop()
