@@ -84,6 +84,12 @@ class Shown:
         """Initial conditions that were also simulated."""
         return () if self.simulated is None else both(self.trials, self.simulated.trials)
 
+    @property
+    def paired_k(self) -> int:
+        """Simulated successes from these."""
+        seen = {} if self.simulated is None else self.simulated.trials
+        return sum(seen[ic].success for ic in self.paired)
+
 
 @dataclass(frozen=True)
 class Against:

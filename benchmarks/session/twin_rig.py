@@ -175,7 +175,9 @@ class TwinRig:
 
     def _trace(self, trial: RealTrial, wrong: str) -> Trace:
         """Return what was true, as failure labels are told from."""
-        rows, steps = self.table.rows, len(trial.actions)
+        steps = len(trial.actions)
+        # A command that is refused ends the trial before the table is looked at again.
+        rows = self.table.rows + self.table.rows[-1:] * (steps + 1 - len(self.table.rows))
         column = {
             name: np.stack([row[name] for row in rows])[:, None] for name in ("sensors", "joints")
         }
