@@ -57,7 +57,7 @@ def read_closed(folder: Path) -> Closed:
     lock = read_lock(folder)
     events = read_ledger(folder, lock.hash)
     state = fold(lock, events)
-    if not state.unblinded:
+    if not state.closed:
         raise UsageError(f"{folder} is not closed: its codes are not resolved yet")
     return _closed(folder, lock, state, events)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.lines import Record, canonical, chain
+from benchmarks.lines import Record, canonical, chain, digest
 from benchmarks.records import read_chain
 from benchmarks.writer import refuse_disk_errors
 from envs.errors import UsageError
@@ -18,7 +18,8 @@ from envs.errors import UsageError
 FILE = "events.jsonl"
 
 Event = Record
-"""``n`` its number, ``t`` when [s since 1970], ``kind``, ``prev``, and what belongs to the kind."""
+"""``n`` its number, ``t`` when [s since 1970], ``kind``, ``prev``, and what belongs to the kind;
+``own`` is the hash of all that."""
 
 
 def read_ledger(folder: Path, head: str) -> list[Event]:
@@ -43,7 +44,15 @@ def _read(path: Path, head: str) -> tuple[list[Event], str, int]:
         if not events:
             raise UsageError(f"{path} is the log of another lock: a session must keep both")
         raise UsageError(f"{path} was edited: {problems[0]}")
+    for event in events:
+        if event.get("own") != _own(event):
+            raise UsageError(f"{path} was edited: an event does not have the hash it states")
     return events, last, end
+
+
+def _own(event: Event) -> str:
+    """Return the hash of an event: so an edit of the last one is found, too."""
+    return digest(canonical({name: value for name, value in event.items() if name != "own"}))
 
 
 class Ledger:
@@ -86,7 +95,8 @@ class Ledger:
         Raises:
             UsageError: the disk is full; the log is as it was.
         """
-        (line,), head = chain([event], self._head)
+        event = {**event, "prev": self._head}
+        (line,), head = chain([{**event, "own": _own(event)}], self._head)
         with refuse_disk_errors(self.path, "another folder"):
             try:
                 view = memoryview(line)
@@ -97,7 +107,7 @@ class Ledger:
                 os.ftruncate(self._file, self._end)
                 os.lseek(self._file, self._end, os.SEEK_SET)
                 raise
-        self.events.append({**event, "prev": self._head})
+        self.events.append({**event, "own": _own(event)})
         self._head, self._end = head, self._end + len(line)
 
     def close(self) -> None:

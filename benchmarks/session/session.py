@@ -261,18 +261,18 @@ class Session:
 
     # The work.
 
+    def _has_work(self) -> bool:
+        return self._ending.is_set() or self.state.closed or bool(asking.job(self.state))
+
     def _loop(self) -> None:
         """Do what there is to do until the session ends."""
         try:
-            while not self._ending.is_set():
+            while True:
                 with self._changed:
-                    kind = asking.job(self.state)
-                    if not kind:
-                        if self.state.closed:
-                            return
-                        self._changed.wait()
-                        continue
-                    state = self.state
+                    self._changed.wait_for(self._has_work)
+                    if self._ending.is_set() or self.state.closed:
+                        return
+                    kind, state = asking.job(self.state), self.state
                 results = self._work.do(kind, state)
                 with self._changed:
                     if self._ending.is_set() and kind in ARMED:
