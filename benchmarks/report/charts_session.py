@@ -22,11 +22,11 @@ def path_chart(pair: Against) -> Spec | None:
             for name, count in zip(names, (look.wins, look.losses), strict=True)
         ]
     last = max(look.block for look in pair.looks)
-    # Before enough pairs differ no number would stop it; the line begins where one could.
+    # Where too few starts differ no number of them stops the test: nothing is drawn there.
     limits: list[Spec] = [
         {"block": look.block, "starts": look.boundary}
         for look in pair.looks
-        if look.boundary <= look.block
+        if look.boundary <= look.wins + look.losses
     ]
     x: Spec = {
         "field": "block",
@@ -56,6 +56,7 @@ def path_chart(pair: Against) -> Spec | None:
                 "mark": {
                     "type": "line", "interpolate": "step-after", "strokeDash": [5, 4],
                     "strokeWidth": 1.4, "color": "var(--bad)",
+                    "point": {"size": 26, "color": "var(--bad)"},
                 },
                 "encoding": {"x": x, "y": y},
             },

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def session_page(closed: Closed, results: Sequence[Path]) -> str:
         mixes={p.name: mixes(p, closed.world) for p in findings.policies},
         advice=advice(findings),
         scatter=worlds_chart(findings, closed.world),
-        films=tuple(films(closed, findings)),
+        films=tuple(islice(films(closed, findings), MOST_FILMS)),
         said=said,
         number=number,
         pretty=pretty,
@@ -129,29 +129,28 @@ def films(closed: Closed, findings: Findings) -> Iterator[Beside]:
     A film of the simulated trial is the one kept with its run, or drawn anew from its commands
     where they were kept.
     """
-    left = MOST_BYTES
-    found = (
-        (trial.ic, policy.name, trial, policy)
+    found = [
+        (simulated_film(policy, trial.ic), trial, policy)
         for policy in findings.policies
         for trial in policy.trials.values()
         if trial.film and (closed.folder / trial.film).is_file()
-    )
-    trials = sorted(found, key=itemgetter(0, 1))
-    for ic, name, trial, policy in trials[:MOST_FILMS]:
+    ]
+    left = MOST_BYTES
+    # Those with both films first.
+    for there, trial, policy in sorted(found, key=lambda f: (not f[0], f[1].ic, f[2].name)):
         here = base64_file(closed.folder / trial.film)
-        there = simulated_film(policy, ic)
-        left -= len(here) + len(there)
-        if left < 0:
-            return
-        seen = policy.simulated.trials.get(ic) if policy.simulated is not None else None
-        before = (
-            "not simulated"
-            if seen is None
-            else "success"
-            if seen.success
-            else said({"success": False, "failure": seen.failure})
-        )
-        yield Beside(name, ic, trial.code, there, here, (before, said(trial.labels)))
+        if len(here) + len(there) <= left:
+            left -= len(here) + len(there)
+            told = (_simulated(policy, trial.ic), said(trial.labels))
+            yield Beside(policy.name, trial.ic, trial.code, there, here, told)
+
+
+def _simulated(policy: Shown, ic: int) -> str:
+    """Say how a policy's simulated trial ended."""
+    seen = None if policy.simulated is None else policy.simulated.trials.get(ic)
+    if seen is None:
+        return "not simulated"
+    return said({"success": seen.success, "failure": seen.failure})
 
 
 def simulated_film(policy: Shown, ic: int) -> str:

@@ -79,6 +79,11 @@ class Shown:
         """Trials that count."""
         return len(self.trials)
 
+    def mean_progress(self, goal: int) -> float:
+        """Return the mean share of ``goal`` stages that its trials reached."""
+        stages = [t.labels.stage for t in self.trials.values() if t.labels is not None]
+        return sum(stages) / (len(stages) * goal)
+
     @property
     def paired(self) -> tuple[int, ...]:
         """Initial conditions that were also simulated."""

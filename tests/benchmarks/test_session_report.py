@@ -10,6 +10,7 @@ import pytest
 from made_session import GOOD, OTHERS, POOR, MadeSession
 
 from benchmarks import stats
+from benchmarks.report import session_page as session_page_module
 from benchmarks.report.session_page import session_page, simulated_film, write_session
 from benchmarks.session.closed import Closed
 from benchmarks.session.findings import Findings, find, runs_of
@@ -25,6 +26,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MadeSession:
     session = MadeSession(tmp_path_factory.mktemp("session"))
     session.write_simulated()
     return session
+
+
+@pytest.fixture(autouse=True)
+def _without_charts_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out a megabyte of JavaScript that no test here runs."""
+    monkeypatch.setattr(session_page_module, "vega_script", lambda: "")
 
 
 def test_rates_and_differences_are_those_of_the_leaderboard(made: MadeSession) -> None:
