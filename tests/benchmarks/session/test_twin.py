@@ -1,8 +1,11 @@
-"""A whole session on the hardware twin: real drivers, safety chain, measured resets, sealed runs."""
+"""A whole session on the hardware twin: drivers, safety chain, measured resets, sealed runs."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,14 +15,17 @@ from benchmarks.board_tables import make_tables
 from benchmarks.records import read_run, verify_run
 from benchmarks.session.closed import Closed
 from benchmarks.session.closing import read_closed
-from benchmarks.session.opening import open_session
+from benchmarks.session.opening import Opened, open_session
+from benchmarks.session.rig import Rig
 from benchmarks.session.rigs import rig_of
 from benchmarks.session.script import Script, careful, eyes_of, operate
 from benchmarks.session.session import Session
+from benchmarks.session.twin_rig import Hand, TwinRig
 from benchmarks.session.view import View
 from envs.collect import collect
 from envs.collection import Collection
-from envs.tasks import TASKS
+from envs.tasks.pick_place import PickPlace
+from policies.base import Policy
 from tests.benchmarks.session.stand_in import lock_session
 
 pytest.importorskip(
@@ -31,18 +37,29 @@ SOURCES = ("floor:random", "floor:hold")
 BLOCKS = 2
 
 
+class Short(PickPlace):
+    """The task, for so short a time that nobody can do it."""
+
+    horizon: ClassVar[int] = 40
+
+
+def short(opened: Opened, policies: Sequence[Policy], gone: Event, hand: Hand) -> Rig:
+    rig = rig_of(opened, policies, gone, hand=hand)
+    assert isinstance(rig, TwinRig)
+    rig.arm.task = Short()
+    return rig
+
+
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Closed, list[View]]:
     """A closed session, and everything that its operator saw."""
     folder = tmp_path_factory.mktemp("twin")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(type(TASKS["pick_place"]), "horizon", 40)
     collect(Collection(task="pick_place"), 1, folder / "data", 1)
     lock_session(folder / "s", SOURCES, BLOCKS, share=0.5, data=str(folder / "data"))
     views: list[View] = []
     opened = open_session(folder / "s")
     hand = careful(slips=1.0, seed=0, zones=("target",))
-    with Session(opened, partial(rig_of, hand=hand)) as session:
+    with Session(opened, partial(short, hand=hand)) as session:
         script = Script(eyes_of(session), who="kim", slips=0.5, blinks=0.0, seed=1)
         pictures = []
 
@@ -53,7 +70,6 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Closed, list[View]]
         operate(session, script, look)
         assert any(data[:4] == b"\x89PNG" for data in pictures)
         assert any(data[4:8] == b"ftyp" for data in pictures)
-    patch.undo()
     return read_closed(folder / "s"), views
 
 
@@ -103,7 +119,7 @@ def test_the_sealed_runs_are_of_the_twin_and_never_with_simulation(
         assert [trial["key"]["ic"] for trial in run.trials] == list(range(BLOCKS))
         for trial in run.trials:
             assert trial["operator"]["success"] == trial["success"]
-            assert trial["steps"] == 40
+            assert 1 <= trial["steps"] <= 40
         loaded.append(load_run(folder))
     assert [table.world for table in make_tables(loaded)] == ["twin"]
     assert not any(run.problems for run in loaded)
