@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lines import digest
 from benchmarks.protocol import NOMINAL, PROTOCOLS
-from benchmarks.records import read_manifest
+from benchmarks.records import SEAL, read_manifest
 from benchmarks.session import deciding
 from benchmarks.session.attempt import FINAL, Attempt
 from benchmarks.session.closed import Agreement, Closed, ClosedTrial, Labels, Look
@@ -21,8 +22,8 @@ from benchmarks.stats.raters import cohen_kappa
 from envs.errors import UsageError
 from policies.base import Policy
 
-EMPTY = "none: no block was complete"
-"""Instead of a run folder, where a session ended before anything could be sealed."""
+EMPTY = {"none": "no block was complete"}
+"""Instead of seals, where a session ended before anything could be sealed."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,22 @@ class Closer:
 
     sealed: Callable[[Path], None] = lambda folder: None
 
-    def seal(self, opened: Opened, policies: list[Policy], state: State) -> dict[str, str]:
-        """Seal a run for every policy; return their folders by the policies' numbers."""
+    def seal(self, opened: Opened, policies: list[Policy], state: State) -> dict[str, Path]:
+        """Seal a run for every policy, once; return their folders by the policies' numbers."""
         if not state.complete:
-            return {"": EMPTY}
+            return {}
         runs = {}
         for arm in range(opened.lock.arms):
             folder = seal(opened, policies, state, arm)
             self.sealed(folder)
-            runs[str(arm)] = folder.name
+            runs[str(arm)] = folder
         return runs
+
+
+def seals_of(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Return the hashes of the seals of runs: they name no policy."""
+    found = {arm: digest((folder / SEAL).read_bytes()) for arm, folder in folders.items()}
+    return found or EMPTY
 
 
 def read_closed(folder: Path) -> Closed:
@@ -64,8 +71,7 @@ def read_closed(folder: Path) -> Closed:
 
 def _closed(folder: Path, lock: Lock, state: State, events: list[Event]) -> Closed:
     names = [driver["name"] for driver in state.unblinded["drivers"]]
-    parent = Path(lock.terms.results) / "runs" / lock.terms.protocol.replace("/", "_")
-    runs = {names[int(arm)]: parent / run for arm, run in state.runs.items() if arm}
+    runs = {names[int(arm)]: Path(run) for arm, run in state.runs.items()}
     manifests = {name: read_manifest(path) for name, path in runs.items()}
     ratings = _ratings(state)
     return Closed(

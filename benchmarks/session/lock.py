@@ -5,7 +5,6 @@ codes, but not which policy is which. That is in the key, a file that no editor 
 anything of; the lock holds its salted hash, so the key cannot be exchanged later.
 """
 
-import os
 import secrets
 import zlib
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,9 @@ from policies.checkpoint_files import PROVENANCE
 from policies.floors import FLOOR
 
 LOCK, KEY = "lock.json", "blind.key"
+FILE_MODE = 0o600
+"""Of the key."""
+
 SCHEMA = 1
 WORLDS = ("twin", "real")
 
@@ -202,7 +204,7 @@ def make_lock(
     key = Key(salt, tuple(shuffled))
     body = _body(terms, key, made)
     write_atomic(folder / KEY, zlib.compress(canonical(key.to_json()), 9))
-    os.chmod(folder / KEY, 0o600)  # noqa: PTH101
+    (folder / KEY).chmod(FILE_MODE)
     text = canonical({**body, "sha256": digest(canonical(body))})
     write_atomic(folder / LOCK, text + b"\n")
     return read_lock(folder)

@@ -28,6 +28,7 @@ from benchmarks.session.state import State, apply, fold
 from benchmarks.session.view import UNDO_S, Choice, View
 from benchmarks.session.work import Work
 from envs.errors import UsageError
+from envs.gl import let_go
 from envs.lock import locked
 from real.stop import Reaction
 
@@ -91,6 +92,7 @@ class Session:
         except BaseException:
             self._held.close()
             raise
+        let_go()  # pictures are drawn in the session's thread from here on
         self._thread.start()
         return self
 
@@ -267,24 +269,31 @@ class Session:
     def _loop(self) -> None:
         """Do what there is to do until the session ends."""
         try:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(self._has_work)
-                    if self._ending.is_set() or self.state.closed:
-                        return
-                    kind, state = asking.job(self.state), self.state
-                results = self._work.do(kind, state)
-                with self._changed:
-                    if self._ending.is_set() and kind in ARMED:
-                        return  # an arm that was held for the end says nothing of a policy
-                    for name, fields in results:
-                        self._add(name, **fields)
-                    self._changed.notify_all()
+            while self._step():
+                pass
         except BaseException as error:  # shown to whoever asks; the log is whole
             log.debug("the session's work ended", exc_info=True)
             with self._changed:
                 self.failure = error
                 self._changed.notify_all()
+        finally:
+            let_go()
+
+    def _step(self) -> bool:
+        """Wait for a piece of work and do it; return whether there may be more."""
+        with self._changed:
+            self._changed.wait_for(self._has_work)
+            if self._ending.is_set() or self.state.closed:
+                return False
+            kind, state = asking.job(self.state), self.state
+        results = self._work.do(kind, state)
+        with self._changed:
+            if self._ending.is_set() and kind in ARMED:
+                return False  # an arm that was held for the end says nothing of a policy
+            for name, fields in results:
+                self._add(name, **fields)
+            self._changed.notify_all()
+        return True
 
     # What there is to see.
 

@@ -32,7 +32,8 @@ class State:
         ratings: code -> whether the second rater saw a success.
         rater: who that is.
         unrated: why films were not rated.
-        runs: sealed runs by policy name; empty until they are sealed.
+        seals: hashes of the sealed runs by the policies' numbers; empty until they are sealed.
+        runs: their folders, once the codes are resolved.
         unblinded: the key, once it is opened.
         closed: whether it is over.
         notes: what was not as planned, in words, in order.
@@ -54,6 +55,7 @@ class State:
     ratings: Mapping[str, bool] = field(default_factory=dict)
     rater: str = ""
     unrated: str = ""
+    seals: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
     unblinded: Mapping[str, Any] = field(default_factory=dict)
     closed: bool = False
@@ -262,9 +264,9 @@ def _unrated(state: State, event: Event) -> State:
 
 
 def _unblinded(state: State, event: Event) -> State:
-    if not state.runs:
+    if not state.seals:
         raise UsageError("the records must be sealed before the codes are resolved")
-    return replace(state, unblinded=dict(event["key"]))
+    return replace(state, unblinded=dict(event["key"]), runs=dict(event["runs"]))
 
 
 CHANGES: Mapping[str, Callable[[State, Event], State]] = {
@@ -279,7 +281,7 @@ CHANGES: Mapping[str, Callable[[State, Event], State]] = {
     "rated": _rated,
     "unrated": _unrated,
     "problem": lambda s, e: replace(s, problem=e["problem"]),
-    "sealed": lambda s, e: replace(s, runs=dict(e["runs"])),
+    "sealed": lambda s, e: replace(s, seals=dict(e["seals"])),
     "unblinded": _unblinded,
     "closed": lambda s, e: replace(s, closed=True),
 }

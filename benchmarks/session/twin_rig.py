@@ -168,8 +168,9 @@ class TwinRig:
         placed = self.table.placed or start
         trial, wrong = self._drives[arm].run(replace(start, objects=placed.objects), seed)
         trial = replace(trial, start=start)
-        ran = described(trial, wrong, self._trace(trial, wrong), self.arm.task)
         rows = self.table.rows
+        rows += rows[-1:] * (len(trial.stages) - len(rows))  # nobody looked after a stop
+        ran = described(trial, wrong, self._trace(trial, wrong), self.arm.task)
         arrays = {name: np.stack([row[name] for row in rows]) for name in ("qpos", "zones")}
         return replace(ran, arrays={**ran.arrays, **arrays})
 

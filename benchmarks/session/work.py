@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.session import asking, deciding
 from benchmarks.session.arm_checks import TITLES
-from benchmarks.session.closing import Closer
+from benchmarks.session.closing import Closer, seals_of
 from benchmarks.session.films import film
 from benchmarks.session.opening import Opened, checks, titles
 from benchmarks.session.rig import Found, Placing, Probe, Rig
@@ -184,11 +184,13 @@ class Work:
         return [("filmed", {"code": code, "film": name})]
 
     def _do_close(self, state: State) -> Results:
-        if not state.runs:
-            return [("sealed", {"runs": self._closer.seal(self.opened, self.policies(), state)})]
-        if not state.unblinded:
-            return [("unblinded", {"key": self.opened.key.to_json()})]
-        return [("closed", {})]
+        if state.unblinded:
+            return [("closed", {})]
+        folders = self._closer.seal(self.opened, self.policies(), state)
+        if not state.seals:
+            return [("sealed", {"seals": seals_of(folders)})]
+        runs = {arm: str(folder) for arm, folder in folders.items()}
+        return [("unblinded", {"key": self.opened.key.to_json(), "runs": runs})]
 
 
 def packed(arrays: Any) -> bytes:  # noqa: ANN401  (arrays by name)

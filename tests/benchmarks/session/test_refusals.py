@@ -191,12 +191,12 @@ def test_events_of_another_session_are_refused(made: Path, tmp_path: Path) -> No
         pass
 
 
-def passing(made: Path, out: Path, key: Path | None = None, **changes: Any) -> Path:
+def passing(where: Path, out: Path, key: Path | None = None, **changes: Any) -> Path:
     """Write a verdict that passed for the first checkpoint, unless it is changed."""
     import time
 
     inputs = gate.inputs_of(
-        made / "zebra0", "pick_place/v1", "viperx", made / "calibration.json", "data"
+        where / "zebra0", "pick_place/v1", "viperx", where / "calibration.json", "data"
     )
     body = {"inputs": inputs, "outcome": PASS, "made": time.time(), **changes}
     out.write_bytes(gate.sealed(body, key))

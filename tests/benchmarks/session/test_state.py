@@ -92,7 +92,7 @@ class Play:
                 self.answer()
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.data())
 def test_whatever_happens_each_outcome_is_there_once_and_replays(
     lock: Lock, data: st.DataObject
@@ -116,7 +116,7 @@ def test_whatever_happens_each_outcome_is_there_once_and_replays(
     assert len(state.outcomes()) == state.complete
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data())
 def test_every_prefix_of_the_log_is_a_session_that_can_go_on(
     lock: Lock, data: st.DataObject
