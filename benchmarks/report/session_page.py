@@ -32,8 +32,6 @@ MOST_FILMS = 6
 MOST_BYTES = 4_000_000
 """Of all films on the page; in base64 a third more."""
 
-VERDICT = {"pass": "passed", "fail": "failed", "waived": "waived"}
-
 
 @dataclass(frozen=True)
 class Beside:
@@ -91,14 +89,14 @@ def session_page(closed: Closed, results: Sequence[Path]) -> str:
         pretty=pretty,
         sentence=sentence,
         heading=heading(closed, findings),
-        passed=sum(check["outcome"] == "pass" for check in closed.checks),
+        checked=[check for check in closed.checks if check["outcome"] != "does not apply"],
         vega=vega_script(),
     )
 
 
 def heading(closed: Closed, findings: Findings) -> str:
     """Say in a line what came of it."""
-    decided = [pair.verdict for pair in findings.pairs if pair.verdict.endswith("is better")]
+    decided = [pair.verdict for pair in findings.pairs if pair.decided]
     if decided:
         return f"{closed.name}: {'; '.join(decided)}"
     if findings.pairs:

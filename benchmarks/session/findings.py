@@ -113,6 +113,11 @@ class Against:
     looks: tuple[Look, ...]
     verdict: str
 
+    @property
+    def decided(self) -> bool:
+        """Whether the test found one of them better."""
+        return bool(self.looks) and self.looks[-1].decision in ("a", "b")
+
 
 @dataclass(frozen=True, eq=False)
 class Findings:

@@ -112,7 +112,7 @@ def _tune(
 
 def _why_not(pairs: int, extra: int) -> str:
     if pairs < MIN_PAIRS:
-        return f"{pairs} pairs; from {MIN_PAIRS} on"
+        return f"{pairs} pairs; it takes {MIN_PAIRS}"
     if not extra:
         return "no simulated trials from other starts"
     return "simulated outcomes do not go with the real ones"

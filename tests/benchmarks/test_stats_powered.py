@@ -66,7 +66,7 @@ def test_few_pairs_no_other_starts_or_a_useless_simulator_leave_the_plain_rate()
     alone = stats.powered_rate(real, simulated, [])
     against = stats.powered_rate(real, ~simulated, ~simulated)
     assert [f.weight for f in (few, alone, against)] == [0, 0, 0]
-    assert few.why_not.startswith("9 pairs; from 10 on")
+    assert few.why_not.startswith("9 pairs; it takes 10")
     assert alone.why_not == "no simulated trials from other starts"
     assert against.why_not == "simulated outcomes do not go with the real ones"
     assert against.interval == stats.cell_interval(int(real.sum()), 40)

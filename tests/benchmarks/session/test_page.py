@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from benchmarks.session.closing import read_closed
 from benchmarks.session.opening import open_session
 from benchmarks.session.script import eyes_of
 from benchmarks.session.session import Session
+from benchmarks.session.twin_rig import steady
 from tests.benchmarks.session.stand_in import Clock, StandIn, held, lock_session, until
+from tests.benchmarks.session.test_twin import short
 from tests.chromium import MARKS
 from tests.real.operated import operated, wait
 
@@ -138,7 +141,8 @@ def test_two_policies_on_the_twin_are_compared_through_the_page_alone(
     browser: Any, tmp_path: Path
 ) -> None:
     lock_session(tmp_path, blocks=1, share=1.0)
-    with Session(open_session(tmp_path)) as session, operated(session) as server:
+    rig = partial(short, hand=steady)
+    with Session(open_session(tmp_path), rig) as session, operated(session) as server:
         page = browser.new_page(viewport={"width": 1024, "height": 768})
         told, wire, hands = complaints(page), Wire(server.port), Hands(page, session)
         page.goto(wire.address)
