@@ -22,6 +22,13 @@ def ratings(table: list[list[int]]) -> tuple[list[int], list[int]]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
+def test_the_textbook_table_gives_its_kappa() -> None:
+    # 50 grant applications: 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no; agreement .7, chance .5.
+    found = stats.cohen_kappa(*ratings([[15, 10], [5, 20]]))
+    assert (found.agreed, found.chance) == (35, pytest.approx(0.5))
+    assert found.value == pytest.approx(0.4)
+
+
 @given(tables)
 def test_kappa_and_its_variance_equal_statsmodels(table: list[list[int]]) -> None:
     counts = np.array(table)
