@@ -6,6 +6,7 @@ trials of the same policies from the same starts.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -163,25 +164,33 @@ def find(closed: Closed, runs: Sequence[Loaded]) -> Findings:
 
 
 def runs_of(closed: Closed, results: Iterable[Path]) -> list[Loaded]:
-    """Return the sound sealed runs of the session's protocol under some results folders.
+    """Return the sound sealed runs under some results folders that say something of a session.
 
-    The runs of other protocols are not read; one that cannot be read, or that has a problem, is
-    left out.
+    Those of its protocol whose policy was tried both in simulation and in the session's world.
+    One that cannot be read, or that has a problem, is left out.
     """
-    wanted = closed.lock["protocol"]
     found: dict[str, Loaded] = {}
-    for folder in (f for where in results for f in run_folders(Path(where))):
-        try:
-            manifest = parse((folder / MANIFEST).read_bytes())
-            if manifest["protocol"]["hash"] != wanted:
-                continue
+    for folder in _tried_in_both(closed, results):
+        with suppress(OSError, ValueError):
             run = load_run(folder)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if not run.problems:
-            found.setdefault(run.head, run)
+            if not run.problems:
+                found.setdefault(run.head, run)
     # Where a checkpoint was simulated more than once, the run with the most trials counts.
     return sorted(found.values(), key=lambda run: (len(run.cell(NOMINAL)), run.name))
+
+
+def _tried_in_both(closed: Closed, results: Iterable[Path]) -> list[Path]:
+    """Return run folders, of which only the manifests were read: trials are many."""
+    tried: dict[str, dict[str, list[Path]]] = {SIM: {}, closed.world: {}}
+    for folder in (f for where in results for f in run_folders(Path(where))):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            manifest = parse((folder / MANIFEST).read_bytes())
+            if manifest["protocol"]["hash"] == closed.lock["protocol"]:
+                by_weights = tried.get(manifest["world"], {})
+                by_weights.setdefault(weights(manifest["policy"]), []).append(folder)
+    here = {weights(policy) for policy in closed.policies.values()} | tried[closed.world].keys()
+    wanted = here & tried[SIM].keys()
+    return [f for world in tried.values() for key in wanted for f in world.get(key, [])]
 
 
 def weights(policy: Mapping[str, Any]) -> str:

@@ -178,7 +178,8 @@ function showSteps(view) {
 
 function showFacts(view) {
   const past = STEPS.findIndex(([phase]) => phase === view.phase) > 6;
-  const made = ENDS.includes(view.phase) ? view.trial : Math.max(0, view.trial - (past ? 0 : 1));
+  const complete = view.blocks ? view.trials * view.test.complete / view.blocks : 0;
+  const made = ENDS.includes(view.phase) ? complete : Math.max(0, view.trial - (past ? 0 : 1));
   $("bar").firstElementChild.style.width = `${view.trials ? 100 * made / view.trials : 0}%`;
   text("trials", view.trials ? `${made} of at most ${view.trials} done` : "–");
   text("blocks", view.blocks ? `${view.test.complete} of at most ${view.blocks} complete` : "–");
