@@ -41,7 +41,11 @@ class Stops(StopBoard):
 
 
 class Terminal:
-    """Shows the views of a session, and takes keys."""
+    """Shows the views of a session, and takes keys.
+
+    Attributes:
+        shown: number of the view that a key answers.
+    """
 
     def __init__(self, session: "Operated", who: str, folder: Path, out: TextIO) -> None:
         """Let ``who`` operate ``session``, whose pictures are put into ``folder``."""
@@ -49,6 +53,7 @@ class Terminal:
         self._keys: queue.Queue[str] = queue.Queue()
         self._stops = Stops(session, self._keys.put)
         self._rater = ""
+        self.shown = -1
 
     def run(self) -> "View":
         """Operate until the session is closed or left; return the last view."""
@@ -69,6 +74,7 @@ class Terminal:
                 self._say(f"\n{text}")
                 self._keep_picture(view)
                 told = text
+            self.shown = view.number
             try:
                 key = self._keys.get(timeout=POLL_S)
             except queue.Empty:

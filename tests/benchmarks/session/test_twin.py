@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.board_runs import load_run
 from benchmarks.board_tables import make_tables
+from benchmarks.decide import decide
 from benchmarks.records import read_run, verify_run
 from benchmarks.session.closed import Closed
 from benchmarks.session.closing import read_closed
@@ -22,8 +23,10 @@ from benchmarks.session.script import Script, careful, eyes_of, operate
 from benchmarks.session.session import Session
 from benchmarks.session.twin_rig import Hand, TwinRig
 from benchmarks.session.view import View
+from benchmarks.verify import verify
 from envs.collect import collect
 from envs.collection import Collection
+from envs.errors import UsageError
 from envs.tasks.pick_place import PickPlace
 from policies.base import Policy
 from tests.benchmarks.session.stand_in import lock_session
@@ -154,3 +157,22 @@ def test_a_closed_session_is_only_shown(ended: tuple[Closed, list[View]]) -> Non
     with Session(open_session(folder)) as session:
         assert session.view().phase == "closed"
     assert (folder / "events.jsonl").read_bytes() == before
+
+
+def test_the_decision_replays_from_the_sealed_runs_by_the_rule_of_the_session(
+    ended: tuple[Closed, list[View]],
+) -> None:
+    closed, _ = ended
+    first = closed.path[-1]
+    found = decide(closed.runs[first.first], closed.runs[first.second], "nominal")
+    assert found.test.rule.n_max == BLOCKS
+    assert (found.test.wins, found.test.losses) == (first.wins, first.losses)
+    assert found.test.decision.value == first.decision
+
+
+def test_trials_on_an_arm_cannot_be_run_again(ended: tuple[Closed, list[View]]) -> None:
+    closed, _ = ended
+    name = next(iter(closed.runs))
+    assert verify(closed.runs[name]).how == "seals"
+    with pytest.raises(UsageError, match="was made on an arm"):
+        verify(closed.runs[name], policy="floor:hold")
