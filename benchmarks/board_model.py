@@ -79,8 +79,8 @@ class Row:
         reproduce: shell lines that make the row again.
         provenance: what each run was made of.
         ways: ways taken in nominal trials, None where the task has one way only.
-        reproduced: trials of each run that its policy did the same again when somebody verified
-            it, the fewest of all its runs; 0: not verified.
+        reproduced: trials of each run that its policy did the same again, when somebody verified
+            it or in a second sealed run, the fewest of all its runs; 0: nobody has tried.
     """
 
     id: str

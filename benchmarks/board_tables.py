@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks import stats
 from benchmarks.board_cells import COMBINED, NOMINAL, make_grid
 from benchmarks.board_model import Row
+from benchmarks.board_repeats import one_run_a_checkpoint
 from benchmarks.board_rows import (
     REMOTE,
     Identity,
@@ -218,23 +219,9 @@ def row_groups(runs: Sequence[Loaded]) -> list[tuple[str, list[Loaded], list[str
     }
     for key in sorted(groups, key=lambda k: tuple(str(part) for part in k)):
         group = sorted(groups[key], key=lambda r: (int(r.manifest["policy"]["seed"] or 0), r.name))
-        kept, notes = _one_run_a_checkpoint(group)
+        kept, notes = one_run_a_checkpoint(group)
         found.append((_label(key, counts), kept, notes))
     return found
-
-
-def _one_run_a_checkpoint(runs: Sequence[Loaded]) -> tuple[list[Loaded], list[str]]:
-    """Keep the run with the most trials where one checkpoint was evaluated more than once."""
-    by_weights: dict[tuple[object, object], list[Loaded]] = {}
-    for run in runs:
-        policy = run.manifest["policy"]
-        by_weights.setdefault((policy["seed"], policy["hashes"].get("weights")), []).append(run)
-    kept, notes = [], []
-    for same in by_weights.values():
-        best = min(same, key=lambda r: (bool(r.problems), -len(r.trials), r.name))
-        kept.append(best)
-        notes += [f"{r.name} repeats {best.name} and is left out" for r in same if r is not best]
-    return kept, notes
 
 
 def _label(key: Identity, counts: Mapping[Identity, int | None]) -> str:

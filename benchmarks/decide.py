@@ -80,7 +80,7 @@ def _decide(a: Run, b: Run, condition: str) -> Verdict:
     if not common:
         known = ", ".join(sorted({*a.cells()} & {*b.cells()})) or "none"
         raise UsageError(f"no pair of trials under {condition!r}; both have: {known}")
-    test = SignTest(Stopping(stated["definition"]["alpha"], stated["definition"]["n_max"]))
+    test = SignTest(_rule(a, b))
     for unit in common:
         if test.decision is Decision.CONTINUE:
             test.update(*(found[unit] for found in outcomes))
@@ -88,6 +88,16 @@ def _decide(a: Run, b: Run, condition: str) -> Verdict:
     single = sum(unit < last for unit in set(outcomes[0]) ^ set(outcomes[1]))
     names = a.manifest["run"], b.manifest["run"]
     return Verdict(names, stated["id"], condition, test, len(common) - test.pairs, single)
+
+
+def _rule(a: Run, b: Run) -> Stopping:
+    """Return the rule that was fixed for the two: of their session, or of their protocol."""
+    sessions = [run.manifest.get("session", {}) for run in (a, b)]
+    if sessions[0].get("lock") is None or sessions[0]["lock"] != sessions[1].get("lock"):
+        stated = a.manifest["protocol"]["definition"]
+        return Stopping(stated["alpha"], stated["n_max"])
+    stated, arms = sessions[0]["stopping"], sessions[0]["policies"]
+    return Stopping(stated["alpha"] / max(1, arms * (arms - 1) // 2), stated["n_max"])
 
 
 def _check_pair(a: Run, b: Run) -> None:

@@ -190,6 +190,11 @@ def _check_protocol(manifest: Mapping[str, Any]) -> None:
             f"{manifest['run']} was made in somebody else's environment, which may not repeat "
             "itself: without --policy its seals are checked"
         )
+    if "session" in manifest:
+        raise UsageError(
+            f"{manifest['run']} was made on an arm, which does not repeat itself: without --policy "
+            "its seals are checked"
+        )
     if unknown := state_of(manifest):
         raise UsageError(f"{manifest['run']} cannot be run again: {unknown}")
 

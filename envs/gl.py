@@ -203,3 +203,13 @@ def shared_context(backend: str) -> Context:
         )
     context.make_current()
     return context
+
+
+def let_go() -> None:
+    """Take the context from this thread, so that another one can draw; without one: nothing."""
+    if not _contexts:
+        return
+    if "egl" in _contexts:
+        importlib.import_module("OpenGL.EGL").eglReleaseThread()
+    if "glfw" in _contexts:
+        importlib.import_module("glfw").make_context_current(None)

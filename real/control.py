@@ -214,6 +214,11 @@ class FarArm:
         counts: Mapping[str, int] = self._ask("counts")
         return counts
 
+    def health(self) -> dict[str, Any]:
+        """Return what is known of the motors; see ``SafeArm.health``."""
+        health: dict[str, Any] = self._ask("health")
+        return health
+
     def close(self) -> None:
         """Switch the torque off and end the process; twice does no harm."""
         if self.process.is_alive():
@@ -323,6 +328,8 @@ def _obey(safe: SafeArm, published: _Published, kind: str, rest: list[Any]) -> A
         return dict(published.verdicts), dict(published.findings)
     elif kind == "counts":
         return safe.counts
+    elif kind == "health":
+        return safe.health()
     return None
 
 

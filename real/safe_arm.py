@@ -190,6 +190,12 @@ class SafeArm(Arm):
         """What happened on the line so far, by name; empty where the motors' driver counts none."""
         return dict(getattr(self._machine, "counts", {}))
 
+    def health(self) -> dict[str, Any]:
+        """Return ``watchdog_s`` of the motors, their ``temperature`` [deg C] and ``faults``."""
+        seen = self.sensed
+        told = {"temperature": dict(seen.temperature), "faults": dict(seen.faults)}
+        return {"watchdog_s": self._machine.watchdog_s, **told}
+
     def close(self) -> None:
         """Switch the torque off and release the bus: support an arm that is not parked."""
         self._machine.close()

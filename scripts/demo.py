@@ -26,6 +26,8 @@ armtrials demo twin --objects tags --trials 20
 armtrials demo twin --script --robot openarm
 armtrials demo twin --gap hard --faults loss=0.01 crc=0.01
 armtrials demo twin --clock own --out twin.html
+armtrials demo session
+armtrials demo session --policy runs/act runs/diffusion --trials 10
 """
 
 ATTEMPTS = 3
@@ -36,23 +38,28 @@ ATTEMPTS = 3
 class Demo:
     """Start the twin, let a policy do its task on it, and write a page about the trial.
 
+    With `session` two policies are compared blindly instead, from the lock to the unblinding, by a
+    scripted operator: as `armtrials session` does it with a person on an arm.
+
     The twin is emulated motors on a serial port of their own with MuJoCo at the far end; the policy
     drives it through the driver and the safety chain of a real arm. No hardware is needed. Without
     --policy one is trained on the spot (some minutes, once) and kept.
     """
 
-    what: tyro.conf.Positional[Literal["twin"]] = "twin"
+    what: tyro.conf.Positional[Literal["twin", "session"]] = "twin"
     """What is shown."""
-    policy: Path | None = None
-    """Checkpoint folder of a policy; default: ACT, trained here."""
+    policy: tuple[Path, ...] = ()
+    """Checkpoint folder of a policy, for a session of two or more; default: ACT (and BC), trained
+    here."""
     script: bool = False
     """Instead of a policy the task's demonstrator, who looks at what is true: no training."""
     task: str = "pick_place"
     """With --script: what is to be done."""
     robot: str = ""
     """With --script: the arm: viperx, koch or openarm (default: the task's)."""
-    trials: int = 1
-    """Trials, of different starts; the page shows the first."""
+    trials: int | None = None
+    """Trials, of different starts; the page shows the first. In a session: blocks at most, each a
+    start that every policy meets. Default: 1, in a session 6."""
     gap: str = "none"
     """How the twin differs from the simulation: none, ordinary, hard."""
     faults: tuple[str, ...] = ()
@@ -68,7 +75,7 @@ class Demo:
     out: Path = Path("twin.html")
     """The page."""
     cache: Path = Path("runs/demo")
-    """Folder of the policy that is trained here."""
+    """Folder of the policies that are trained here, and of the session."""
 
     def run(self) -> int:
         """Run the trials and write the page; return 0 where the hardware did its part."""
@@ -79,10 +86,14 @@ class Demo:
         from envs.errors import UsageError
         from envs.gap import GAPS
 
-        if self.trials < 1:
+        if self.trials is not None and self.trials < 1:
             raise UsageError(f"--trials must be at least 1, got {self.trials}")
         GAPS[self.gap]
         console = Console(highlight=False, soft_wrap=True)
+        if self.what == "session":
+            return self._session(console)
+        if len(self.policy) > 1:
+            raise UsageError("armtrials demo twin takes one policy; a session takes more")
         shown, trials = self._trials(self._actor(console), console)
         with refuse_disk_errors(self.out.parent, "--out"):
             write_atomic(self.out, view_page(shown).encode())
@@ -101,7 +112,7 @@ class Demo:
         from envs.tasks import TASKS
 
         if self.script:
-            if self.policy is not None:
+            if self.policy:
                 raise UsageError("give --policy or --script, not both")
             return _Actor("demonstrator", self.task, self.robot or TASKS[self.task].robot)
         if self.robot:
@@ -109,7 +120,7 @@ class Demo:
         from benchmarks.trial import cameras_of
         from policies.checkpoint import load_checkpoint
 
-        policy = load_checkpoint(self.policy or self._trained(console))
+        policy = load_checkpoint(self.policy[0] if self.policy else self._trained(console, "act"))
         spec = policy.spec
         return _Actor(policy.name, spec.task, spec.arm, cameras_of(spec), policy)
 
@@ -144,7 +155,7 @@ class Demo:
             watched = Watched(arm.table)  # type: ignore[arg-type]
             arm.table = watched
             runs = actor.trials(arm, twin)
-            for number in range(self.seed, self.seed + self.trials):
+            for number in range(self.seed, self.seed + (self.trials or 1)):
                 for _ in range(ATTEMPTS):
                     trial = runs.run(protocol.start("nominal", number, "test"), number)
                     if trial.ends != "invalid_hardware":
@@ -156,23 +167,40 @@ class Demo:
                 trials.append(trial)
         return shown, trials
 
-    def _trained(self, console: "Console") -> Path:
-        """Return the checkpoint that is trained here once: ACT, preset quick."""
+    def _session(self, console: "Console") -> int:
+        """Compare policies blindly on the twin."""
+        from envs.errors import UsageError
+        from scripts.demo_session import DemoSession
+
+        if self.faults or self.clock != "real":
+            raise UsageError("a demo session has a clock of its own and no faults")
+        policies = self.policy or tuple(self._trained(console, algo) for algo in ("act", "bc"))
+        data = None if self.policy else self.cache / "data"
+        session = DemoSession(
+            [str(path) for path in policies], self.trials or 6, self.cache / "session", self.gap,
+            data, self.seed,
+        )  # fmt: skip
+        return session.run(lambda text: console.print(text, markup=False))
+
+    def _trained(self, console: "Console", algo: str) -> Path:
+        """Return the checkpoint that is trained here once: preset quick."""
         import policies.train as training
         from envs.collect import collect
         from envs.collection import Collection
         from policies.train_config import TrainConfig
         from scripts.progress import progress
 
-        out, data = self.cache / "act", self.cache / "data"
+        out, data = self.cache / algo, self.cache / "data"
         if (out / "canary.safetensors").is_file():
             console.print(f"The policy is {out}; --policy takes another.", markup=False)
             return out
-        console.print("A policy is trained first: 50 demonstrations, ACT (quick).", markup=False)
+        console.print(
+            f"A policy is trained first: 50 demonstrations, {algo} (quick).", markup=False
+        )
         with progress("collect pick_place", 50) as advance:
             collect(Collection(task="pick_place"), 50, data, os.cpu_count() or 1, advance)
-        config = TrainConfig(algo="act", data=data, out=out, preset="quick")
-        with progress("train act", config.resolve().training.steps) as advance:
+        config = TrainConfig(algo=algo, data=data, out=out, preset="quick")
+        with progress(f"train {algo}", config.resolve().training.steps) as advance:
             return training.train(config, advance, console.print)
 
 

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "gate": "Check whether a policy may run on an arm.",
     "deploy": "Let a policy work on an arm outside an evaluation, and log every episode.",
     "flywheel": "Turn a deployment's log into the next policy: demonstrate, train, compare.",
+    "session": "Evaluate policies blindly on an arm: plan, lock, trials with a person, close.",
     "serve": "Serve a policy to evaluations and environments elsewhere.",
     "leaderboard": "Make the leaderboard from sealed runs.",
     "verify": "Check a sealed run: its seals, then trials run again.",

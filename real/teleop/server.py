@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import http
 import json
 import logging
@@ -10,19 +9,17 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from envs.errors import UsageError
+from real.loopback import HOST, is_local, quiet, response, unusable
 from real.teleop.loop import Loop
 from real.teleop.message import TAKE, Press, Stop, parse
 
-HOST = "127.0.0.1"
 PAGE = Path(__file__).parent / "page"
 FILES = {
     "/": ("index.html", "text/html"),
@@ -34,8 +31,6 @@ FILES = {
     "/mark.svg": ("mark.svg", "image/svg+xml"),
 }
 SOCKET = "/socket"
-LOCAL = ("localhost", "127.0.0.1", "::1")
-POLICY = "default-src 'self'; img-src 'self' blob:; connect-src 'self'"
 
 MAX_MESSAGE = 2048  # bytes of a browser's message
 MOST_MESSAGES = 200  # of one browser in a second, over the last WINDOW_S; a page sends 50
@@ -46,8 +41,6 @@ STATE_S = 0.06  # between two reports of the state [s]
 VIEW_S = 0.05  # between two pictures of a view, at the least [s]
 
 _log = logging.getLogger(__name__)
-_quiet = logging.getLogger(f"{__name__}.connections")
-_quiet.setLevel(logging.CRITICAL)  # a browser that opens a connection and leaves is no news
 
 
 class Browser:
@@ -99,8 +92,7 @@ class TeleopServer:
         try:
             server = await self._listen(port)
         except OSError as error:
-            taken = "is in use" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
-            raise UsageError(f"port {port} {taken}; choose another with --port") from error
+            raise unusable(port, error) from error
 
         def tell() -> None:
             running.call_soon_threadsafe(ended.set)
@@ -131,7 +123,7 @@ class TeleopServer:
             ping_interval=2,
             ping_timeout=4,
             close_timeout=1,
-            logger=_quiet,
+            logger=quiet,
         )
 
     @property
@@ -141,16 +133,16 @@ class TeleopServer:
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """Serve a file; let a WebSocket of our own page through; refuse everything else."""
-        if not _is_local(request.headers):
-            return _response(http.HTTPStatus.FORBIDDEN, b"only this machine may drive\n")
+        if not is_local(request.headers):
+            return response(http.HTTPStatus.FORBIDDEN, b"only this machine may drive\n")
         path = request.path.partition("?")[0]
         if path == SOCKET:
             full = len(self.browsers) >= MOST_BROWSERS
             status = http.HTTPStatus.SERVICE_UNAVAILABLE
-            return _response(status, b"too many browsers\n") if full else None
+            return response(status, b"too many browsers\n") if full else None
         if path not in FILES:
-            return _response(http.HTTPStatus.NOT_FOUND, b"there is no such page\n")
-        return _response(http.HTTPStatus.OK, self._files[path], FILES[path][1])
+            return response(http.HTTPStatus.NOT_FOUND, b"there is no such page\n")
+        return response(http.HTTPStatus.OK, self._files[path], FILES[path][1])
 
     async def _meet(self, connection: ServerConnection) -> None:
         """Look after one browser until it leaves."""
@@ -279,28 +271,3 @@ class TeleopServer:
                     return
                 self._frame += 1
             await asyncio.sleep(max(VIEW_S - (clock() - began), 0.25 * (clock() - began), 0.01))
-
-
-def _is_local(headers: Headers) -> bool:
-    """Tell whether a request is for this machine and, where a page made it, by our own page.
-
-    A page of another origin must not drive the arm, whatever name it reached us by.
-    """
-    host = headers.get("Host", "")
-    origin = headers.get("Origin")
-    named = urlsplit(f"//{host}").hostname in LOCAL
-    return named and (origin is None or urlsplit(origin).netloc == host)
-
-
-def _response(status: http.HTTPStatus, body: bytes, kind: str = "text/plain") -> Response:
-    headers = Headers(
-        {
-            "Content-Type": f"{kind}; charset=utf-8",
-            "Content-Length": str(len(body)),
-            "Content-Security-Policy": POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-            "Connection": "close",
-        }
-    )
-    return Response(status.value, status.phrase, headers, body)

@@ -1,0 +1,170 @@
+"""The steps of `armtrials session` before the first trial."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from scripts.options import RESULTS
+
+if TYPE_CHECKING:
+    from benchmarks.session.lock import Driver, Terms
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tell what a number of blocks can show, by the power of the test that will decide."""
+
+    blocks: int = 20
+    """Blocks at most; each policy makes one trial in each, from the same start."""
+    policies: int = 2
+    """Policies."""
+    better: float = 0.8
+    """Success rate of the better one."""
+    correlation: float = 0.4
+    """How much a start that is hard for one is hard for the other, 0 to below 1."""
+    alpha: float = 0.05
+    """Two-sided error, over all pairs of policies."""
+
+    def run(self) -> int:
+        """Print it; return 0."""
+        from benchmarks.session.deciding import plan
+        from envs.errors import UsageError
+
+        if self.blocks < 1 or self.policies < 1:
+            raise UsageError("--blocks and --policies must be at least 1")
+        if not (0 < self.better < 1 and 0 < self.alpha < 1 and 0 <= self.correlation < 1):
+            raise UsageError("needed: 0 < better < 1, 0 < alpha < 1, 0 <= correlation < 1")
+        for line in plan(self.blocks, self.policies, self.alpha, self.better, self.correlation):
+            say(line)
+        return 0
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Fix protocol, policies and schedule; from here on codes stand for policies.
+
+    On an arm every policy needs the verdict of a gate that it passed, for exactly its files, this
+    robot and this calibration.
+    """
+
+    policy: tuple[str, ...]
+    """Checkpoint folders of the policies."""
+    out: Path = Path("session")
+    """Folder of the session."""
+    protocol: str = "pick_place/v1"
+    """Whose task, robot and starts they are."""
+    twin: bool = False
+    """On the hardware twin."""
+    port: str = ""
+    """On an arm: its serial port, or channel of its CAN interface."""
+    interface: str = "socketcan"
+    """Of python-can, for an arm of Damiao motors."""
+    blocks: int = 20
+    """Blocks at most: one trial of every policy from the same start, in an order of its own."""
+    seed: int = 0
+    """Draws the schedule."""
+    alpha: float = 0.05
+    """Two-sided error of the test, over all pairs of policies."""
+    share: float = 0.2
+    """Share of the blocks whose films a second person rates."""
+    place_mm: float = 5.0
+    """How far off its place an object may be put [mm]."""
+    verdict: tuple[Path, ...] = ()
+    """Verdicts of the gate, in the policies' order; default: gates/POLICY/verdict.json."""
+    key: Path | None = None
+    """File with the secret that signed the verdicts."""
+    override: str = ""
+    """A reason to go on without a passing verdict; every trial records it."""
+    calibration: Path | None = None
+    """Calibration in force on the arm."""
+    camera: tuple[str, ...] = ()
+    """Cameras of an arm: overhead=/dev/video0 wrist=realsense:SERIAL."""
+    objects: Path | None = None
+    """Tagged objects (JSON), seen by the overhead camera."""
+    data: Path | None = None
+    """Demonstrations, of which one is replayed before the trials."""
+    gap: str = "none"
+    """How the twin differs from the simulation: none, ordinary, hard."""
+    clock: Literal["own", "real"] = "own"
+    """Of the twin; own: time passes only while the program waits."""
+    results: Annotated[Path, tyro.conf.arg(name="results")] = RESULTS
+    """Folder of the sealed runs."""
+
+    def run(self) -> int:
+        """Write lock and key; return 0."""
+        from benchmarks.session.asking import title_of
+        from benchmarks.session.lock import make_lock
+        from benchmarks.session.opening import load_drivers, permit
+        from benchmarks.writer import refuse_disk_errors
+
+        terms, drivers = self.terms(), self.drivers()
+        policies = load_drivers(drivers, terms.definition)
+        if terms.world == "real":
+            for driver in drivers:
+                permit(driver, terms)
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        with refuse_disk_errors(self.out, "--out"):
+            lock = make_lock(self.out, terms, drivers, made)
+        say(title_of(lock))
+        say(f"{len(policies)} policies loaded, each gave its stored answer")
+        say(f"locked: {self.out}, hash {lock.hash}")
+        say(f"Note the hash. Then, not knowing which is which: armtrials session run {self.out}")
+        return 0
+
+    def terms(self) -> "Terms":
+        """Return what is agreed."""
+        from benchmarks.protocol import PROTOCOLS
+        from benchmarks.session.lock import Terms
+        from envs.errors import UsageError
+
+        if self.twin == bool(self.port):
+            raise UsageError("give --twin, or --port of an arm")
+        if not self.policy:
+            raise UsageError("--policy needs at least one checkpoint folder")
+        robot = PROTOCOLS[self.protocol].robot
+        reach: dict[str, Any] = {"gap": self.gap, "clock": self.clock}
+        if not self.twin:
+            reach = {"port": self.port, "interface": self.interface,
+                     "cameras": list(self.camera), "objects": _text(self.objects)}  # fmt: skip
+        world = "twin" if self.twin else "real"
+        return Terms(
+            self.out.name, world, self.protocol, robot, self.blocks, self.seed, self.alpha,
+            self.share, self.place_mm, reach, _text(self.calibration), _text(self.data),
+            str(self.results),
+        )  # fmt: skip
+
+    def drivers(self) -> "list[Driver]":
+        """Return the policies, named and hashed."""
+        from benchmarks.session.lock import Driver, artefact_of
+        from envs.errors import UsageError
+
+        if self.verdict and len(self.verdict) != len(self.policy):
+            raise UsageError(f"--verdict needs {len(self.policy)} files, one for each policy")
+        verdicts: Sequence[str] = [str(v) for v in self.verdict] or [""] * len(self.policy)
+        names = unique([Path(source).name for source in self.policy])
+        return [
+            Driver(name, source, artefact_of(source), verdict, _text(self.key), self.override)
+            for name, source, verdict in zip(names, self.policy, verdicts, strict=True)
+        ]
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return names of which equal ones are numbered."""
+    return [
+        name if names.count(name) == 1 else f"{name}#{names[:i].count(name) + 1}"
+        for i, name in enumerate(names)
+    ]
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path)
+
+
+def say(text: str) -> None:
+    """Write a line."""
+    sys.stdout.write(f"{text}\n")
