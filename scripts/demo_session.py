@@ -92,11 +92,11 @@ class _Log:
         self._say, self._checks, self._last = say, 0, ""
 
     def __call__(self, view: "View") -> None:
+        made = [check for check in view.checks if check.outcome not in ("waiting", "running")]
+        for check in made[self._checks :]:
+            self._say(f"  {check.outcome:>14}  {check.title}: {check.text}")
+        self._checks = len(made)
         if view.phase == "preflight":
-            made = [check for check in view.checks if check.outcome not in ("waiting", "running")]
-            for check in made[self._checks :]:
-                self._say(f"  {check.outcome:>14}  {check.title}: {check.text}")
-            self._checks = len(made)
             return
         lines = [line for line in words(view).splitlines() if not line.startswith("  [")]
         text = "\n".join(lines[lines[0] == self._last :])
