@@ -207,12 +207,13 @@ def _place(policy: TrainedPolicy, task: str | None) -> None:
     if not policy.spec.language:
         return
     if not hasattr(policy.algorithm.config, "sentence"):
-        model = next(name for name, _ in policy.algorithm.named_children())
-        kind = type(getattr(policy.algorithm, model)).__name__
+        parts = list(policy.algorithm.named_modules())[1:]
+        own = [one for one in parts if type(one[1]).__module__.startswith("transformers")]
+        name, module = (own or parts)[0]
         raise UsageError(
-            f"module {model} ({kind}) cannot be exported: it is a language model of transformers, "
-            "whose graph is its own; run the checkpoint as it is, or from a machine with a GPU by "
-            "armtrials serve"
+            f"module {name} ({type(module).__name__}) cannot be exported: it is a language model "
+            "of transformers, whose graph is its own; run the checkpoint as it is, or from a "
+            "machine with a GPU by armtrials serve"
         )
     if task is None and len(policy.spec.tasks) > 1:
         known = ", ".join(policy.spec.tasks)

@@ -56,9 +56,9 @@ def test_every_episode_is_logged_step_by_step_and_is_a_demonstration(
     policy: Path, short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "log"
-    assert deploy(policy, out, "--episodes", "2") == 0
-    assert "0 of 2 episodes succeeded" in capsys.readouterr().out
-    episode = read_episode(out / "failed" / "episode_1.hdf5")
+    assert deploy(policy, out, "--episodes", "1") == 0
+    assert "0 of 1 episodes succeeded" in capsys.readouterr().out
+    episode = read_episode(out / "failed" / "episode_0.hdf5")
     log, told = episode.log, json.loads(episode.meta.deployment)
     assert log is not None
     assert len(episode) == STEPS == len(log.asked)
@@ -74,7 +74,7 @@ def test_every_episode_is_logged_step_by_step_and_is_a_demonstration(
     assert (out / "safety" / told["safety"]["log"]).is_file()
     assert episode.meta.failure not in ("", "interrupted")
     assert episode.marks is None
-    assert episode.meta.start != Collection(task="pick_place").start(1)  # it has learned from that
+    assert episode.meta.start != Collection(task="pick_place").start(0)  # it has learned from that
     page = ["--films", "0", "--out", str(tmp_path / "page.html")]
     assert main(["inspect", str(out / "failed"), *page]) == 0
 

@@ -279,3 +279,19 @@ def test_a_graph_that_gives_nan_is_refused(made, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("policies.export.load_network", lambda path: network)
     with pytest.raises(UsageError, match="differs by nan"):
         export(ExportConfig(folder, tmp_path / "graph", GraphForm("onnx")))
+
+
+def test_a_policy_around_a_language_model_and_one_of_several_tasks_say_what_to_do(
+    made, tmp_path: Path, monkeypatch
+):
+    network = load_network(made("bc"))
+    network.spec = replace(network.spec, language=True)
+    monkeypatch.setattr("policies.export.load_network", lambda path: network)
+    config = ExportConfig(tmp_path / "bc", tmp_path / "graph", GraphForm("onnx"))
+    with pytest.raises(UsageError, match=r"module \w+ \(\w+\) cannot .*armtrials serve"):
+        export(config)
+    told = load_checkpoint(made("vla"))
+    told.spec = replace(told.spec, task="pour+wipe")
+    monkeypatch.setattr("policies.export.load_network", lambda path: told)
+    with pytest.raises(UsageError, match="--task must be one of pour, wipe"):
+        export(config)
