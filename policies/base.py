@@ -325,16 +325,15 @@ ALGORITHMS.register(
 
 
 def preset(algo: str, track: str, name: str) -> Preset:
-    """Return a preset; ``UsageError`` lists the known algorithms, tracks or presets.
-
-    Every preset is there with ``DELTA`` after its name, too.
-    """
+    """Return a preset, also with ``DELTA`` after its name; ``UsageError`` lists what is known."""
     presets = ALGORITHMS[algo].load().PRESETS
     asked, name = name, name.removesuffix(DELTA)
     if track not in TRACKS:
         raise UsageError(f"unknown track {track!r}; known: {', '.join(TRACKS)}")
-    if (track, name) not in presets:
-        known = sorted(known for where, known in presets if where == track)
+    known = sorted(known for where, known in presets if where == track)
+    if not known:
+        raise UsageError(f"{algo} does not learn on the {track} track: choose another --track")
+    if name not in known:
         raise UsageError(
             f"unknown preset {name!r} of {algo} on the {track} track; known: {', '.join(known)}; "
             f"each with {DELTA} after it, too"

@@ -17,9 +17,9 @@ from envs.pool import Pool
 
 submitit = pytest.importorskip("submitit", reason='pip install "armtrials[cluster]"')
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed file.*DEBUG_.*_log:ResourceWarning",  # of submitit's debug executor
-    "ignore::pytest.PytestUnraisableExceptionWarning",
+DEBUG = pytest.param(
+    "debug",  # submitit's own leaves its log files to the garbage collector
+    marks=pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 )
 
 
@@ -55,7 +55,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("cluster", ["local", "debug"])
+@pytest.mark.parametrize("cluster", ["local", DEBUG])
 def test_submitit_gives_the_results_of_a_serial_run_and_leaves_nothing_behind(
     place: Path, cluster: str
 ) -> None:

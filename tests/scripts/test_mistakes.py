@@ -30,6 +30,11 @@ from scripts import main as cli
             "share of left ways 0..1, got 'up",
         ),
         ("train --algo bc --stream wipe --robot koch --out {new}", "cannot do wipe: the board is"),
+        ("train --algo pi0 --data {empty} --out {new}", "pi0 does not learn on the state track"),
+        (
+            "collect --out {new} --executor submitit --slurm cluster=pbs",
+            "known: slurm, local, debug",
+        ),
         ("collect --episodes 0 --out {new}", "episodes must be at least 1, got 0"),
         ("collect --workers 0 --out {new}", "workers must be at least 1, got 0"),
         ("collect --out {file}", "cannot be written"),
