@@ -94,6 +94,18 @@ def _section(table: Board) -> str:
     title = f"## {pretty(table['task'])}, {table['track']} track, {table['world']}"
     title += f", {table['apart']}" if table["apart"] else ""
     about = f"Protocol `{table['protocol']}` (`{table['protocol_hash'][:12]}`), 95 % intervals."
+    said = "\n".join(f"- {escape(text)}" for text in table["findings"])
+    reasons = [
+        f"- {escape(row['label'])} is preliminary: {escape(reason)}"
+        for row in (*table["rows"], *table["floors"])
+        for reason in row["reasons"]
+    ]
+    parts = (title, about, rows_markdown(table, table["floors"]), said, "\n".join(reasons))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def rows_markdown(table: Board, floors: Sequence[Board] = ()) -> str:
+    """Return the rows of a table, and these of its floors, as Markdown."""
     heads = (
         "Policy",
         "Nominal",
@@ -107,18 +119,9 @@ def _section(table: Board) -> str:
     )
     lines = ["| " + " | ".join(heads) + " |", "|:--|--:|:-:|:-:|:-:|--:|:--|:--|:--|"]
     ranks = ranking(table)
-    for row in (*table["rows"], *table["floors"]):
+    for row in (*table["rows"], *floors):
         lines.append("| " + " | ".join(_columns(row, ranks.get(row["id"], ("", "")))) + " |")
-    said = "\n".join(f"- {escape(text)}" for text in table["findings"])
-    reasons = [
-        f"- {escape(row['label'])} is preliminary: {escape(reason)}"
-        for row in (*table["rows"], *table["floors"])
-        for reason in row["reasons"]
-    ]
-    return (
-        "\n\n".join(p for p in (title, about, "\n".join(lines), said, "\n".join(reasons)) if p)
-        + "\n"
-    )
+    return "\n".join(lines)
 
 
 def _columns(row: Board, rank: tuple[str, str]) -> Sequence[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.atlas_text import table
 from benchmarks.board_demands import standing_for
+from benchmarks.board_text import rows_markdown
 from benchmarks.board_words import share, signed
 from benchmarks.lines import parse
 from benchmarks.records import MANIFEST
@@ -20,7 +21,7 @@ from benchmarks.references import REFERENCES
 
 Board = Mapping[str, Any]
 
-BLOCK = re.compile(r"(<!-- compare: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (compare|board): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 """``<!-- compare: cost -->`` up to ``<!-- end -->``; what lies between is made here."""
 
 MAIN, LEVEL, FORKED = "pick_place", "/L2", "two_ways"
@@ -38,12 +39,13 @@ def compared(page: str, board: Board, results: Path) -> str:
     """Return a page with the content of all its blocks made anew.
 
     Args:
-        page: Markdown with blocks ``compare: success | demands | cost | ways | gap``.
+        page: Markdown with blocks ``compare: success | demands | cost | ways | gap``, and blocks
+            ``board: TASK TRACK``, a table of the leaderboard, with its floors on the main task.
         board: ``leaderboard.json``, as read.
         results: folder of the sealed runs behind it, for what training took.
     """
-    tables = [t for t in board["tables"] if t["world"] == "sim" and not t["apart"]]
-    tables = [t for t in tables if t["track"] == "state"]
+    simulated = [t for t in board["tables"] if t["world"] == "sim" and not t["apart"]]
+    tables = [t for t in simulated if t["track"] == "state"]
     made: dict[str, Callable[[], str]] = {
         "success": lambda: success(tables),
         "demands": lambda: demands(tables),
@@ -51,7 +53,16 @@ def compared(page: str, board: Board, results: Path) -> str:
         "ways": lambda: ways(tables),
         "gap": lambda: gap(tables),
     }
-    return BLOCK.sub(lambda m: f"{m[1]}{made[m[2]]()}\n{m[3]}", page)
+    whole = {f"{t['task']} {t['track']}": t for t in simulated}
+
+    def block(found: re.Match[str]) -> str:
+        if found[2] == "compare":
+            return f"{found[1]}{made[found[3]]()}\n{found[4]}"
+        one = whole[found[3]]
+        floors = one["floors"] if one["task"] == MAIN else ()
+        return f"{found[1]}\n{rows_markdown(one, floors)}\n\n{found[4]}"
+
+    return BLOCK.sub(block, page)
 
 
 def algorithms(tables: Sequence[Board]) -> list[str]:

@@ -1,0 +1,22 @@
+"""Fill the tables of README.md and docs/comparison.md from results/: python -m scripts.tables."""
+
+from pathlib import Path
+
+from benchmarks.comparison import compared
+from benchmarks.lines import parse
+from benchmarks.writer import write_atomic
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs" / "comparison.md")
+RESULTS = ROOT / "results"
+
+
+def filled(page: Path) -> str:
+    """Return a page as the sealed results make it."""
+    board = parse((RESULTS / "leaderboard" / "leaderboard.json").read_bytes())
+    return compared(page.read_text("utf-8"), board, RESULTS)
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        write_atomic(page, filled(page).encode())
