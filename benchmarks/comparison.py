@@ -123,7 +123,7 @@ def cost(tables: Sequence[Board], spent: Mapping[str, tuple[float, int]]) -> str
         guide = GUIDES.get(name, ("", ""))[0]
         millions = f"{found[0]['parameters'] / 1e6:.1f} M"
         rows.append(
-            (f"`{name}`", millions, f"{steps:,}", f"{seconds:.0f} s", f"{calm:.2g} ms",
+            (f"`{name}`", millions, f"{steps:,}", f"{seconds:.0f} s", f"{float(f'{calm:.2g}'):g} ms",
              f"{1000 / calm:,.0f}", guide)
         )  # fmt: skip
     heads = ("policy", "parameters", "gradient steps", "training, CPU time", "one prediction")
