@@ -122,10 +122,9 @@ def cost(tables: Sequence[Board], spent: Mapping[str, tuple[float, int]]) -> str
         seconds, steps = spent.get(name, (float("nan"), 0))
         guide = GUIDES.get(name, ("", ""))[0]
         millions = f"{found[0]['parameters'] / 1e6:.1f} M"
-        rows.append(
-            (f"`{name}`", millions, f"{steps:,}", f"{seconds:.0f} s", f"{float(f'{calm:.2g}'):g} ms",
-             f"{1000 / calm:,.0f}", guide)
-        )  # fmt: skip
+        took = f"{float(f'{calm:.2g}'):g} ms"
+        rate = f"{1000 / calm:,.0f}"
+        rows.append((f"`{name}`", millions, f"{steps:,}", f"{seconds:.0f} s", took, rate, guide))
     heads = ("policy", "parameters", "gradient steps", "training, CPU time", "one prediction")
     return table((*heads, "predictions a second", "rule of thumb"), rows)
 
