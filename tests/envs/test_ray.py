@@ -81,7 +81,7 @@ def test_a_machine_that_leaves_costs_no_result_and_no_demonstration(
     assert found == [(n**2, "1", True) for n in range(8)]
     done = [path.name[0] for path in make.marks.iterdir()]
     assert sorted(set(done)) == list("01234567")
-    assert len(done) == 9, "the job of the machine that left was begun twice, all others once"
+    assert len(done) <= 9, "only the job of the machine that left may have been begun twice"
 
 
 def test_demonstrations_made_on_ray_are_those_of_a_serial_run(cluster: Any, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from real.emulators.twin import ClockTwin, TwinSetup
 from real.emulators.twin_table import TwinPicture
 from tests.benchmarks.made_checkpoint import make_checkpoint
 from tests.benchmarks.session.stand_in import MADE
-from tests.benchmarks.session.test_twin import Short
+from tests.benchmarks.session.test_session_twin import Short
 
 pytest.importorskip(
     "dynamixel_easy_sdk",

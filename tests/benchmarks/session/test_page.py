@@ -19,7 +19,7 @@ from benchmarks.session.script import eyes_of
 from benchmarks.session.session import Session
 from benchmarks.session.twin_rig import steady
 from tests.benchmarks.session.stand_in import Clock, StandIn, held, lock_session, until
-from tests.benchmarks.session.test_twin import short
+from tests.benchmarks.session.test_session_twin import short
 from tests.chromium import MARKS
 from tests.real.operated import operated, wait
 
