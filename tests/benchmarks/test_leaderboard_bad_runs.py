@@ -157,7 +157,7 @@ def test_one_checkpoint_evaluated_twice_counts_once(own: Path) -> None:
     (table,) = board_of(own)["tables"]
     act = row_of(table, "act")
     assert act["nominal"]["n"] == 20
-    assert any("repeats" in note for note in act["notes"])
+    assert any("is a copy of" in note for note in act["notes"])
 
 
 def test_two_checkpoints_of_one_seed_make_the_row_preliminary(own: Path) -> None:
