@@ -11,7 +11,7 @@ from typing import Any
 Spec = dict[str, Any]
 Board = Mapping[str, Any]
 
-SERIES = tuple(f"var(--c{i})" for i in range(1, 9))
+SERIES = tuple(f"var(--c{i})" for i in range(1, 13))
 FLOOR = "var(--faint)"
 SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400)
 DECADES = tuple(digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5))

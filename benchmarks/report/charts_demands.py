@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.board_cover import Covered
 from benchmarks.board_demands import standing_for
-from benchmarks.report.charts import FLOOR, SERIES, Spec, axis_share, scale
+from benchmarks.report.charts import FLOOR, Spec, axis_share, colours, scale
 
 Board = Mapping[str, Any]
 TICKS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
@@ -19,7 +19,7 @@ def demand_chart(demand: Board) -> Spec | None:
     if not demand["several"]:
         return None
     names = sorted({row["name"] for row in demand["lines"]})
-    colour = dict(zip(names, SERIES, strict=False))
+    colour = colours(names)
     values = [
         {
             "row": row["name"],

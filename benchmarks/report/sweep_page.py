@@ -22,10 +22,12 @@ PANEL = 205  # px
 LIGHT = {
     "var(--c1)": "#2563a8", "var(--c2)": "#c2571a", "var(--c3)": "#2f7d4f", "var(--c4)": "#8a4fa3",
     "var(--c5)": "#b03a48", "var(--c6)": "#5f6b7a", "var(--c7)": "#97751a", "var(--c8)": "#3a8a99",
+    "var(--c9)": "#3f7d20", "var(--c10)": "#6b4fbb", "var(--c11)": "#8a4b20",
+    "var(--c12)": "#c2387a",
     "var(--faint)": "#8a919c",
 }  # fmt: skip
 """Colours of a picture, which no style sheet reaches."""
-SERIES = tuple(LIGHT)[:8]
+SERIES = tuple(LIGHT)[:-1]
 
 
 def write_sweep(sweep: Sweep, folder: Path) -> Path:
