@@ -173,6 +173,7 @@ class Deploy:
         from benchmarks.deployment_site import Lead, arm_site, duty_of, twin_site
         from envs.gap import GAPS
         from real.address import ArmAddress
+        from real.calibration import Calibration
         from real.emulators.twin import TwinSetup
 
         leave, tell = told
@@ -182,7 +183,8 @@ class Deploy:
             task, gap = policy.spec.task, GAPS[self.gap]
             setup = TwinSetup(task, robot, gap, faults=self.faults, seed=self.seed)
             return twin_site(setup, policy, duty, self.clock, lead if self.leader else self.rescue)
-        address = ArmAddress(robot, self.port, "socketcan" if robot == "openarm" else "")
+        interface = "socketcan" if robot == "openarm" else ""
+        address = ArmAddress(robot, self.port, interface, Calibration.in_force(self.calibration))
         return arm_site(
             address, policy, duty, lead, self.camera,
             lambda start: tell(f"Set the scene up: {dict(start.objects)}"),

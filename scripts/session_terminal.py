@@ -147,7 +147,7 @@ def words(view: "View") -> str:
             f"{view.code}{again}. Task: {view.instruction}"
         )
     elif view.code:
-        lines.append(f"film {view.code}")
+        lines.append(f"film {view.code}. Task: {view.instruction}")
     if view.phase == "preflight":
         lines += [f"  {c.outcome:>14}  {c.title}{': ' * bool(c.text)}{c.text}"
                   for c in view.checks if c.outcome != "waiting"]  # fmt: skip
@@ -156,6 +156,8 @@ def words(view: "View") -> str:
     if view.problem:
         lines.append(f"  ! {view.problem}")
     lines.append(_steady(view))
+    if view.phase == "running":
+        lines.append(f"  It has {view.limit_s:g} s.")
     lines += [f"  - {line}" for line in view.detail]
     lines += [f"  [{c.key or 'x'}] {c.label}" for c in view.choices]
     return "\n".join(lines)

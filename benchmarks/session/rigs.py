@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.session.arm_rig import ArmRig, OnArm, camera_frames
+from benchmarks.session.arm_rig import ArmRig, OnArm, camera_senses
 from benchmarks.session.opening import Opened
 from benchmarks.session.rig import Rig
 from benchmarks.session.twin_rig import Hand, OnTwin, TwinRig, steady
@@ -55,8 +55,7 @@ def _arm(
     terms, held = opened.lock.terms, ExitStack()
     reach = terms.reach
     objects = Path(reach["objects"]) if reach.get("objects") else None
-    file = Path(terms.calibration)
-    calibration = Calibration.load(file) if terms.calibration and file.is_file() else None
+    calibration = Calibration.in_force(Path(terms.calibration) if terms.calibration else None)
     manner = OnArm(
         opened.task,
         opened.start(0),
@@ -68,11 +67,11 @@ def _arm(
         gone,
     )
     try:
-        frames = camera_frames(reach.get("cameras", []), held)
-        address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""))
+        address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), calibration)
+        sees = camera_senses(reach.get("cameras", []), held)
         joints = FarArm(address, log=opened.folder / "safety.jsonl")
         held.callback(joints.close)
-        return ArmRig(joints, policies, manner, frames, held)
+        return ArmRig(joints, policies, manner, sees, held)
     except BaseException:
         held.close()
         raise
