@@ -119,7 +119,7 @@ def _ask_check(state: State, titles: Mapping[str, str]) -> str:
     failed = [c for c in state.checks.values() if c["outcome"] == FAIL]
     if failed:
         or_not = "" if failed[0]["name"] in NEEDED else ", or say why not"
-    return f"{titles[failed[0]['name']]}: {failed[0]['text']}. Repeat it{or_not}."
+        return f"{titles[failed[0]['name']]}: {failed[0]['text']}. Repeat it{or_not}."
     name = waiting(state)
     return f"Preflight: {titles.get(name, name)}."
 
