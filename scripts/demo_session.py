@@ -59,19 +59,27 @@ class DemoSession:
         from benchmarks.session.ledger import read_ledger
         from benchmarks.session.lock import LOCK, read_lock
         from benchmarks.session.state import fold
+        from envs.errors import UsageError
         from scripts.session_lock import Lock
 
-        if (self.folder / LOCK).exists():
-            lock = read_lock(self.folder)
-            if not fold(lock, read_ledger(self.folder, lock.hash)).closed:
-                say(f"{self.folder} goes on where it was left.")
-                return
-            shutil.rmtree(self.folder)
         wanted = Lock(
             tuple(self.policies), self.folder, twin=True, blocks=self.blocks, seed=self.seed,
             data=self.data, gap=self.gap, results=self.folder / "evaluations",
         )  # fmt: skip
         terms = wanted.terms()
+        if (self.folder / LOCK).exists():
+            lock = read_lock(self.folder)
+            if not fold(lock, read_ledger(self.folder, lock.hash)).closed:
+                artefacts = sorted(driver.artefact for driver in wanted.drivers())
+                if (lock.terms, lock.body["artefacts"]) != (terms, artefacts):
+                    raise UsageError(
+                        f"{self.folder} holds an unfinished session, of other policies or terms: "
+                        f"armtrials session run {self.folder} --script ends it; or give another "
+                        "--cache"
+                    )
+                say(f"{self.folder} goes on where it was left.")
+                return
+            shutil.rmtree(self.folder)
         for line in plan(self.blocks, len(self.policies), terms.alpha, 0.9, 0.4):
             say(line)
         wanted.write(terms, say)
