@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from benchmarks.deployment import Deployment
     from benchmarks.deployment_site import Site
     from policies.base import Policy
+    from policies.chunking import Controller
 
 EXAMPLES = """
 armtrials deploy --policy runs/act --twin --episodes 20
@@ -87,7 +88,6 @@ class Deploy:
         from benchmarks.deployment_log import logged_episodes
         from benchmarks.deployment_site import work_of
         from policies.checkpoint import load_checkpoint
-        from policies.chunking import Controller
         from real.teleop.later import LaterAlbum
 
         self._check()
@@ -101,7 +101,7 @@ class Deploy:
         leave = self._leave(collection.robot)
         out = self.out or Path("deployments") / self.policy.name
         with ExitStack() as stack:
-            controller = Controller(policy, self.execute)
+            controller = self._controller(policy)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
             site = stack.enter_context(self._site(policy, collection.robot, out, (leave, tell)))
             self._make_room(site, out, self.episodes - logged_episodes(album))
@@ -131,6 +131,16 @@ class Deploy:
             raise UsageError("--override and --camera belong to a real arm, not to --twin")
         if self.episodes < 1:
             raise UsageError(f"--episodes must be at least 1, got {self.episodes}")
+
+    def _controller(self, policy: "Policy") -> "Controller":
+        """Return what carries the chunks of ``policy`` out."""
+        from envs.errors import UsageError
+        from policies.chunking import Controller
+
+        chunk, execute = policy.spec.chunk, self.execute
+        if execute is not None and not 1 <= execute <= chunk:
+            raise UsageError(f"--execute must be 1..{chunk}, the policy's chunk, got {execute}")
+        return Controller(policy, execute)
 
     def _make_room(self, site: "Site", out: Path, missing: int) -> None:
         """Refuse a disk that is too small, and a rescue that would come after the end."""

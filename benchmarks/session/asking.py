@@ -112,6 +112,8 @@ def ask(state: State, now: float, titles: Mapping[str, str]) -> str:
     }
     if where in late:
         return late[where]
+    if job(state) in ("look", "end"):
+        return "The block is complete: the test is asked."
     return WORDS[attempt.step if attempt is not None else at.NEXT]
 
 
