@@ -106,13 +106,14 @@ class Lock:
         from benchmarks.session.asking import title_of
         from benchmarks.session.lock import make_lock
         from benchmarks.session.opening import load_drivers, permit
+        from benchmarks.session.rigs import check_equipment
         from benchmarks.writer import refuse_disk_errors
 
         tell, drivers = tell or say, self.drivers()
+        check_equipment(terms)
         policies = load_drivers(drivers, terms.definition)
-        if terms.world == "real":
-            for driver in drivers:
-                permit(driver, terms)
+        for driver in drivers:
+            permit(driver, terms)
         made = datetime.now(UTC).isoformat(timespec="seconds")
         with refuse_disk_errors(self.out, "--out"):
             lock = make_lock(self.out, terms, drivers, made)
@@ -129,6 +130,8 @@ class Lock:
 
         if self.twin == bool(self.port):
             raise UsageError("give --twin, or --port of an arm")
+        if self.twin and (self.camera or self.objects or (self.override and not self.verdict)):
+            raise UsageError("--camera, --objects and --override belong to an arm, not to --twin")
         if not self.policy:
             raise UsageError("--policy needs at least one checkpoint folder")
         protocol = self.protocol or protocol_of(self.policy)

@@ -6,18 +6,41 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.session.arm_rig import ArmRig, OnArm, camera_senses
+from benchmarks.session.lock import Terms
 from benchmarks.session.opening import Opened
 from benchmarks.session.rig import Rig
 from benchmarks.session.twin_rig import Hand, OnTwin, TwinRig, steady
+from envs.episode import episode_files
 from envs.gap import GAPS
 from policies.base import Policy
 from real.address import ArmAddress
 from real.calibration import Calibration
 from real.control import FarArm
 from real.emulators.twin import TwinSetup
+from real.real_senses import Eyes
+from real.tags import read_objects
 
 RigMaker = Callable[[Opened, Sequence[Policy], threading.Event], Rig]
 """Connects to the arm of a session for its policies; the event ends what waits."""
+
+
+def check_equipment(terms: Terms) -> None:
+    """Refuse, before anything is locked, what no arm or twin could work with.
+
+    Raises:
+        UsageError: an unknown gap, a folder without demonstrations, a calibration of another arm,
+            a file of objects or a camera that cannot be read.
+    """
+    reach = terms.reach
+    GAPS[reach.get("gap", "none")]
+    if terms.data:
+        episode_files(Path(terms.data))
+    if terms.world == "real":
+        known = Calibration.in_force(Path(terms.calibration) if terms.calibration else None)
+        ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), known)
+        Eyes.parse(reach.get("cameras", []), None, known)
+        if reach.get("objects"):
+            read_objects(Path(reach["objects"]))
 
 
 def rig_of(

@@ -148,7 +148,7 @@ class Script:
 
 
 def operate(
-    session: Operated, script: Script, tell: Callable[[View], None] = lambda view: None
+    session: Operated, script: Script, tell: Callable[[View], object] = lambda view: None
 ) -> View:
     """Operate a session to its end; return the last view.
 

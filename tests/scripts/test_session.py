@@ -48,6 +48,14 @@ def test_lock_writes_what_is_fixed_and_status_names_nobody(
     (["lock", "--policy", "runs/none", "--twin"], "runs/none"),
     (["lock", "--policy", "floor:hold", "floor:hold", "--twin", "--verdict", "a"],
      "--verdict needs 2 files"),
+    (["lock", "--policy", "floor:hold", "--twin", "--gap", "wide"], "unknown gap 'wide'"),
+    (["lock", "--policy", "floor:hold", "--twin", "--data", "nowhere"], "nowhere"),
+    (["lock", "--policy", "floor:hold", "--twin", "--verdict", "none.json"], "none.json"),
+    (["lock", "--policy", "floor:hold", "--twin", "--camera", "overhead=x"], "belong to an arm"),
+    (["lock", "--policy", "floor:hold", "--twin", "--override", "why"], "belong to an arm"),
+    (["lock", "--policy", "floor:hold", "--port", "x", "--camera", "y"], "must be NAME=SOURCE"),
+    (["lock", "--policy", "floor:hold", "--port", "x", "--objects", "no.json"], "no.json"),
+    (["lock", "--policy", "floor:hold", "--port", "x", "--calibration", "c.json"], "c.json"),
     (["run", "nowhere", "--who", "kim"], "there is no session in nowhere"),
     (["status", "nowhere"], "there is no session in nowhere"),
     (["close", "nowhere"], "--who and --reason are needed"),
@@ -60,6 +68,7 @@ def test_a_mistake_is_told_in_one_line(
     monkeypatch.chdir(tmp_path)
     assert main(["session", *step]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "session").exists()
 
 
 def test_a_person_is_named_and_a_script_is_for_the_twin(
