@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from benchmarks.gate.verdict import artefact_hash
 from benchmarks.trial import cameras_of
 from envs.arm import InitialCondition
 from envs.collection import Collection
-from envs.errors import UsageError
 from envs.relabel import labeller_of
 from envs.robots import ROBOTS
 from envs.starts_file import read_starts
@@ -25,15 +23,13 @@ from policies.checkpoint import Deployment as Where
 from policies.checkpoint import check_compatible, manifest_entry
 from policies.trained import placed
 from real.address import ArmAddress
-from real.board_pictures import open_camera
-from real.camera_rig import CameraRig, CameraSource
-from real.cameras import Mode
 from real.connect import connect_leader
 from real.control import FarArm
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_script import ScriptedHelper
 from real.emulators.twin_table import TwinTable, twin_arm
-from real.real_arm import OperatorTable, RealArm, Senses
+from real.real_arm import OperatorTable, RealArm
+from real.real_senses import Eyes, open_senses
 from real.stop import StopBoard
 from real.teleop.takeover import PoseLeader
 
@@ -163,30 +159,13 @@ def arm_site(
     Raises:
         UsageError: a camera that the policy reads and nobody names, or an arm that is not there.
     """
-    wanted = cameras_of(policy.spec)
-    named = dict(_named(text) for text in cameras)
-    for camera in wanted:
-        if camera.name not in named:
-            raise UsageError(f"the policy reads {camera.name}: give --camera {camera.name}=SOURCE")
+    wanted, eyes = cameras_of(policy.spec), Eyes.parse(cameras, None, address.calibration)
     with ExitStack() as stack:
-        senses = Senses()
-        if wanted:
-            names = [camera.name for camera in wanted]
-            rig = stack.enter_context(CameraRig([_source(name, named[name]) for name in names]))
-            senses = Senses(lambda: {k: r.frame for k, r in rig.read().items() if r.frame})
-        joints = FarArm(address, log=duty.safety)
-        task = TASKS[policy.spec.task]
-        arm = RealArm(joints, task, OperatorTable(ask), senses, wanted)
+        joints = stack.enter_context(FarArm(address, log=duty.safety))
+        senses = open_senses(eyes, wanted, joints)
+        arm = RealArm(
+            joints, TASKS[policy.spec.task], OperatorTable(ask), senses, wanted,
+            address.calibration_hash,
+        )  # fmt: skip
         stack.enter_context(arm)
         yield Site(arm, Oversight(lead.connect(arm.spec.name)), duty, joints.stop)
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, sign, source = text.partition("=")
-    if not (sign and name and source):
-        raise UsageError(f"--camera must be NAME=SOURCE, got {text!r}")
-    return name, source
-
-
-def _source(name: str, source: str) -> CameraSource:
-    return CameraSource(name, partial(open_camera, source, name, Mode()), Mode())

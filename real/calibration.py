@@ -19,6 +19,10 @@ from real.pinhole import Intrinsics, Pose
 SCHEMA = 1
 
 
+FILE = "calibration.json"
+"""Of an arm, in a folder."""
+
+
 @dataclass(frozen=True)
 class JointCalibration:
     """A joint of one arm.
@@ -155,6 +159,18 @@ class Calibration:
             })  # fmt: skip
         except (KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"no calibration: {error}") from error
+
+    @classmethod
+    def in_force(cls, path: Path | None) -> "Calibration | None":
+        """Read what is in force on an arm: a file, or a folder with ``calibration.json``.
+
+        Raises:
+            UsageError: as ``load``.
+        """
+        if path is None:
+            return None
+        path = Path(path)
+        return cls.load(path / FILE if path.is_dir() else path)
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":

@@ -1,7 +1,7 @@
 """What a real arm sees: the cameras that are plugged in, or objects by the tags on them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,7 +52,7 @@ class Eyes:
         for text in cameras:
             name, equals, source = text.partition("=")
             if not (equals and name and source) or name in found:
-                raise UsageError(f"cameras must be name=source, each once, got {text!r}")
+                raise UsageError(f"a camera must be NAME=SOURCE, each once, got {text!r}")
             found[name] = source
         return cls(found, tags=tags, calibration=calibration)
 
@@ -71,20 +71,29 @@ def open_senses(eyes: Eyes, cameras: Sequence[CameraSpec], joints: Joints) -> Se
     if absent := [name for name in names if name not in eyes.cameras]:
         known = ", ".join(eyes.cameras) or "none"
         raise UsageError(
-            f"where is the camera {absent[0]!r}? known: {known}; such as "
-            f"--cameras {absent[0]}=realsense"
+            f"where is the camera {absent[0]!r}? known: {known}; name it as {absent[0]}=realsense"
         )
     sight = None if cameras else tag_sight(eyes)
-    sources = [
-        CameraSource(name, partial(open_camera, eyes.cameras[name], name, eyes.mode), eyes.mode)
-        for name in names
-    ]
     with ExitStack() as stack:
-        rig = CameraRig(sources)
+        rig = start_cameras(eyes, names)
         stack.callback(rig.close)
         if sight is not None:
             return by_tags(stack, rig, sight, joints)
         return Senses(rig.frames, fault=rig.fault, close=stack.pop_all().close)
+
+
+def start_cameras(eyes: Eyes, names: Iterable[str]) -> CameraRig:
+    """Start some of the cameras that are plugged in.
+
+    Raises:
+        CameraError: one that does not start.
+    """
+    return CameraRig(
+        [
+            CameraSource(name, partial(open_camera, eyes.cameras[name], name, eyes.mode), eyes.mode)
+            for name in names
+        ]
+    )
 
 
 def tag_sight(eyes: Eyes) -> TagSight:

@@ -172,8 +172,11 @@ class Demo:
         from envs.errors import UsageError
         from scripts.demo_session import DemoSession
 
-        if self.faults or self.clock != "real":
-            raise UsageError("a demo session has a clock of its own and no faults")
+        if self.script or self.robot or self.faults or self.patient or self.objects != "truth":
+            raise UsageError(
+                "--script, --robot, --faults, --patient and --objects belong to armtrials demo "
+                "twin; a session has policies, and a clock of its own"
+            )
         policies = self.policy or tuple(self._trained(console, algo) for algo in ("act", "bc"))
         data = None if self.policy else self.cache / "data"
         session = DemoSession(

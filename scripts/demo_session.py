@@ -3,16 +3,11 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from scripts.session_run import ended
-from scripts.session_terminal import words
-
-if TYPE_CHECKING:
-    from benchmarks.session.view import View
+from scripts.session_terminal import Log
 
 HAND_SLIPS, LABEL_SLIPS, BLINKS = 0.25, 0.15, 0.1
 """Share of resets out of tolerance at first, of labels taken back, of films seen otherwise."""
@@ -55,50 +50,36 @@ class DemoSession:
         hand = careful(HAND_SLIPS, self.seed, zones)
         with Session(opened, partial(rig_of, hand=hand)) as session:
             script = Script(eyes_of(session), slips=LABEL_SLIPS, blinks=BLINKS, seed=self.seed)
-            operate(session, script, _Log(say))
+            operate(session, script, Log(say))
             return ended(session, self.folder)
 
     def _locked(self, say: Say) -> None:
         """Lock the session unless one is under way."""
-        from benchmarks.session import asking
         from benchmarks.session.deciding import plan
         from benchmarks.session.ledger import read_ledger
-        from benchmarks.session.lock import LOCK, make_lock, read_lock
+        from benchmarks.session.lock import LOCK, read_lock
         from benchmarks.session.state import fold
+        from envs.errors import UsageError
         from scripts.session_lock import Lock
 
-        if (self.folder / LOCK).exists():
-            lock = read_lock(self.folder)
-            if not fold(lock, read_ledger(self.folder, lock.hash)).closed:
-                say(f"{self.folder} goes on where it was left.")
-                return
-            shutil.rmtree(self.folder)
         wanted = Lock(
             tuple(self.policies), self.folder, twin=True, blocks=self.blocks, seed=self.seed,
             data=self.data, gap=self.gap, results=self.folder / "evaluations",
         )  # fmt: skip
         terms = wanted.terms()
+        if (self.folder / LOCK).exists():
+            lock = read_lock(self.folder)
+            if not fold(lock, read_ledger(self.folder, lock.hash)).closed:
+                artefacts = sorted(driver.artefact for driver in wanted.drivers())
+                if (lock.terms, lock.body["artefacts"]) != (terms, artefacts):
+                    raise UsageError(
+                        f"{self.folder} holds an unfinished session, of other policies or terms: "
+                        f"armtrials session run {self.folder} --script ends it; or give another "
+                        "--cache"
+                    )
+                say(f"{self.folder} goes on where it was left.")
+                return
+            shutil.rmtree(self.folder)
         for line in plan(self.blocks, len(self.policies), terms.alpha, 0.9, 0.4):
             say(line)
-        made = datetime.now(UTC).isoformat(timespec="seconds")
-        lock = make_lock(self.folder, terms, wanted.drivers(), made)
-        say(f"\nlocked: {asking.title_of(lock)}; hash {lock.hash}")
-
-
-class _Log:
-    """Says what an operator sees, a few lines a step."""
-
-    def __init__(self, say: Say) -> None:
-        self._say, self._checks, self._last = say, 0, ""
-
-    def __call__(self, view: "View") -> None:
-        made = [check for check in view.checks if check.outcome not in ("waiting", "running")]
-        for check in made[self._checks :]:
-            self._say(f"  {check.outcome:>14}  {check.title}: {check.text}")
-        self._checks = len(made)
-        if view.phase == "preflight":
-            return
-        lines = [line for line in words(view).splitlines() if not line.startswith("  [")]
-        text = "\n".join(lines[lines[0] == self._last :])
-        self._last = lines[0]
-        self._say(text)
+        wanted.write(terms, say)

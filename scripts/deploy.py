@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from benchmarks.deployment import Deployment
     from benchmarks.deployment_site import Site
     from policies.base import Policy
+    from policies.chunking import Controller
 
 EXAMPLES = """
 armtrials deploy --policy runs/act --twin --episodes 20
@@ -87,7 +88,6 @@ class Deploy:
         from benchmarks.deployment_log import logged_episodes
         from benchmarks.deployment_site import work_of
         from policies.checkpoint import load_checkpoint
-        from policies.chunking import Controller
         from real.teleop.later import LaterAlbum
 
         self._check()
@@ -101,7 +101,7 @@ class Deploy:
         leave = self._leave(collection.robot)
         out = self.out or Path("deployments") / self.policy.name
         with ExitStack() as stack:
-            controller = Controller(policy, self.execute)
+            controller = self._controller(policy)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
             site = stack.enter_context(self._site(policy, collection.robot, out, (leave, tell)))
             self._make_room(site, out, self.episodes - logged_episodes(album))
@@ -131,6 +131,16 @@ class Deploy:
             raise UsageError("--override and --camera belong to a real arm, not to --twin")
         if self.episodes < 1:
             raise UsageError(f"--episodes must be at least 1, got {self.episodes}")
+
+    def _controller(self, policy: "Policy") -> "Controller":
+        """Return what carries the chunks of ``policy`` out."""
+        from envs.errors import UsageError
+        from policies.chunking import Controller
+
+        chunk, execute = policy.spec.chunk, self.execute
+        if execute is not None and not 1 <= execute <= chunk:
+            raise UsageError(f"--execute must be 1..{chunk}, the policy's chunk, got {execute}")
+        return Controller(policy, execute)
 
     def _make_room(self, site: "Site", out: Path, missing: int) -> None:
         """Refuse a disk that is too small, and a rescue that would come after the end."""
@@ -173,6 +183,7 @@ class Deploy:
         from benchmarks.deployment_site import Lead, arm_site, duty_of, twin_site
         from envs.gap import GAPS
         from real.address import ArmAddress
+        from real.calibration import Calibration
         from real.emulators.twin import TwinSetup
 
         leave, tell = told
@@ -182,7 +193,8 @@ class Deploy:
             task, gap = policy.spec.task, GAPS[self.gap]
             setup = TwinSetup(task, robot, gap, faults=self.faults, seed=self.seed)
             return twin_site(setup, policy, duty, self.clock, lead if self.leader else self.rescue)
-        address = ArmAddress(robot, self.port, "socketcan" if robot == "openarm" else "")
+        interface = "socketcan" if robot == "openarm" else ""
+        address = ArmAddress(robot, self.port, interface, Calibration.in_force(self.calibration))
         return arm_site(
             address, policy, duty, lead, self.camera,
             lambda start: tell(f"Set the scene up: {dict(start.objects)}"),

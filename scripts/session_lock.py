@@ -1,7 +1,7 @@
 """The steps of `armtrials session` before the first trial."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +56,8 @@ class Lock:
     """Checkpoint folders of the policies."""
     out: Path = Path("session")
     """Folder of the session."""
-    protocol: str = "pick_place/v1"
-    """Whose task, robot and starts they are."""
+    protocol: str = ""
+    """Whose task, robot and starts they are; default: the first of the policies' task."""
     twin: bool = False
     """On the hardware twin."""
     port: str = ""
@@ -97,43 +97,52 @@ class Lock:
 
     def run(self) -> int:
         """Write lock and key; return 0."""
+        self.write(self.terms())
+        say(f"Note the hash. Then, not knowing which is which: armtrials session run {self.out}")
+        return 0
+
+    def write(self, terms: "Terms", tell: Callable[[str], None] | None = None) -> None:
+        """Check the policies; write lock and key; ``tell`` what they are."""
         from benchmarks.session.asking import title_of
         from benchmarks.session.lock import make_lock
         from benchmarks.session.opening import load_drivers, permit
+        from benchmarks.session.rigs import check_equipment
         from benchmarks.writer import refuse_disk_errors
 
-        terms, drivers = self.terms(), self.drivers()
+        tell, drivers = tell or say, self.drivers()
+        check_equipment(terms)
         policies = load_drivers(drivers, terms.definition)
-        if terms.world == "real":
-            for driver in drivers:
-                permit(driver, terms)
+        for driver in drivers:
+            permit(driver, terms)
         made = datetime.now(UTC).isoformat(timespec="seconds")
         with refuse_disk_errors(self.out, "--out"):
             lock = make_lock(self.out, terms, drivers, made)
-        say(title_of(lock))
-        say(f"{len(policies)} policies loaded, each gave its stored answer")
-        say(f"locked: {self.out}, hash {lock.hash}")
-        say(f"Note the hash. Then, not knowing which is which: armtrials session run {self.out}")
-        return 0
+        tell(title_of(lock))
+        tell(f"{len(policies)} policies loaded, each gave its stored answer")
+        tell(f"locked: {self.out}, hash {lock.hash}")
 
     def terms(self) -> "Terms":
         """Return what is agreed."""
         from benchmarks.protocol import PROTOCOLS
         from benchmarks.session.lock import Terms
+        from benchmarks.session.opening import protocol_of
         from envs.errors import UsageError
 
         if self.twin == bool(self.port):
             raise UsageError("give --twin, or --port of an arm")
+        if self.twin and (self.camera or self.objects or (self.override and not self.verdict)):
+            raise UsageError("--camera, --objects and --override belong to an arm, not to --twin")
         if not self.policy:
             raise UsageError("--policy needs at least one checkpoint folder")
-        robot = PROTOCOLS[self.protocol].robot
+        protocol = self.protocol or protocol_of(self.policy)
+        robot = PROTOCOLS[protocol].robot
         reach: dict[str, Any] = {"gap": self.gap, "clock": self.clock}
         if not self.twin:
             reach = {"port": self.port, "interface": self.interface,
                      "cameras": list(self.camera), "objects": _text(self.objects)}  # fmt: skip
         world = "twin" if self.twin else "real"
         return Terms(
-            self.out.name, world, self.protocol, robot, self.blocks, self.seed, self.alpha,
+            self.out.name, world, protocol, robot, self.blocks, self.seed, self.alpha,
             self.share, self.place_mm, reach, _text(self.calibration), _text(self.data),
             str(self.results),
         )  # fmt: skip

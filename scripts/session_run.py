@@ -42,7 +42,7 @@ class Run:
         from benchmarks.session.script import Script, eyes_of, operate
         from benchmarks.session.session import Session
         from envs.errors import UsageError
-        from scripts.session_terminal import terminal, words
+        from scripts.session_terminal import Log, terminal
 
         opened = open_session(self.folder)
         if self.script and opened.lock.terms.world != "twin":
@@ -52,7 +52,7 @@ class Run:
         with Session(opened) as session:
             if self.script:
                 script = Script(eyes_of(session), who=self.who or "script")
-                operate(session, script, lambda view: say(words(view)))
+                operate(session, script, Log(say))
             elif self.page:
                 operate_page(session, self.port, self.folder)
             else:

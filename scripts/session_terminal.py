@@ -10,7 +10,7 @@ from real.keys import on_keys
 from real.stop import Reaction, StopBoard
 
 if TYPE_CHECKING:
-    from benchmarks.session.view import Choice, Operated, View
+    from benchmarks.session.view import CheckView, Choice, Operated, View
 
 LEAVE = "\x04"
 """Ctrl-D leaves the session, which can be taken up again."""
@@ -67,13 +67,10 @@ class Terminal:
             return self._operate()
 
     def _operate(self) -> "View":
-        view, told = self._session.view(), ""
+        view, log = self._session.view(), Log(lambda text: self._say(f"\n{text}"), keys=True)
         while view.phase not in ("closed", "stopped"):
-            text = words(view)
-            if text != told:
-                self._say(f"\n{text}")
+            if log(view):
                 self._keep_picture(view)
-                told = text
             self.shown = view.number
             try:
                 key = self._keys.get(timeout=POLL_S)
@@ -137,8 +134,39 @@ class Terminal:
         self._out.flush()
 
 
+class Log:
+    """Tells views as text, of each what is new."""
+
+    def __init__(self, say: Callable[[str], None], keys: bool = False) -> None:
+        """Tell ``say``; with ``keys`` also what may be answered."""
+        self._say, self._keys = say, keys
+        self._checks: set[str] = set()
+        self._last: list[str] = []
+
+    def __call__(self, view: "View") -> bool:
+        """Tell a view; return whether anything was new."""
+        checks = [_check(c) for c in view.checks if c.outcome not in ("waiting", "running")]
+        new = [line for line in checks if line not in self._checks]
+        self._checks = set(checks)
+        lines = words(view).splitlines()
+        if not self._keys:  # nobody is asked
+            asked = view.phase == "preflight"
+            lines = [line for line in lines if not asked and not line.startswith("  [")]
+        if lines != self._last:
+            known = not self._keys and lines[:1] == self._last[:1]  # the line of the trial
+            new += lines[known:]
+            self._last = lines
+        if new:
+            self._say("\n".join(new))
+        return bool(new)
+
+
+def _check(check: "CheckView") -> str:
+    return f"  {check.outcome:>14}  {check.title}: {check.text}"
+
+
 def words(view: "View") -> str:
-    """Return a view as lines of text."""
+    """Return a view as lines of text, without its checks."""
     lines = []
     if view.code and view.phase != "rating":
         again = f", attempt {view.attempt}" if view.attempt > 1 else ""
@@ -147,15 +175,14 @@ def words(view: "View") -> str:
             f"{view.code}{again}. Task: {view.instruction}"
         )
     elif view.code:
-        lines.append(f"film {view.code}")
-    if view.phase == "preflight":
-        lines += [f"  {c.outcome:>14}  {c.title}{': ' * bool(c.text)}{c.text}"
-                  for c in view.checks if c.outcome != "waiting"]  # fmt: skip
+        lines.append(f"film {view.code}. Task: {view.instruction}")
     if view.phase == "next" and view.suggestion:
         lines += [f"  {view.suggestion}", f"  test: {view.test.text}"]
     if view.problem:
         lines.append(f"  ! {view.problem}")
     lines.append(_steady(view))
+    if view.phase == "running":
+        lines.append(f"  It has {view.limit_s:g} s.")
     lines += [f"  - {line}" for line in view.detail]
     lines += [f"  [{c.key or 'x'}] {c.label}" for c in view.choices]
     return "\n".join(lines)

@@ -184,11 +184,20 @@ class Turn:
         }
 
     def _assemble(self) -> dict[str, Any]:
-        """Put old data, lessons of the log and demonstrations into one folder, with a ledger."""
+        """Put old data, lessons of the log and demonstrations into one folder, with a ledger.
+
+        Raises:
+            UsageError: there are neither lessons nor demonstrations.
+        """
         wheel, new = self.wheel, self._need("demonstrate")["folder"]
+        chosen = {one["fingerprint"] for one in self._need("select")["chosen"]}
+        if not chosen and not new:
+            raise UsageError(
+                "there is nothing new to learn: the policy neither failed nor was helped; log more "
+                "episodes, harder ones (--gap hard), or give --use success; in another --out"
+            )
         wheel.dataset.mkdir(parents=True, exist_ok=True)
         lines = old_lines(wheel.data, wheel.dataset)
-        chosen = {one["fingerprint"] for one in self._need("select")["chosen"]}
         for entry in self.entries():
             if entry.fingerprint in chosen:
                 lines.append(taught(entry, wheel.dataset, len(lines)))

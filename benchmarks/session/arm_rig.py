@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,12 @@ from envs.errors import UsageError
 from envs.task import Task
 from envs.world import world
 from policies.base import Policy
-from real.board_pictures import open_camera
 from real.calibration import Calibration
-from real.camera_rig import CameraRig, CameraSource
-from real.cameras import Mode
 from real.charuco import locate
 from real.extrinsics import PICTURES, shift
 from real.pinhole import Pose
 from real.real_arm import Joints, OperatorTable, Picture, RealArm, Seen, Senses, fit
+from real.real_senses import Eyes, start_cameras
 from real.reset_check import Tolerance
 from real.stop import StopBoard
 from real.tags import Sighting, TagFinder, read_objects
@@ -99,7 +96,7 @@ class ArmRig:
         joints: Joints,
         policies: Sequence[Policy],
         manner: OnArm,
-        frames: Frames = dict,
+        sees: Senses | None = None,
         held: ExitStack | None = None,
     ) -> None:
         """Work with an arm that is switched on.
@@ -108,21 +105,24 @@ class ArmRig:
             joints: what moves.
             policies: as numbered in the key.
             manner: how it is used.
-            frames: newest frame of every camera.
+            sees: newest frame of every camera, and why a trial must not go on; None: no camera.
             held: closed at the end, such as the cameras.
 
         Raises:
             UsageError: policies that read what nobody sees, or a camera without calibration.
         """
+        sees = sees or Senses()
+        frames = sees.frames
         self._held, self._frames, self._manner = held or ExitStack(), frames, manner
         self._seen: dict[str, Sighting] = {}
         self._stamps: dict[str, float] = {}
         self._finder, self._eye = self._finder_of(manner)
         self._check_seen(policies, manner)
         self._table = Filmed(frames)
-        senses = Senses(frames, self._poses)
+        senses = Senses(frames, self._poses, fault=sees.fault)
         cameras = cameras_of(policies[0].spec)
-        self.arm = RealArm(joints, manner.task, self._table, senses, cameras)
+        known = manner.calibration.hash if manner.calibration else ""
+        self.arm = RealArm(joints, manner.task, self._table, senses, cameras, known)
         self._drives = [Drive(self.arm, policy) for policy in policies]
         scene = world(manner.task, self.arm.spec.name)
         shapes, eye = shapes_of(scene), self._eye or Eye.simulated(scene)
@@ -253,25 +253,15 @@ class ArmRig:
         self._held.close()
 
 
-def camera_frames(cameras: Sequence[str], held: ExitStack) -> Frames:
-    """Start cameras such as ``overhead=/dev/video0``; return what gives their newest frames.
+def camera_senses(cameras: Sequence[str], held: ExitStack) -> Senses:
+    """Start all cameras such as ``overhead=/dev/video0``; ``held`` stops them.
 
     Raises:
         UsageError: a camera that is not named so.
         CameraError: one that is not there.
     """
-    sources = []
-    for text in cameras:
-        name, _, source = text.partition("=")
-        if not name or not source:
-            raise UsageError(f"a camera must be NAME=SOURCE, such as overhead=/dev/video0: {text}")
-        sources.append(CameraSource(name, partial(open_camera, source, name, Mode())))
-    if not sources:
-        return dict
-    rig = held.enter_context(CameraRig(sources))
-
-    def newest() -> Mapping[str, Picture]:
-        found = rig.read()
-        return {name: one.frame for name, one in found.items() if one.frame is not None}
-
-    return newest
+    eyes = Eyes.parse(cameras, None, None)
+    if not eyes.cameras:
+        return Senses()
+    rig = held.enter_context(start_cameras(eyes, eyes.cameras))
+    return Senses(rig.frames, fault=rig.fault)

@@ -19,6 +19,9 @@ BESIDE = ("policy_error", "safety_stop", "other")
 END = Choice("end", "end", "end the session for good", "e", reason=True)
 TAKE_OVER = Choice("operator", "take over", "take over as operator")
 
+NEEDED = ("files", "arm")
+"""Checks without which nothing can be done: they are repeated, not waived."""
+
 WORDS: Mapping[str, str] = {
     at.NEXT: "Stand clear, then press next: the arm goes to its start pose.",
     at.MOVING: "The arm goes to its start pose. Stand clear.",
@@ -109,13 +112,16 @@ def ask(state: State, now: float, titles: Mapping[str, str]) -> str:
     }
     if where in late:
         return late[where]
+    if job(state) in ("look", "end"):
+        return "The block is complete: the test is asked."
     return WORDS[attempt.step if attempt is not None else at.NEXT]
 
 
 def _ask_check(state: State, titles: Mapping[str, str]) -> str:
     failed = [c for c in state.checks.values() if c["outcome"] == FAIL]
     if failed:
-        return f"{titles[failed[0]['name']]}: {failed[0]['text']}. Repeat it, or say why not."
+        or_not = "" if failed[0]["name"] in NEEDED else ", or say why not"
+        return f"{titles[failed[0]['name']]}: {failed[0]['text']}. Repeat it{or_not}."
     name = waiting(state)
     return f"Preflight: {titles.get(name, name)}."
 
@@ -142,11 +148,10 @@ def _of_checks(state: State) -> tuple[Choice, ...]:
     failed = [check["name"] for check in state.checks.values() if check["outcome"] == FAIL]
     if not failed:
         return (END,)
-    return (
-        Choice("check", "again", "repeat it", "r"),
-        Choice("check", "waive", "go on all the same", "w", reason=True),
-        END,
-    )
+    again = Choice("check", "again", "repeat it", "r")
+    if failed[0] in NEEDED:
+        return (again, END)
+    return (again, Choice("check", "waive", "go on all the same", "w", reason=True), END)
 
 
 def _of_step(state: State, step: str, now: float) -> tuple[Choice, ...]:

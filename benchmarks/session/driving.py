@@ -110,7 +110,9 @@ def described(trial: RealTrial, wrong: str, sensed: Trace | None, task: Task) ->
         "stages": trial.stages,
         "stamps": trial.stamps,
     }
-    void = f"{ends}: {trial.reason}" if ends == INVALID_HARDWARE else ""
+    void = ""
+    if ends == INVALID_HARDWARE:
+        void = trial.reason if trial.reason.startswith(ends) else f"{ends}: {trial.reason}"
     return Ran(void, told, arrays)
 
 

@@ -218,7 +218,6 @@ def _body(terms: Terms, key: Key, made: str) -> dict[str, Any]:
         "made": made,
         "terms": asdict(terms),
         "task": protocol.task,
-        "instruction": TASKS[protocol.task].instruction,
         "stages": list(TASKS[protocol.task].stages),
         "protocol": protocol.hash,
         "robot": robot_hash(terms.robot),

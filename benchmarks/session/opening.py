@@ -22,9 +22,13 @@ from envs.tasks import TASKS
 from policies.base import Policy
 from policies.checkpoint import Deployment, check_compatible, load_policy
 from policies.floors import FLOOR
+from policies.trained import placed
 
 ROOM = 64e6
 """Room on the disk that a session wants beside its films [bytes]."""
+
+USUAL = "pick_place"
+"""What policies do that were trained for nothing."""
 
 FILM = 2e6
 """Room for a trial with its film [bytes]."""
@@ -61,6 +65,15 @@ class Opened:
     def start(self, ic: int) -> InitialCondition:
         """Return a start."""
         return self.protocol.start(NOMINAL, ic)
+
+    def instruction(self, ic: int) -> str:
+        """Return what the arm is told to do from a start."""
+        return self.task.instruct(self.start(ic))
+
+    @property
+    def limit_s(self) -> float:
+        """Time that a policy has for a trial [s]."""
+        return self.task.horizon / ROBOTS[self.protocol.robot].spec().control_hz
 
     def load(self) -> list[Policy]:
         """Load the policies in the key's order.
@@ -120,12 +133,27 @@ def load_drivers(drivers: Sequence[Driver], protocol: EvalProtocol) -> list[Poli
             continue
         policy = load_policy(driver.source)
         check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
-        policies.append(policy)
+        policies.append(placed(policy, TASKS[protocol.task]))
     tracks = {(p.spec.track, _pictures(p)) for p in policies}
     if len(tracks) > 1:
         raise UsageError("the policies of a session must read the same: all state, or all pixels "
                          "from the same cameras at the same sizes")  # fmt: skip
     return policies
+
+
+def protocol_of(sources: Sequence[str]) -> str:
+    """Return the protocol of what policies were trained for: the first version of its task's.
+
+    Raises:
+        UsageError: they were trained for several tasks, or one does not load.
+    """
+    trained = [load_policy(source) for source in sources if not source.startswith(FLOOR)]
+    tasks = {policy.spec.task for policy in trained}
+    if len(tasks) > 1:
+        raise UsageError(
+            f"the policies of a session must do the same; these do {', '.join(sorted(tasks))}"
+        )
+    return f"{tasks.pop() if tasks else USUAL}/v1"
 
 
 def _pictures(policy: Policy) -> tuple[tuple[str, tuple[int, ...]], ...]:

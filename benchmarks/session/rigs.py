@@ -5,19 +5,42 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.session.arm_rig import ArmRig, OnArm, camera_frames
+from benchmarks.session.arm_rig import ArmRig, OnArm, camera_senses
+from benchmarks.session.lock import Terms
 from benchmarks.session.opening import Opened
 from benchmarks.session.rig import Rig
 from benchmarks.session.twin_rig import Hand, OnTwin, TwinRig, steady
+from envs.episode import episode_files
 from envs.gap import GAPS
 from policies.base import Policy
 from real.address import ArmAddress
 from real.calibration import Calibration
 from real.control import FarArm
 from real.emulators.twin import TwinSetup
+from real.real_senses import Eyes
+from real.tags import read_objects
 
 RigMaker = Callable[[Opened, Sequence[Policy], threading.Event], Rig]
 """Connects to the arm of a session for its policies; the event ends what waits."""
+
+
+def check_equipment(terms: Terms) -> None:
+    """Refuse, before anything is locked, what no arm or twin could work with.
+
+    Raises:
+        UsageError: an unknown gap, a folder without demonstrations, a calibration of another arm,
+            a file of objects or a camera that cannot be read.
+    """
+    reach = terms.reach
+    GAPS[reach.get("gap", "none")]
+    if terms.data:
+        episode_files(Path(terms.data))
+    if terms.world == "real":
+        known = Calibration.in_force(Path(terms.calibration) if terms.calibration else None)
+        ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), known)
+        Eyes.parse(reach.get("cameras", []), None, known)
+        if reach.get("objects"):
+            read_objects(Path(reach["objects"]))
 
 
 def rig_of(
@@ -55,8 +78,7 @@ def _arm(
     terms, held = opened.lock.terms, ExitStack()
     reach = terms.reach
     objects = Path(reach["objects"]) if reach.get("objects") else None
-    file = Path(terms.calibration)
-    calibration = Calibration.load(file) if terms.calibration and file.is_file() else None
+    calibration = Calibration.in_force(Path(terms.calibration) if terms.calibration else None)
     manner = OnArm(
         opened.task,
         opened.start(0),
@@ -68,11 +90,11 @@ def _arm(
         gone,
     )
     try:
-        frames = camera_frames(reach.get("cameras", []), held)
-        address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""))
+        address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), calibration)
+        sees = camera_senses(reach.get("cameras", []), held)
         joints = FarArm(address, log=opened.folder / "safety.jsonl")
         held.callback(joints.close)
-        return ArmRig(joints, policies, manner, frames, held)
+        return ArmRig(joints, policies, manner, sees, held)
     except BaseException:
         held.close()
         raise

@@ -25,6 +25,9 @@ SLIP_MM = 25.0
 WAIT_S = 60.0
 """After which the script looks again, though nothing was told [s]."""
 
+PATIENCE = 5
+"""So often in a row an arm may fail before the script leaves the session."""
+
 Eyes = Callable[[View], Mapping[str, Any]]
 """Returns ``success``, ``stage`` and ``failure`` of the trial that a view is about."""
 
@@ -145,7 +148,7 @@ class Script:
 
 
 def operate(
-    session: Operated, script: Script, tell: Callable[[View], None] = lambda view: None
+    session: Operated, script: Script, tell: Callable[[View], object] = lambda view: None
 ) -> View:
     """Operate a session to its end; return the last view.
 
@@ -155,15 +158,15 @@ def operate(
         tell: told every view that is new.
 
     Raises:
-        UsageError: an answer was refused, or the session stopped.
+        UsageError: an answer was refused, the session stopped, or only a person can help.
     """
-    view, told = session.view(), -1
+    view, told, failures = session.view(), -1, 0
     while view.phase != "closed":
         if view.phase == "stopped":
             raise UsageError(view.problem)
         if view.number != told:
             tell(view)
-            told = view.number
+            told, failures = view.number, _failures(view, failures)
         if any(check.name == "stop" and check.outcome == "running" for check in view.checks):
             session.stop(script.who)
         answer = script.answer(view)
@@ -174,3 +177,20 @@ def operate(
             view = session.answer(name, value, who, text, view.number)
     tell(view)
     return view
+
+
+def _failures(view: View, before: int) -> int:
+    """Count the failures of the arm, or of a check, up to ``view`` since a trial has run.
+
+    Raises:
+        UsageError: there were too many, or a check failed without which nothing can be done.
+    """
+    offered = {(choice.name, choice.value) for choice in view.choices}
+    if ("check", "again") in offered and ("check", "waive") not in offered:
+        raise UsageError(f"the session is left: {view.ask}")
+    if view.phase == "label":
+        return 0
+    failures = before + (view.phase == "next" and bool(view.problem))
+    if failures >= PATIENCE:
+        raise UsageError(f"the session is left: the arm failed {failures} times: {view.problem}")
+    return failures

@@ -24,6 +24,7 @@ from benchmarks.session.closing import Closer
 from benchmarks.session.ledger import Ledger
 from benchmarks.session.opening import Opened
 from benchmarks.session.rigs import RigMaker, rig_of
+from benchmarks.session.schedule import Planned
 from benchmarks.session.state import State, apply, fold
 from benchmarks.session.view import UNDO_S, Choice, View
 from benchmarks.session.work import Work
@@ -306,7 +307,7 @@ class Session:
             asking.ask(state, now, self._work.titles),
             choices=() if self.failure else self._choices(whose),
             trials=len(state.lock.schedule), blocks=state.lock.terms.blocks,
-            instruction=self.opened.lock.body["instruction"],
+            limit_s=self.opened.limit_s,
             checks=asking.check_views(state, self._work.titles, bool(asking.job(state))),
             suggestion=asking.suggestion(state), test=asking.decided(state),
             operator=state.operator, voids=state.voids, deviations=state.notes,
@@ -315,18 +316,23 @@ class Session:
         if self.failure is not None:
             return replace(shown, phase="stopped", ask="The program has stopped: start it again.")
         if where == "rating":
-            return replace(shown, code=self._film_code(), pictures=("film",))
+            return self._of_film(shown, self._film_code())
         if trial is None or where == "preflight":
             return shown
-        return self._of_trial(shown, trial.code, trial.block)
+        return self._of_trial(shown, trial)
 
-    def _of_trial(self, view: View, code: str, block: int) -> View:
+    def _of_film(self, view: View, code: str) -> View:
+        told = self.opened.instruction(self.state.lock.planned(code).ic)
+        return replace(view, code=code, pictures=("film",), instruction=told)
+
+    def _of_trial(self, view: View, trial: Planned) -> View:
         state = self.state
         attempt = state.attempt
-        done = sum(state.settled(trial) for trial in state.lock.schedule)
+        done = sum(state.settled(planned) for planned in state.lock.schedule)
         view = replace(
-            view, code=code, trial=done + 1, block=block + 1, attempt=state.voids_of(code) + 1
-        )
+            view, code=trial.code, trial=done + 1, block=trial.block + 1,
+            attempt=state.voids_of(trial.code) + 1, instruction=self.opened.instruction(trial.ic),
+        )  # fmt: skip
         if attempt is None:
             return view
         if attempt.step in (at.RESET, at.READY):

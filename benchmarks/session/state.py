@@ -280,7 +280,6 @@ CHANGES: Mapping[str, Callable[[State, Event], State]] = {
     "filmed": lambda s, e: replace(s, films={**s.films, e["code"]: e["film"]}),
     "rated": _rated,
     "unrated": _unrated,
-    "problem": lambda s, e: replace(s, problem=e["problem"]),
     "sealed": lambda s, e: replace(s, seals=dict(e["seals"])),
     "unblinded": _unblinded,
     "closed": lambda s, e: replace(s, closed=True),

@@ -101,7 +101,8 @@ class View:
         block: number of the block, from 1.
         blocks: how many there are at most.
         attempt: 1, or more where the trial was void before.
-        instruction: what the task asks for, in words.
+        instruction: what the arm is told to do in this trial, in words.
+        limit_s: time that the policy has for a trial [s].
         pictures: names of pictures that `Operated.picture` returns now: ``overlay`` (where things
             go), ``film`` (mp4, while `rating`).
         checks: of the preflight.
@@ -128,6 +129,7 @@ class View:
     blocks: int = 0
     attempt: int = 1
     instruction: str = ""
+    limit_s: float = 0.0
     pictures: tuple[str, ...] = ()
     checks: tuple[CheckView, ...] = ()
     undo_until: float | None = None

@@ -164,7 +164,9 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
         (("--twin", "--task", "pour"), "trained for task 'pick_place', this is 'pour'"),
         (("--twin", "--robot", "koch"), "trained for arm 'viperx', this is 'koch'"),
         (("--twin", "--gap", "wide"), "unknown gap 'wide'"),
-        (("--port", "x", "--override", "y", "--camera", "wrist"), "--camera must be NAME=SOURCE"),
+        (("--twin", "--execute", "999"), "--execute must be 1.."),
+        (("--port", "x", "--override", "y", "--calibration", "none.json"), "none.json: cannot"),
+        (("--port", "x", "--override", "y", "--camera", "wrist"), "a camera must be NAME=SOURCE"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from policies.chunking import Controller
 from policies.train import train
 from policies.train_config import TrainConfig
 from real.address import PATIENT
+from real.calibration import Calibration
 from real.control import FarArm
 from real.emulators.twin import Twin
 from real.teleop.later import LaterAlbum
@@ -92,11 +94,11 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     out = tmp_path / "log"
     leave = {"override": "a test", "problem": "no verdict", "verdict": ""}
     duty = duty_of(loaded, policy, leave, out, sim=False)
-    with (
-        Twin() as twin,
-        LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        arm_site(twin.address, loaded, duty, Lead(), (), asked.append) as site,
-    ):
+    with ExitStack() as stack:
+        twin = stack.enter_context(Twin())
+        album = stack.enter_context(LaterAlbum(out, collection, {"operator": "policy"}))
+        address = dataclasses.replace(twin.address, calibration=Calibration("viperx"))
+        site = stack.enter_context(arm_site(address, loaded, duty, Lead(), (), asked.append))
         assert isinstance(site.arm.joints, FarArm)
         made = Deployment(site.arm, Controller(loaded), album, duty, site.oversight)
 
@@ -108,6 +110,7 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
 
         made.tell = tell
         made.run(1)
+        assert site.arm.calibration_hash == address.calibration_hash != ""
     assert len(asked) == 1
     episode = read_episode(out / "episode_0.hdf5")
     assert json.loads(episode.meta.deployment)["leave"] == leave

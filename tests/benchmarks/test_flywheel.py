@@ -185,6 +185,21 @@ def test_the_next_turn_keeps_the_ledger_of_the_one_before(
         old_lines(first / "data", second)
 
 
+def test_a_log_without_failure_or_help_teaches_nothing_and_no_training_begins(
+    made: Path, log: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(log / "failed")
+    (log / "episode_1.hdf5").unlink()
+    out = tmp_path / "turn"
+    with pytest.raises(UsageError, match="there is nothing new to learn"):
+        turn(made, log, out, count=2).run()
+    assert not (out / "data").exists()
+    said: list[str] = []
+    stages = ("select", "propose", "demonstrate", "assemble")
+    turn(made, log, tmp_path / "all", said, count=2, use=("success",)).run(stages)
+    assert said[-1].startswith("assemble: 4 episodes")
+
+
 def test_a_stage_alone_needs_those_before_it(made: Path, log: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="run the stage propose first"):
         turn(made, log, tmp_path / "turn").run(("demonstrate",))

@@ -116,7 +116,7 @@ def test_cameras_of_an_arm_are_named_with_where_they_are(tmp_path) -> None:
     with pytest.raises(UsageError, match="where is the camera 'overhead'"):
         open_senses(Eyes(), CAMERAS, Nobody())
     for text in ("overhead", "=x", "overhead="):
-        with pytest.raises(UsageError, match="name=source"):
+        with pytest.raises(UsageError, match="NAME=SOURCE"):
             Eyes.parse([text], None, None)
     with pytest.raises(UsageError, match="each once"):
         Eyes.parse(["a=1", "a=2"], None, None)

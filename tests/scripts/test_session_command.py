@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.session.closing import read_closed
 from scripts.main import main
-from scripts.session_terminal import Terminal, words
+from scripts.session_terminal import Log, Terminal, words
 from tests.benchmarks.session.stand_in import held, lock_session, until
 
 
@@ -48,6 +48,14 @@ def test_lock_writes_what_is_fixed_and_status_names_nobody(
     (["lock", "--policy", "runs/none", "--twin"], "runs/none"),
     (["lock", "--policy", "floor:hold", "floor:hold", "--twin", "--verdict", "a"],
      "--verdict needs 2 files"),
+    (["lock", "--policy", "floor:hold", "--twin", "--gap", "wide"], "unknown gap 'wide'"),
+    (["lock", "--policy", "floor:hold", "--twin", "--data", "nowhere"], "nowhere"),
+    (["lock", "--policy", "floor:hold", "--twin", "--verdict", "none.json"], "none.json"),
+    (["lock", "--policy", "floor:hold", "--twin", "--camera", "overhead=x"], "belong to an arm"),
+    (["lock", "--policy", "floor:hold", "--twin", "--override", "why"], "belong to an arm"),
+    (["lock", "--policy", "floor:hold", "--port", "x", "--camera", "y"], "must be NAME=SOURCE"),
+    (["lock", "--policy", "floor:hold", "--port", "x", "--objects", "no.json"], "no.json"),
+    (["lock", "--policy", "floor:hold", "--port", "x", "--calibration", "c.json"], "c.json"),
     (["run", "nowhere", "--who", "kim"], "there is no session in nowhere"),
     (["status", "nowhere"], "there is no session in nowhere"),
     (["close", "nowhere"], "--who and --reason are needed"),
@@ -60,6 +68,7 @@ def test_a_mistake_is_told_in_one_line(
     monkeypatch.chdir(tmp_path)
     assert main(["session", *step]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "session").exists()
 
 
 def test_a_person_is_named_and_a_script_is_for_the_twin(
@@ -145,10 +154,12 @@ def test_the_space_bar_stops_the_arm_and_ctrl_d_leaves(
         terminal = Terminal(session, "kim", tmp_path, io.StringIO())
         thread = threading.Thread(target=terminal.run)
         thread.start()
+        end = time.monotonic() + 60
+        while terminal.shown < 0 and time.monotonic() < end:  # before, nobody listens
+            time.sleep(0.01)
         keyboard(" ")
         board = session._work.board
         assert board is not None
-        end = time.monotonic() + 60
         while board.request() is None and time.monotonic() < end:
             time.sleep(0.01)
         request = board.request()
@@ -159,3 +170,19 @@ def test_the_space_bar_stops_the_arm_and_ctrl_d_leaves(
         assert not thread.is_alive()
         assert session.view().phase == "next"
         assert "block 1 of 1" in words(session.view())
+
+
+def test_of_every_view_a_log_tells_what_is_new(tmp_path: Path) -> None:
+    lock_session(tmp_path, blocks=1)
+    told: list[str] = []
+    with held(tmp_path) as session:
+        log = Log(told.append)
+        until(session, "next", tell=log)
+        assert log(session.view()) in (True, False)
+        assert not log(session.view())
+        until(session, "label", tell=log)
+    said = "\n".join(told)
+    assert said.count("Bus: fine") == 1
+    assert said.count("trial 1 of at most 2") == 1
+    assert "It has 8 s." in said
+    assert "[m] measure" not in said

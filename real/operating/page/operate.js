@@ -242,7 +242,8 @@ function tick() {
   const running = view.phase === "running" || view.phase === "moving";
   $("clock").hidden = !running && !(left > 0);
   $("clock").classList.toggle("undo", !running);
-  if (running) text("clock", `${((Date.now() - since) / 1000).toFixed(0)} s`);
+  const limit = view.phase === "running" && view.limit_s ? ` of at most ${+view.limit_s.toFixed(1)} s` : " s";
+  if (running) text("clock", `${((Date.now() - since) / 1000).toFixed(0)}${limit}`);
   else text("clock", `labels can be taken back for ${Math.ceil(Math.max(0, left))} s`);
   $("clock").style.setProperty("--left", `${Math.min(100, Math.max(0, 10 * left))}%`);
 }

@@ -1,7 +1,7 @@
 """A session whose arm is a few lines of Python: for tests of everything but the arm."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from benchmarks.session.rig import Found, Placing, Probe, Ran
 from benchmarks.session.script import Script, eyes_of, operate
 from benchmarks.session.session import Session
 from benchmarks.session.state import PASS
+from benchmarks.session.view import View
 from benchmarks.trial import actions_digest
 from envs.arm import InitialCondition
 from real.stop import StopBoard
@@ -29,7 +30,8 @@ def lock_session(
 ) -> Lock:
     """Lock a session of policies called ``zebra0``, ``zebra1`` ..."""
     told = {"share": 0.0, "results": str(folder / "evaluations"), **terms}
-    found = Terms("test", told.pop("world", "twin"), "pick_place/v1", "viperx", blocks, **told)
+    protocol = f"{told.pop('task', 'pick_place')}/v1"
+    found = Terms("test", told.pop("world", "twin"), protocol, "viperx", blocks, **told)
     drivers = [Driver(f"zebra{i}", s, artefact_of(s)) for i, s in enumerate(sources)]
     return make_lock(folder, found, drivers, MADE, salt="5a17")
 
@@ -91,11 +93,14 @@ def held(folder: Path, clock: Clock | None = None, rig: Any = None, **made: Any)
     return Session(opened, lambda *found: arm, clock or Clock())
 
 
-def until(session: Session, phase: str, who: str = "kim") -> None:
-    """Answer as a script does until ``phase`` is asked about."""
+def until(
+    session: Session, phase: str, who: str = "kim", tell: Callable[[View], Any] = lambda view: None
+) -> None:
+    """Answer as a script does until ``phase`` is asked about; ``tell`` views on the way."""
     script = Script(eyes_of(session), who=who)
     while (view := session.view()).phase != phase or not view.choices:
         session.raise_failure()
+        tell(view)
         answer = script.answer(view)
         if answer is None:
             session.wait(view.number, 20.0)

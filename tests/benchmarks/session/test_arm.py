@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,18 @@ from benchmarks.session.closing import read_closed
 from benchmarks.session.lock import Driver, Terms, artefact_of, make_lock
 from benchmarks.session.opening import Opened, open_session
 from benchmarks.session.rig import Rig
+from benchmarks.session.rigs import rig_of
 from benchmarks.session.script import Script, operate
 from benchmarks.session.session import Session
 from envs.errors import UsageError
 from policies.base import Policy
+from real.address import ArmAddress
+from real.calibration import Calibration, JointCalibration
 from real.connect import connect
 from real.emulators.twin import ClockTwin, TwinSetup
 from real.emulators.twin_table import TwinPicture
+from real.machine import MachineError
+from real.real_arm import Senses
 from tests.benchmarks.made_checkpoint import make_checkpoint
 from tests.benchmarks.session.stand_in import MADE
 from tests.benchmarks.session.test_session_twin import Short
@@ -30,10 +36,10 @@ pytest.importorskip(
 )
 
 
-def locked(folder: Path, source: str) -> Opened:
+def locked(folder: Path, source: str, **more: Any) -> Opened:
     terms = Terms(
         "arm", "real", "pick_place/v1", "viperx", 1, share=1.0,
-        results=str(folder / "evaluations"), reach={"port": "/dev/ttyUSB9"},
+        results=str(folder / "evaluations"), reach={"port": "/dev/ttyUSB9"}, **more,
     )  # fmt: skip
     driver = Driver("zebra", source, artefact_of(source), override="a test without a gate")
     make_lock(folder / "s", terms, [driver], MADE)
@@ -51,7 +57,7 @@ def test_a_person_judges_and_what_nobody_measured_is_said(tmp_path: Path) -> Non
 
     def rig(opened: Opened, policies: Sequence[Policy], gone: Event) -> Rig:
         manner = OnArm(Short(), opened.start(0), opened.folder, gone=gone)
-        return ArmRig(connect(twin.address), policies, manner, frames)
+        return ArmRig(connect(twin.address), policies, manner, Senses(frames))
 
     with twin, Session(opened, rig) as session:
         said = {"success": False, "stage": 1, "failure": "missed_grasp"}
@@ -97,3 +103,37 @@ def test_without_its_bus_a_real_session_says_so_and_waits(tmp_path: Path) -> Non
         failed = {check.name: check.text for check in view.checks if check.outcome == "fail"}
         assert list(failed) == ["arm"]
         assert "/dev/ttyUSB9" in failed["arm"]
+
+
+def test_a_camera_that_is_unplugged_makes_the_trial_void(tmp_path: Path) -> None:
+    opened, fault = locked(tmp_path, "floor:hold"), ""
+    with ClockTwin(TwinSetup()) as twin:
+        manner = OnArm(Short(), opened.start(0), opened.folder)
+        sees = Senses(frames, fault=lambda: fault)
+        rig = ArmRig(connect(twin.address), opened.load(), manner, sees)
+        rig.prepare(opened.start(0))
+        fault = "overhead is unplugged"
+        ran = rig.run(0, opened.start(0), 0)
+        rig.close()
+    assert ran.void == "invalid_hardware: overhead is unplugged"
+    assert ran.told["steps"] < 40
+
+
+@pytest.mark.parametrize("place", ["", "calibration.json"])
+def test_the_calibration_that_was_locked_is_in_force_on_the_arm(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Calibration("viperx", {"waist": JointCalibration(2050, -1, -3.1, 3.1)})
+    made.save(tmp_path / "known" / "calibration.json")
+    saved = Calibration.load(tmp_path / "known" / "calibration.json")
+    opened = locked(tmp_path, "floor:hold", calibration=str(tmp_path / "known" / place))
+    asked: list[ArmAddress] = []
+
+    def connected(address: ArmAddress, log: Path) -> None:
+        asked.append(address)
+        raise MachineError("no arm is here")
+
+    monkeypatch.setattr("benchmarks.session.rigs.FarArm", connected)
+    with pytest.raises(MachineError):
+        rig_of(opened, opened.load(), Event())
+    assert [address.calibration_hash for address in asked] == [saved.hash]
