@@ -142,3 +142,13 @@ def test_the_page_about_demonstrations_is_a_function_of_the_records(several: Pat
     specs = re.findall(rb'data-for="chart-[^"]*-(?:demand|cover)">(.*?)</script>', first)
     assert len(specs) == 2
     assert all(json.loads(spec)["layer"] for spec in specs)
+
+
+def test_many_algorithms_are_told_apart_by_colour(several: Path) -> None:
+    (demand,) = [d for t in board_of(several)["tables"] if (d := demands(t))]
+    one = demand["lines"][0]
+    lines = [{**one, "name": f"policy{i}"} for i in range(12)]
+    chart = demand_chart({**demand, "lines": lines, "several": True})
+    assert chart is not None
+    scale = chart["layer"][-1]["encoding"]["color"]["scale"]
+    assert len(scale["domain"]) == len(set(scale["range"])) == 12
