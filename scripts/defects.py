@@ -22,6 +22,7 @@ def main() -> int:
         what = f"healthy checkpoint of the {track} track, and its demonstrations"
         parser.add_argument(f"--{track}", nargs=2, type=Path, metavar=("POLICY", "DATA"), help=what)
     parser.add_argument("--trials", type=int, default=30, help="simulated, of each kind")
+    parser.add_argument("--observations", type=int, help="recorded ones; else 1000, 200 of pixels")
     parser.add_argument("--only", default="", help="defects whose name contains this")
     parser.add_argument(
         "--write",
@@ -38,7 +39,8 @@ def main() -> int:
         healthy = Healthy.load(*named)
         own = [over_fit(named[1])] if track == STATE else []
         chosen = [d for d in (*DEFECTS, *own) if d.track == track and given.only in d.name]
-        found += catch(healthy, chosen, given.trials, OBSERVATIONS[track], _say)
+        count = given.observations or OBSERVATIONS[track]
+        found += catch(healthy, chosen, given.trials, count, _say)
     sys.stdout.write(table(found))
     if given.write:
         before, _, rest = DOC.read_text().partition(MARK)
