@@ -22,9 +22,16 @@ def main() -> int:
         what = f"healthy checkpoint of the {track} track, and its demonstrations"
         parser.add_argument(f"--{track}", nargs=2, type=Path, metavar=("POLICY", "DATA"), help=what)
     parser.add_argument("--trials", type=int, default=30, help="simulated, of each kind")
+    parser.add_argument("--observations", type=int, help="recorded ones; else 1000, 200 of pixels")
     parser.add_argument("--only", default="", help="defects whose name contains this")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/gate.md")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="put what was run into docs/gate.md; a track not run keeps its rows",
+    )
     given = parser.parse_args()
+    if given.write and given.only:
+        parser.error("--write takes a whole track: leave --only away")
     found: list[Caught] = []
     for track in (STATE, PIXELS):
         if (named := getattr(given, track)) is None:
@@ -32,12 +39,13 @@ def main() -> int:
         healthy = Healthy.load(*named)
         own = [over_fit(named[1])] if track == STATE else []
         chosen = [d for d in (*DEFECTS, *own) if d.track == track and given.only in d.name]
-        found += catch(healthy, chosen, given.trials, OBSERVATIONS[track], _say)
+        count = given.observations or OBSERVATIONS[track]
+        found += catch(healthy, chosen, given.trials, count, _say)
     sys.stdout.write(table(found))
     if given.write:
         before, _, rest = DOC.read_text().partition(MARK)
-        _, _, after = rest.partition(MARK)
-        write_atomic(DOC, f"{before}{MARK}{table(found)}{MARK}{after}".encode())
+        earlier, _, after = rest.partition(MARK)
+        write_atomic(DOC, f"{before}{MARK}{table(found, earlier)}{MARK}{after}".encode())
     return 0
 
 

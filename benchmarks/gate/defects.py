@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.gate import planted as p
+from benchmarks.gate import planted_pictures as q
 from benchmarks.gate.check import FAIL
 from benchmarks.gate.planted import Broken, copied, resaved, shown, slow, through
 from benchmarks.gate.recorded import load_data
@@ -16,7 +17,6 @@ from benchmarks.gate.run import Gate, GateConfig
 from envs.arm import Array
 from policies.checkpoint import load_checkpoint
 from policies.dataset import EpisodeSet
-from policies.preprocess import resize
 
 STATE, PIXELS = "state", "pixels"
 
@@ -90,12 +90,6 @@ def seen_swapped(x: Array) -> Array:
     return x
 
 
-def small(x: Array) -> Array:
-    """Return pictures without the crop, squeezed: things look smaller."""
-    pad = [(0, 0)] * (x.ndim - 3) + [(4, 4), (4, 4), (0, 0)]
-    return resize(np.pad(x, pad, mode="edge"), (x.shape[-3], x.shape[-2]))
-
-
 SPECIFIED = (
     Defect("a byte of the weights changed", ("a file was edited",), copied(p.flip_byte)),
     Defect("weights cut off", ("a file was edited",), copied(p.truncate)),
@@ -153,18 +147,27 @@ ACTING = (
     Defect("a second for every prediction", ("too slow",), slow(1.0)),
     Defect("two seconds now and then", ("too slow",), slow(2.0, every=20)),
 )
-PICTURED = (
-    Defect("BGR for RGB", ("BGR",), through(see=shown("images/", lambda x: x[..., ::-1].copy())),
-           PIXELS),
-    Defect("wrong camera order", ("cameras swapped",),
-           through(see=p.exchanged("images/overhead", "images/wrist")), PIXELS),
-    Defect("unnormalised image", ("does not see",),
-           through(see=shown("images/", lambda x: x // 255)), PIXELS),
-    Defect("missing crop", ("missing crop",), through(see=shown("images/", small)), PIXELS),
-    Defect("a camera is dead", ("does not see",),
-           through(see=shown("images/overhead", lambda x: x * 0)), PIXELS),
-    Defect("picture upside down", ("pictures upside down",),
-           through(see=shown("images/", lambda x: x[..., ::-1, :, :].copy())), PIXELS),
+PICTURED = tuple(
+    Defect(name, causes, plant, PIXELS)
+    for name, causes, plant in (
+        ("BGR for RGB", ("BGR for RGB",), through(see=q.pictures(q.reversed_colours))),
+        ("BGR for RGB, one camera", ("BGR for RGB: overhead",),
+         through(see=q.pictures(q.reversed_colours, "overhead"))),
+        ("wrong camera order", ("cameras swapped: overhead, wrist",),
+         through(see=p.exchanged("images/overhead", "images/wrist"))),
+        ("unnormalised image", ("pictures scaled",),
+         through(see=q.pictures(lambda x: x // 255))),
+        ("missing crop", ("missing crop",), through(see=q.pictures(q.uncropped))),
+        ("cropped twice", ("cropped twice",), through(see=q.pictures(q.cropped))),
+        ("a camera is black", ("does not see the pictures of overhead",),
+         through(see=q.pictures(np.zeros_like, "overhead"))),
+        ("a camera is frozen", ("does not see the pictures of wrist",), q.frozen("wrist")),
+        ("pictures upside down", ("pictures upside down",),
+         through(see=q.pictures(q.upside_down))),
+        ("one camera upside down", ("pictures upside down: wrist",),
+         through(see=q.pictures(q.upside_down, "wrist"))),
+        ("pictures mirrored", ("pictures mirrored",), through(see=q.pictures(q.mirrored))),
+    )
 )  # fmt: skip
 DEFECTS: tuple[Defect, ...] = (*SPECIFIED, *SAID, *SEEN, *ACTING, *PICTURED)
 
@@ -221,14 +224,36 @@ def _pass(
     return Caught(defect, passage.outcome, passage.cause, first, passage.seconds)
 
 
-def table(found: Sequence[Caught]) -> str:
-    """Return the table of docs/gate.md."""
-    lines = ["| Defect | Track | Refused at | Cause it gave | Right |", "|---|---|---|---|:-:|"]
-    lines += [
-        f"| {c.defect.name} | {c.defect.track} | {c.check or c.outcome} | {c.cause or 'none'} "
-        f"| {'yes' if c.named else 'no'} |"
+HEAD = ("| Defect | Track | Refused at | Cause it gave | Right |", "|---|---|---|---|:-:|")
+
+
+def table(found: Sequence[Caught], earlier: str = "") -> str:
+    """Return the table of docs/gate.md.
+
+    Args:
+        found: what came of each defect.
+        earlier: a table whose tracks are kept where ``found`` has none of them.
+    """
+    rows = {
+        f"| {c.defect.name} | {c.defect.track} | ": (
+            f"{c.check or c.outcome} | {c.cause or 'none'} | {'yes' if c.named else 'no'} |",
+            c.refused,
+        )
         for c in found
-    ]
-    refused, named = sum(c.refused for c in found), sum(c.named for c in found)
-    lines += ["", f"Refused: {refused} of {len(found)}; the right cause: {named} of {len(found)}."]
-    return "\n".join(lines) + "\n"
+    }
+    tracks = {c.defect.track for c in found}
+    kept = [
+        line for line in earlier.splitlines()
+        if line.startswith("| ") and line not in HEAD and line.split(" | ")[1] not in tracks
+    ]  # fmt: skip
+    lines = sorted(kept + [key + rest for key, (rest, _) in rows.items()], key=_track)
+    passed = [line for line in kept if line.split(" | ")[2] in ("pass", "incomplete")]
+    refused = len(lines) - len(passed) - sum(not was for _, was in rows.values())
+    named = sum(line.endswith("| yes |") for line in lines)
+    said = f"Refused: {refused} of {len(lines)}; the right cause: {named} of {len(lines)}."
+    return "\n".join([*HEAD, *lines, "", said]) + "\n"
+
+
+def _track(line: str) -> bool:
+    """Order the tracks: state first."""
+    return line.split(" | ")[1] != STATE

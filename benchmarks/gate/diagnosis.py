@@ -1,11 +1,12 @@
 """Do the answers to recorded observations fit what was demonstrated, and if not, why not?"""
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from benchmarks.gate import pictures
 from benchmarks.gate.check import Check, failed, passed
 from benchmarks.gate.recorded import Recorded, answers, errors, follow, spread_rows, typical
 from benchmarks.gate.repairs import Repair, repairs
@@ -71,10 +72,12 @@ def check_actions(
     late = _follows(policy, data, fit)
     if late is not None:
         return failed(NAME, *late, **shown)
-    unseen = _ignores(policy, recorded)
-    if unseen:
-        told = f"other {unseen} change nothing: the policy does not see them"
-        return failed(NAME, f"does not see {unseen}", told, **shown)
+    wrong = pictures.unseen(policy, recorded) or pictures.mistaken(policy, recorded)
+    if wrong is not None:
+        return failed(NAME, wrong.cause, wrong.text, **shown, tried=list(wrong.tried))
+    if _ignores_objects(policy, recorded):
+        told = "other poses of the objects change nothing: the policy does not see them"
+        return failed(NAME, "does not see objects", told, **shown)
     over = _overfits(error, recorded)
     if over:
         return failed(NAME, "over-fit", over, **shown)
@@ -105,10 +108,13 @@ def diagnose(
 
     Where no repair helps, the answers themselves are described.
     """
+    if dark := pictures.unseen(policy, recorded):
+        return dark.cause, []
     rows = spread_rows(len(recorded), ASKED)
     few, said = recorded.part(rows), predicted[rows]
     found: list[tuple[float, Repair]] = []
-    for repair in repairs(policy, arm, recorded):
+    seen = pictures.of_pictures(pictures.cameras(policy))
+    for repair in itertools.chain(repairs(policy, arm, recorded), seen):
         mended = _mended(policy, repair, few, said)
         found.append((mended.typical if mended.typical <= JOINT else np.inf, repair))
         if found[-1][0] * MENDED * 3 <= fit.typical:
@@ -120,6 +126,8 @@ def diagnose(
     best, repair = found[0]
     if best * MENDED <= fit.typical:
         return repair.cause, tried
+    if odd := pictures.mistaken(policy, recorded):
+        return odd.cause, [dict(one) for one in odd.tried]
     return _described(policy, predicted, recorded), tried
 
 
@@ -139,8 +147,8 @@ def _described(policy: Policy, predicted: Array, recorded: Recorded) -> str:
     moves = (predicted.std(0) / recorded.scale).mean()
     if moves < 0.1:
         return "answers the same whatever it sees"
-    if unseen := _ignores(policy, recorded):
-        return f"does not see {unseen}"
+    if _ignores_objects(policy, recorded):
+        return "does not see objects"
     return "does not act as demonstrated (untrained, or of another task)"
 
 
@@ -155,25 +163,17 @@ def _follows(policy: Policy, data: EpisodeSet, fit: Fit) -> tuple[str, str] | No
     return None
 
 
-def _ignores(policy: Policy, recorded: Recorded) -> str:
-    """Return the first picture, or ``objects``, that could be any other without a difference."""
+def _ignores_objects(policy: Policy, recorded: Recorded) -> bool:
+    """Whether the poses of the objects could be any others without a difference."""
+    keys = [key for key in policy.spec.vectors if key.startswith("objects/")]
+    if not keys or (isinstance(policy, LearnedPolicy) and policy.provenance.get("blind")):
+        return False
     rows = spread_rows(len(recorded), ASKED // 3)
     few = recorded.part(rows)
-    for name, keys in _scenes(policy):
-        other = dict(few.observations)
-        other |= {k: np.roll(other[k], len(rows) // 2, axis=0) for k in keys}
-        moved = np.abs(answers(policy, other) - answers(policy, few.observations)) / few.scale
-        if keys and float(moved.mean()) < 1e-3:
-            return name
-    return ""
-
-
-def _scenes(policy: Policy) -> Iterator[tuple[str, list[str]]]:
-    if isinstance(policy, LearnedPolicy) and policy.provenance.get("blind"):
-        return
-    for key in policy.spec.images:
-        yield f"the pictures of {key.removeprefix('images/')}", [key]
-    yield "objects", [key for key in policy.spec.vectors if key.startswith("objects/")]
+    other = dict(few.observations)
+    other |= {k: np.roll(other[k], len(rows) // 2, axis=0) for k in keys}
+    moved = np.abs(answers(policy, other) - answers(policy, few.observations)) / few.scale
+    return float(moved.mean()) < 1e-3
 
 
 def _overfits(error: Array, recorded: Recorded) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.gate.recorded import Recorded
 from envs.arm import ArmSpec, Array
@@ -20,8 +19,6 @@ from policies.trained import LearnedPolicy
 Observations = Mapping[str, Array]
 Answer = tuple[Array, Recorded]
 DEGREES = 180 / np.pi
-CROP = 76 / 84
-"""Side of an image that the encoders keep, see ``policies.vision``."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,14 @@ class Repair:
 
 
 def repairs(policy: Policy, arm: ArmSpec, recorded: Recorded) -> Iterator[Repair]:
-    """Yield the mistakes to try: those in the answers first, which cost nothing."""
+    """Yield the mistakes to try: those in the answers first, which cost nothing.
+
+    Those in pictures are in ``benchmarks.gate.pictures``.
+    """
     yield from of_answers(arm)
     yield from of_time()
     yield from of_joints_seen(arm)
     yield from of_objects(sorted(recorded.observations))
-    yield from of_images(sorted(recorded.observations))
     if isinstance(policy, LearnedPolicy):
         yield from of_scaling(policy)
 
@@ -228,38 +227,14 @@ def of_objects(keys: list[str]) -> Iterator[Repair]:
 
     yield Repair("object positions in mm", see=every(metres))
     yield Repair("quaternions with w last", see=every(first_w))
-    yield from _exchanged(objects, "objects swapped")
+    yield from exchanged(objects, "objects swapped")
 
 
-def _exchanged(keys: list[str], cause: str) -> Iterator[Repair]:
+def exchanged(keys: list[str], cause: str) -> Iterator[Repair]:
+    """Yield that one thing is shown for another, for every two of them."""
     for a, b in itertools.combinations(keys, 2):
         names = ", ".join(key.partition("/")[2] for key in (a, b))
         yield Repair(f"{cause}: {names}", see=lambda o, a=a, b=b: {**o, a: o[b], b: o[a]})  # type: ignore[misc]
-
-
-def of_images(keys: list[str]) -> Iterator[Repair]:
-    """Yield mistakes in the pictures that the policy is shown."""
-    images = [key for key in keys if key.startswith("images/")]
-    if not images:
-        return
-
-    def every(change: Callable[[Array], Array]) -> Callable[[Observations], Observations]:
-        return lambda obs: {**obs, **{key: change(obs[key]) for key in images}}
-
-    yield from _exchanged(images, "cameras swapped")
-    yield Repair("BGR for RGB", see=every(lambda x: x[..., ::-1].copy()))
-    yield Repair("pictures upside down", see=every(lambda x: x[..., ::-1, :, :].copy()))
-    yield Repair("missing crop", see=every(lambda x: zoomed(x, CROP)))
-
-
-def zoomed(images: Array, share: float) -> Array:
-    """Return the centre of pictures (..., h, w, 3), ``share`` of each side, at their own size."""
-    height, width = images.shape[-3:-1]
-    tall, wide = round(height * share), round(width * share)
-    top, left = (height - tall) // 2, (width - wide) // 2
-    flat = images.reshape(-1, height, width, 3)[:, top : top + tall, left : left + wide]
-    made = [np.asarray(Image.fromarray(f).resize((width, height))) for f in flat]
-    return np.stack(made).reshape(images.shape)
 
 
 def of_scaling(policy: LearnedPolicy) -> Iterator[Repair]:
