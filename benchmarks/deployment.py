@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.deployment_log import Duty, Logged, Take, logged_episodes
-from benchmarks.drive import POLICY_ERROR, Ended, Period, Pilot, drive
+from benchmarks.drive import POLICY_ERROR, SERVER_GONE, Ended, Period, Pilot, drive
 from benchmarks.real_trial import check_fits
 from envs.arm import Array, InitialCondition, Observation
 from envs.episode_meta import EpisodeMeta
@@ -136,7 +136,7 @@ class Deployment:
             self._pressed.put(KEYS[key])
 
     def episode(self) -> Logged | None:
-        """Run one episode and log it; None where the person has thrown it away.
+        """Run one episode and log it; None where it was thrown away or its server is gone.
 
         Raises:
             StoppedError: the start pose was not reached.
@@ -150,6 +150,10 @@ class Deployment:
         take = Take(arm, meta, self.album.record(meta), self.duty, self._length)
         self._take = take
         ended = drive(arm, seen, self._act, PATIENCE * arm.task.horizon, self._watch)
+        if ended.ends == SERVER_GONE:
+            self._interrupt()
+            self.tell(f"It does not count: {ended.reason}.")
+            return None
         success, failure = self._outcome(take, ended)
         self._take = None
         if take.discard or not take.stamps:
@@ -202,6 +206,7 @@ class Deployment:
             joints=arm.spec.joints,
             control_hz=arm.spec.control_hz,
             sim=duty.sim,
+            calibration_hash=arm.calibration_hash,
             deployment=json.dumps(duty.to_json(), sort_keys=True),
         )
 

@@ -1,10 +1,9 @@
 """Where a policy is at work: the arm or its twin, who looks on, and the log of its safety chain."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from benchmarks.deployment import Oversight
 from benchmarks.deployment_log import Duty
 from benchmarks.deployment_twin import TwinJudge
 from benchmarks.gate.verdict import artefact_hash
+from benchmarks.real_trial import check_fits
 from benchmarks.trial import cameras_of
 from envs.arm import InitialCondition
 from envs.collection import Collection
-from envs.errors import UsageError
 from envs.relabel import labeller_of
 from envs.robots import ROBOTS
 from envs.starts_file import read_starts
@@ -25,15 +24,13 @@ from policies.checkpoint import Deployment as Where
 from policies.checkpoint import check_compatible, manifest_entry
 from policies.trained import placed
 from real.address import ArmAddress
-from real.board_pictures import open_camera
-from real.camera_rig import CameraRig, CameraSource
-from real.cameras import Mode
 from real.connect import connect_leader
 from real.control import FarArm
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_script import ScriptedHelper
 from real.emulators.twin_table import TwinTable, twin_arm
-from real.real_arm import OperatorTable, RealArm, Senses
+from real.real_arm import OperatorTable, RealArm
+from real.real_senses import Eyes, open_senses
 from real.stop import StopBoard
 from real.teleop.takeover import PoseLeader
 
@@ -147,7 +144,7 @@ def arm_site(
     policy: Policy,
     duty: Duty,
     lead: Lead,
-    cameras: Sequence[str],
+    eyes: Eyes,
     ask: Callable[[InitialCondition], None],
 ) -> Iterator[Site]:
     """Switch a real arm on; by then somebody has permitted it.
@@ -157,36 +154,21 @@ def arm_site(
         policy: what will drive it.
         duty: for the records.
         lead: with what a person takes over.
-        cameras: each as NAME=SOURCE.
+        eyes: its cameras, and the tags on the objects.
         ask: tells the person how to set the scene up.
 
     Raises:
-        UsageError: a camera that the policy reads and nobody names, or an arm that is not there.
+        UsageError: a camera or an object that the policy reads and nobody sees, or an arm that is
+            not there.
     """
-    wanted = cameras_of(policy.spec)
-    named = dict(_named(text) for text in cameras)
-    for camera in wanted:
-        if camera.name not in named:
-            raise UsageError(f"the policy reads {camera.name}: give --camera {camera.name}=SOURCE")
+    task, wanted = TASKS[policy.spec.task], cameras_of(policy.spec)
+    eyes.needed(wanted)  # before the torque is on
     with ExitStack() as stack:
-        senses = Senses()
-        if wanted:
-            names = [camera.name for camera in wanted]
-            rig = stack.enter_context(CameraRig([_source(name, named[name]) for name in names]))
-            senses = Senses(lambda: {k: r.frame for k, r in rig.read().items() if r.frame})
         joints = FarArm(address, log=duty.safety)
-        task = TASKS[policy.spec.task]
-        arm = RealArm(joints, task, OperatorTable(ask), senses, wanted)
-        stack.enter_context(arm)
+        stack.callback(joints.close)
+        senses = open_senses(eyes, wanted, joints)
+        stack.callback(senses.close)
+        table, known = OperatorTable(ask), address.calibration_hash
+        arm = RealArm(joints, task, table, senses, wanted, known)
+        check_fits(policy, arm)
         yield Site(arm, Oversight(lead.connect(arm.spec.name)), duty, joints.stop)
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, sign, source = text.partition("=")
-    if not (sign and name and source):
-        raise UsageError(f"--camera must be NAME=SOURCE, got {text!r}")
-    return name, source
-
-
-def _source(name: str, source: str) -> CameraSource:
-    return CameraSource(name, partial(open_camera, source, name, Mode()), Mode())

@@ -85,6 +85,11 @@ Poses = Callable[[], Mapping[str, Seen]]
 """Returns where every object was seen last, by name; a zone's pose is set up, not seen."""
 
 
+def nowhere() -> Mapping[str, Seen]:
+    """Nobody sees any object."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Senses:
     """What is seen beside the joints.
@@ -100,12 +105,16 @@ class Senses:
     """
 
     frames: Frames = dict
-    poses: Poses = dict
-    sights: Poses = dict
+    poses: Poses = nowhere
+    sights: Poses = nowhere
     now: Callable[[], float] = time.monotonic
     tracked: tuple[str, ...] = ()
     fault: Callable[[], str] = str
     close: Callable[[], None] = lambda: None
+
+    def sees(self, name: str) -> bool:
+        """Whether somebody sees where object ``name`` is."""
+        return self.poses is not nowhere and (not self.tracked or name in self.tracked)
 
 
 class Table(Protocol):
@@ -246,8 +255,7 @@ class RealArm(Arm):
         Raises:
             MachineError: there is no camera.
         """
-        picture = self.table.picture(camera)
-        if picture is not None:
+        if (picture := self.table.picture(camera)) is not None:
             return picture
         newest = self._frames()
         if not newest:

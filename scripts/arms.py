@@ -1,16 +1,19 @@
 """Opening a real arm, or its twin, as a command's options say."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from envs.arm import InitialCondition
     from envs.collection import Collection
-    from real.calibration import Calibration
+    from real.address import ArmAddress
     from real.emulators.twin import ClockTwin, Twin
     from real.real_arm import RealArm
+    from real.real_senses import Eyes
 
 OPENARM = "openarm"
 
@@ -56,11 +59,20 @@ class Place:
         if not self.twin and (self.objects != "truth" or self.patient or self.own_clock):
             raise UsageError("--objects, --patient and --clock are of the twin, not of an arm")
 
-    def known(self) -> "Calibration | None":
-        """Return the calibration, None without a file."""
-        from real.calibration import Calibration
+    def find(self, robot: str) -> "tuple[ArmAddress, Eyes]":
+        """Return where an arm is, and how it sees.
 
-        return None if self.calibration is None else Calibration.load(self.calibration)
+        Raises:
+            UsageError: a calibration of another arm or none, or cameras written wrongly.
+        """
+        from real.address import ArmAddress
+        from real.calibration import Calibration
+        from real.real_senses import Eyes
+
+        known = None if self.calibration is None else Calibration.load(self.calibration)
+        interface = self.interface if robot == OPENARM else ""
+        address = ArmAddress(robot, self.port, interface, known)
+        return address, Eyes.parse(self.cameras, self.tags, known)
 
 
 def open_arm(
@@ -75,22 +87,39 @@ def open_arm(
     if place.twin:
         return _open_twin(stack, place, collection)
     from envs.tasks import TASKS
-    from real.address import ArmAddress
     from real.control import FarArm
     from real.real_arm import OperatorTable, RealArm
-    from real.real_senses import Eyes, open_senses
+    from real.real_senses import open_senses
 
-    known, robot = place.known(), collection.robot
-    eyes = Eyes.parse(place.cameras, place.tags, known)
-    interface = place.interface if robot == OPENARM else ""
-    address = ArmAddress(robot, place.port, interface, known)
+    task, cameras = TASKS[collection.task], collection.cameras
+    address, eyes = place.find(collection.robot)
+    eyes.needed(cameras)  # before the torque is on
     joints = stack.enter_context(FarArm(address))
-    senses = open_senses(eyes, collection.cameras, joints)
-    table = OperatorTable(lambda start: tell(f"Set the scene up: {dict(start.objects)}"))
-    arm = RealArm(
-        joints, TASKS[collection.task], table, senses, collection.cameras, address.calibration_hash
+    senses = open_senses(eyes, cameras, joints)
+    table = OperatorTable(lambda start: tell(scene_in_words(start)))
+    arm = stack.enter_context(
+        RealArm(joints, task, table, senses, cameras, address.calibration_hash)
     )
-    return stack.enter_context(arm), None
+    if not cameras and not senses.sees(task.manipulated):
+        tell(
+            f"Nobody sees where {task.manipulated} is: episodes say that it stays where it was to "
+            "be put. --tags sees it by its tags, --pixels records pictures instead."
+        )
+    return arm, None
+
+
+def scene_in_words(start: "InitialCondition") -> str:
+    """Return what a person has to put where before an episode."""
+    places = [
+        f"{name} at x {x:.3f} m, y {y:.3f} m, turned by {_yaw(turn):.0f} deg"
+        for name, (x, y, _, *turn) in start.objects.items()
+    ]
+    return f"Set the scene up, from the arm's base: {'; '.join(places)}."
+
+
+def _yaw(turn: "Sequence[float]") -> float:
+    w, x, y, z = turn
+    return math.degrees(math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
 
 
 def _open_twin(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.session.arm_rig import ArmRig, OnArm, camera_frames
+from benchmarks.session.arm_rig import ArmRig, OnArm
 from benchmarks.session.opening import Opened
 from benchmarks.session.rig import Rig
 from benchmarks.session.twin_rig import Hand, OnTwin, TwinRig, steady
@@ -15,6 +15,7 @@ from real.address import ArmAddress
 from real.calibration import Calibration
 from real.control import FarArm
 from real.emulators.twin import TwinSetup
+from real.real_senses import Eyes, open_all
 
 RigMaker = Callable[[Opened, Sequence[Policy], threading.Event], Rig]
 """Connects to the arm of a session for its policies; the event ends what waits."""
@@ -55,8 +56,8 @@ def _arm(
     terms, held = opened.lock.terms, ExitStack()
     reach = terms.reach
     objects = Path(reach["objects"]) if reach.get("objects") else None
-    file = Path(terms.calibration)
-    calibration = Calibration.load(file) if terms.calibration and file.is_file() else None
+    calibration = Calibration.load(Path(terms.calibration)) if terms.calibration else None
+    eyes = Eyes.parse(reach.get("cameras", []), objects, calibration)
     manner = OnArm(
         opened.task,
         opened.start(0),
@@ -68,11 +69,12 @@ def _arm(
         gone,
     )
     try:
-        frames = camera_frames(reach.get("cameras", []), held)
-        address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""))
+        address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), calibration)
         joints = FarArm(address, log=opened.folder / "safety.jsonl")
         held.callback(joints.close)
-        return ArmRig(joints, policies, manner, frames, held)
+        senses = open_all(eyes, joints)
+        held.callback(senses.close)
+        return ArmRig(joints, policies, manner, senses, held)
     except BaseException:
         held.close()
         raise

@@ -155,16 +155,17 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "give --twin, or --port of an arm"),
+        ((), "give the port of an arm, or --twin"),
         (("--twin", "--rescue", "-1"), "--rescue must be 0 or more"),
         (("--twin", "--rescue", "99"), "--rescue must be below 8 s"),
         (("--twin", "--leader", "x"), "--leader needs --clock real"),
-        (("--twin", "--override", "why"), "belong to a real arm"),
+        (("--twin", "--override", "why"), "belongs to a real arm"),
+        (("--twin", "--tags", "x"), "are of an arm, not of the twin"),
         (("--twin", "--episodes", "0"), "--episodes must be at least 1"),
         (("--twin", "--task", "pour"), "trained for task 'pick_place', this is 'pour'"),
         (("--twin", "--robot", "koch"), "trained for arm 'viperx', this is 'koch'"),
         (("--twin", "--gap", "wide"), "unknown gap 'wide'"),
-        (("--port", "x", "--override", "y", "--camera", "wrist"), "--camera must be NAME=SOURCE"),
+        (("--port", "x", "--override", "y", "--cameras", "wrist"), "cameras must be name=source"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(

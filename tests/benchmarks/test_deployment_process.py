@@ -26,6 +26,7 @@ from policies.train_config import TrainConfig
 from real.address import PATIENT
 from real.control import FarArm
 from real.emulators.twin import Twin
+from real.real_senses import Eyes
 from real.teleop.later import LaterAlbum
 
 pytest.importorskip(
@@ -95,7 +96,7 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     with (
         Twin() as twin,
         LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        arm_site(twin.address, loaded, duty, Lead(), (), asked.append) as site,
+        arm_site(twin.address, loaded, duty, Lead(), Eyes(), asked.append) as site,
     ):
         assert isinstance(site.arm.joints, FarArm)
         made = Deployment(site.arm, Controller(loaded), album, duty, site.oversight)

@@ -20,6 +20,7 @@ from policies.base import Policy
 from real.connect import connect
 from real.emulators.twin import ClockTwin, TwinSetup
 from real.emulators.twin_table import TwinPicture
+from real.real_arm import Senses
 from tests.benchmarks.made_checkpoint import make_checkpoint
 from tests.benchmarks.session.stand_in import MADE
 from tests.benchmarks.session.test_twin import Short
@@ -51,7 +52,7 @@ def test_a_person_judges_and_what_nobody_measured_is_said(tmp_path: Path) -> Non
 
     def rig(opened: Opened, policies: Sequence[Policy], gone: Event) -> Rig:
         manner = OnArm(Short(), opened.start(0), opened.folder, gone=gone)
-        return ArmRig(connect(twin.address), policies, manner, frames)
+        return ArmRig(connect(twin.address), policies, manner, Senses(frames))
 
     with twin, Session(opened, rig) as session:
         said = {"success": False, "stage": 1, "failure": "missed_grasp"}
@@ -83,7 +84,7 @@ def test_policies_that_read_what_nobody_sees_are_refused(tmp_path: Path) -> None
     with ClockTwin(TwinSetup()) as twin:
         joints = connect(twin.address)
         manner = OnArm(Short(), opened.start(0), opened.folder)
-        with pytest.raises(UsageError, match="the policies read where cube is, and nobody sees"):
+        with pytest.raises(UsageError, match="the policy reads where cube is, and nobody sees"):
             ArmRig(joints, opened.load(), manner)
         joints.close()
 
