@@ -1,6 +1,6 @@
 """Where a policy is at work: the arm or its twin, who looks on, and the log of its safety chain."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +13,6 @@ from benchmarks.deployment_twin import TwinJudge
 from benchmarks.gate.verdict import artefact_hash
 from benchmarks.real_trial import check_fits
 from benchmarks.trial import cameras_of
-from envs.arm import InitialCondition
 from envs.collection import Collection
 from envs.relabel import labeller_of
 from envs.robots import ROBOTS
@@ -29,7 +28,7 @@ from real.control import FarArm
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_script import ScriptedHelper
 from real.emulators.twin_table import TwinTable, twin_arm
-from real.real_arm import OperatorTable, RealArm
+from real.real_arm import RealArm
 from real.real_senses import Eyes, open_senses
 from real.stop import StopBoard
 from real.teleop.takeover import PoseLeader
@@ -145,7 +144,6 @@ def arm_site(
     duty: Duty,
     lead: Lead,
     eyes: Eyes,
-    ask: Callable[[InitialCondition], None],
 ) -> Iterator[Site]:
     """Switch a real arm on; by then somebody has permitted it.
 
@@ -155,7 +153,6 @@ def arm_site(
         duty: for the records.
         lead: with what a person takes over.
         eyes: its cameras, and the tags on the objects.
-        ask: tells the person how to set the scene up.
 
     Raises:
         UsageError: a camera or an object that the policy reads and nobody sees, or an arm that is
@@ -168,7 +165,6 @@ def arm_site(
         stack.callback(joints.close)
         senses = open_senses(eyes, wanted, joints)
         stack.callback(senses.close)
-        table, known = OperatorTable(ask), address.calibration_hash
-        arm = RealArm(joints, task, table, senses, wanted, known)
+        arm = RealArm(joints, task, None, senses, wanted, address.calibration_hash)
         check_fits(policy, arm)
         yield Site(arm, Oversight(lead.connect(arm.spec.name)), duty, joints.stop)

@@ -1,14 +1,12 @@
 """Opening a real arm, or its twin, as a command's options say."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from envs.arm import InitialCondition
     from envs.collection import Collection
     from real.address import ArmAddress
     from real.emulators.twin import ClockTwin, Twin
@@ -90,13 +88,14 @@ def open_arm(
     from real.control import FarArm
     from real.real_arm import OperatorTable, RealArm
     from real.real_senses import open_senses
+    from real.scene_words import scene
 
     task, cameras = TASKS[collection.task], collection.cameras
     address, eyes = place.find(collection.robot)
     eyes.needed(cameras)  # before the torque is on
     joints = stack.enter_context(FarArm(address))
     senses = open_senses(eyes, cameras, joints)
-    table = OperatorTable(lambda start: tell(scene_in_words(start)))
+    table = OperatorTable(lambda start: tell(scene(start)))
     arm = stack.enter_context(
         RealArm(joints, task, table, senses, cameras, address.calibration_hash)
     )
@@ -106,20 +105,6 @@ def open_arm(
             "be put. --tags sees it by its tags, --pixels records pictures instead."
         )
     return arm, None
-
-
-def scene_in_words(start: "InitialCondition") -> str:
-    """Return what a person has to put where before an episode."""
-    places = [
-        f"{name} at x {x:.3f} m, y {y:.3f} m, turned by {_yaw(turn):.0f} deg"
-        for name, (x, y, _, *turn) in start.objects.items()
-    ]
-    return f"Set the scene up, from the arm's base: {'; '.join(places)}."
-
-
-def _yaw(turn: "Sequence[float]") -> float:
-    w, x, y, z = turn
-    return math.degrees(math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
 
 
 def _open_twin(

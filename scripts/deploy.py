@@ -1,7 +1,6 @@
 """Let a policy work on an arm outside an evaluation, and log every episode."""
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ class Deploy:
     calibration. Every episode is a demonstration file that also holds what was predicted, asked
     for, sent, how long it took, and who drove; failures lie in failed/. What was logged is safe
     whatever happens to the program; the same command continues.
+    On a real arm the policy drives when you press r: the scene is set up, and nobody is near.
     Keys: t take over with the leader, g give back, y success, f failure, d discard, q quit; the
     space bar holds the arm, a capital L makes it limp.
     """
@@ -110,7 +110,7 @@ class Deploy:
             controller = Controller(policy, self.execute)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
             duty = duty_of(policy, self.policy, leave, out, self.twin)
-            site = stack.enter_context(self._site(policy, collection.robot, place, duty, tell))
+            site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
             self._work(made, site, stack)
@@ -183,13 +183,11 @@ class Deploy:
         robot: str,
         place: "Place",
         duty: "Duty",
-        tell: Callable[[str], None],
     ) -> "AbstractContextManager[Site]":
         """Switch the twin or the arm on."""
         from benchmarks.deployment_site import Lead, arm_site, twin_site
         from envs.gap import GAPS
         from real.emulators.twin import TwinSetup
-        from scripts.arms import scene_in_words
 
         lead = Lead(self.leader, self.leader_robot)
         if self.twin:
@@ -197,9 +195,7 @@ class Deploy:
             setup = TwinSetup(task, robot, gap, faults=self.faults, seed=self.seed)
             return twin_site(setup, policy, duty, self.clock, lead if self.leader else self.rescue)
         address, eyes = place.find(robot)
-        return arm_site(
-            address, policy, duty, lead, eyes, lambda start: tell(scene_in_words(start))
-        )
+        return arm_site(address, policy, duty, lead, eyes)
 
     def _work(self, made: "Deployment", site: "Site", stack: ExitStack) -> None:
         """Run the episodes, a person at the keys where there is one."""

@@ -28,6 +28,7 @@ from real.extrinsics import PICTURES, shift
 from real.pinhole import Pose
 from real.real_arm import Frames, Joints, OperatorTable, RealArm, Senses, fit
 from real.reset_check import Tolerance
+from real.scene_words import places
 from real.stop import StopBoard
 from real.tags import Sighting, TagFinder, read_objects
 
@@ -205,11 +206,8 @@ class ArmRig:
         wanted = {name: Pose.from_array(pose) for name, pose in start.objects.items()}
         there = {name: Sighting(pose, 0.0, (), stands=True) for name, pose in wanted.items()}
         placing = self._judge.placing(start, qpos, there, None)
-        lines = tuple(
-            f"{name}: x {pose.position[0]:.3f} m, y {pose.position[1]:.3f} m from the arm's base, "
-            f"turned by {np.degrees(pose.yaw):.0f} deg (nothing measures it)"
-            for name, pose in wanted.items()
-        )
+        told = places(start.objects)
+        lines = tuple(f"{name}: {place} (nothing measures it)" for name, place in told.items())
         unknown = {name: {"off_mm": None, "turn_deg": None, "ok": None} for name in wanted}
         return Placing(placing.ok, (*lines, *placing.lines), unknown)
 

@@ -96,12 +96,17 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     with (
         Twin() as twin,
         LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        arm_site(twin.address, loaded, duty, Lead(), Eyes(), asked.append) as site,
+        arm_site(twin.address, loaded, duty, Lead(), Eyes()) as site,
     ):
         assert isinstance(site.arm.joints, FarArm)
         made = Deployment(site.arm, Controller(loaded), album, duty, site.oversight)
 
         def tell(text: str) -> None:
+            if text.startswith("Set the scene up"):
+                asked.append(text)
+                assert not site.arm.clock  # the policy waits for the person
+                made.press("y")  # which is no answer to that
+                made.press("r")
             if text.startswith("Did it succeed?"):
                 made.press("y")
             if "r goes on" in text:
@@ -109,7 +114,9 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
 
         made.tell = tell
         made.run(1)
-    assert len(asked) == 1
+    (told,) = asked
+    assert "cube: x 0." in told
+    assert told.endswith("r lets the policy drive, q ends.")
     episode = read_episode(out / "episode_0.hdf5")
     assert json.loads(episode.meta.deployment)["leave"] == leave
     assert (episode.meta.sim, episode.meta.success, len(episode)) == (False, True, STEPS)

@@ -17,6 +17,7 @@ from benchmarks.session.script import Script, operate
 from benchmarks.session.session import Session
 from envs.errors import UsageError
 from policies.base import Policy
+from real.calibration import Calibration
 from real.connect import connect
 from real.emulators.twin import ClockTwin, TwinSetup
 from real.emulators.twin_table import TwinPicture
@@ -31,10 +32,11 @@ pytest.importorskip(
 )
 
 
-def locked(folder: Path, source: str) -> Opened:
+def locked(folder: Path, source: str, calibration: str = "") -> Opened:
     terms = Terms(
         "arm", "real", "pick_place/v1", "viperx", 1, share=1.0,
         results=str(folder / "evaluations"), reach={"port": "/dev/ttyUSB9"},
+        calibration=calibration,
     )  # fmt: skip
     driver = Driver("zebra", source, artefact_of(source), override="a test without a gate")
     make_lock(folder / "s", terms, [driver], MADE)
@@ -89,12 +91,20 @@ def test_policies_that_read_what_nobody_sees_are_refused(tmp_path: Path) -> None
         joints.close()
 
 
-def test_without_its_bus_a_real_session_says_so_and_waits(tmp_path: Path) -> None:
-    opened = locked(tmp_path, "floor:hold")
+@pytest.mark.parametrize(
+    ("calibration", "told"), [("", "/dev/ttyUSB9"), ("koch", "the calibration is of koch")]
+)
+def test_an_arm_that_is_not_there_or_not_the_one_is_told_and_waited_for(
+    calibration: str, told: str, tmp_path: Path
+) -> None:
+    if calibration:
+        Calibration(calibration).save(tmp_path / "calibration.json")
+        calibration = str(tmp_path / "calibration.json")
+    opened = locked(tmp_path, "floor:hold", calibration)
     with Session(opened) as session:
         view = session.view()
         while view.phase != "stopped" and not any(c.value == "again" for c in view.choices):
             view = session.wait(view.number, 30.0)
         failed = {check.name: check.text for check in view.checks if check.outcome == "fail"}
         assert list(failed) == ["arm"]
-        assert "/dev/ttyUSB9" in failed["arm"]
+        assert told in failed["arm"]
