@@ -11,7 +11,7 @@ from benchmarks.deployment import Oversight
 from benchmarks.deployment_log import Duty
 from benchmarks.deployment_twin import TwinJudge
 from benchmarks.gate.verdict import artefact_hash
-from benchmarks.real_trial import check_fits
+from benchmarks.real_trial import check_fits, check_seeing
 from benchmarks.trial import cameras_of
 from envs.collection import Collection
 from envs.relabel import labeller_of
@@ -159,7 +159,8 @@ def arm_site(
             not there.
     """
     task, wanted = TASKS[policy.spec.task], cameras_of(policy.spec)
-    eyes.needed(wanted)  # before the torque is on
+    check_seeing(policy.spec, task, eyes.tags is not None)  # before the torque is on
+    eyes.needed(wanted)
     with ExitStack() as stack:
         joints = FarArm(address, log=duty.safety)
         stack.callback(joints.close)

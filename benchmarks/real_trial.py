@@ -11,7 +11,8 @@ from benchmarks.trial import check_seen
 from envs.arm import Array, InitialCondition, Observation
 from envs.errors import UsageError
 from envs.expert import Expert
-from policies.base import Policy
+from envs.task import Task
+from policies.base import Policy, PolicySpec
 from policies.chunking import Controller
 from policies.remote import PolicyGoneError
 from real.control import FarArm
@@ -185,11 +186,16 @@ def check_fits(policy: Policy, arm: RealArm) -> None:
             f"{', '.join(arm.spec.joints)}"
         )
     check_seen(policy.spec, arm.task, arm.spec)
-    name = arm.task.manipulated
-    if f"objects/{name}" in policy.spec.observations and not arm.senses.sees(name):
+    check_seeing(policy.spec, arm.task, arm.senses.sees(arm.task.manipulated))
+
+
+def check_seeing(spec: PolicySpec, task: Task, sees: bool) -> None:
+    """Refuse, with ``UsageError``, a policy that reads where its object is and nobody ``sees``."""
+    name = task.manipulated
+    if f"objects/{name}" in spec.observations and not sees:
         raise UsageError(
             f"the policy reads where {name} is, and nobody sees it: give --tags FILE that names "
-            f"its tags, --calibration FILE and --cameras overhead=SOURCE"
+            "its tags, --calibration FILE and --cameras overhead=SOURCE"
         )
 
 
