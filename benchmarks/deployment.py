@@ -15,17 +15,18 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.deployment_log import Duty, Logged, Take, logged_episodes
-from benchmarks.drive import POLICY_ERROR, Ended, Period, Pilot, drive
+from benchmarks.drive import POLICY_ERROR, SERVER_GONE, Ended, Period, Pilot, drive
 from benchmarks.real_trial import check_fits
 from envs.arm import Array, InitialCondition, Observation
 from envs.episode_meta import EpisodeMeta
 from envs.recorder import INTERRUPTED
 from policies.chunking import Controller
-from real.real_arm import RealArm
+from real.real_arm import OperatorTable, RealArm
 from real.safe_arm import StoppedError
+from real.scene_words import scene
 from real.teleop.later import LaterAlbum
 from real.teleop.takeover import POLICY, Leader, TakeOver
-from real.verdict import INVALID_HARDWARE
+from real.verdict import INVALID_HARDWARE, STOPPED
 
 OTHER = "other"
 PATIENCE = 2
@@ -34,7 +35,10 @@ KEYS = {
     "t": "take", "g": "give", "y": "success", "f": "failure", "d": "discard", "r": "ready",
     "q": "quit",
 }  # fmt: skip
-HELP = "t take over, g give back, y success, f failure, d discard, q quit; space bar holds, L limp"
+HELP = (
+    "r ready, t take over, g give back, y success, f failure, d discard, q quit; "
+    "space bar holds, L limp"
+)
 
 
 class Judge(Protocol):
@@ -99,6 +103,8 @@ class Deployment:
         self.arm, self.album, self.duty, self.tell = arm, album, duty, tell
         self._length, self._pilot = controller.policy.spec.chunk, Pilot(controller)
         self._on = oversight or Oversight()
+        if self._on.judge is None:
+            arm.table = OperatorTable(self._ask)
         leader = self._on.leader
         self._drive = None if leader is None else TakeOver(arm.spec, leader, self._pilot)
         self._by = POLICY
@@ -124,7 +130,8 @@ class Deployment:
                 raise
             except StoppedError as error:
                 self._interrupt()
-                self._mend(error)
+                if not self.quit:
+                    self._mend(error)
                 continue
             if found is not None:
                 self.logged.append(found)
@@ -136,7 +143,7 @@ class Deployment:
             self._pressed.put(KEYS[key])
 
     def episode(self) -> Logged | None:
-        """Run one episode and log it; None where the person has thrown it away.
+        """Run one episode and log it; None where it was thrown away or its server is gone.
 
         Raises:
             StoppedError: the start pose was not reached.
@@ -150,6 +157,10 @@ class Deployment:
         take = Take(arm, meta, self.album.record(meta), self.duty, self._length)
         self._take = take
         ended = drive(arm, seen, self._act, PATIENCE * arm.task.horizon, self._watch)
+        if ended.ends == SERVER_GONE:
+            self._interrupt()
+            self.tell(f"It does not count: {ended.reason}.")
+            return None
         success, failure = self._outcome(take, ended)
         self._take = None
         if take.discard or not take.stamps:
@@ -174,9 +185,25 @@ class Deployment:
         if self._on.judge is not None:
             raise error
         self.tell(f"{error}. r goes on where it is safe, q ends.")
+        self.quit = not self._ready()
+
+    def _ask(self, start: InitialCondition) -> None:
+        """Have the person set the scene up; the arm holds until they say that it is done.
+
+        Raises:
+            StoppedError: they want to end it.
+        """
+        self._forget()
+        self.tell(f"{scene(start)} r lets the policy drive, q ends.")
+        if not self._ready():
+            self.quit = True
+            raise StoppedError(STOPPED, "the person ended it")
+
+    def _ready(self) -> bool:
+        """Wait for the person to go on, or to end it."""
         while (wish := self._pressed.get()) not in ("ready", "quit"):
             pass
-        self.quit = wish == "quit"
+        return wish == "ready"
 
     def _begin(self, start: InitialCondition, index: int) -> None:
         self._pilot.begin(self.arm.task.instruct(start), index)
@@ -186,6 +213,10 @@ class Deployment:
             begin = getattr(part, "begin", None)  # a leader that is a person needs no word
             if begin is not None:
                 begin(start)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was pressed before is no answer to what comes."""
         while not self._pressed.empty():
             self._pressed.get()
 
@@ -202,6 +233,7 @@ class Deployment:
             joints=arm.spec.joints,
             control_hz=arm.spec.control_hz,
             sim=duty.sim,
+            calibration_hash=arm.calibration_hash,
             deployment=json.dumps(duty.to_json(), sort_keys=True),
         )
 

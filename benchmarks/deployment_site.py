@@ -1,6 +1,6 @@
 """Where a policy is at work: the arm or its twin, who looks on, and the log of its safety chain."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from benchmarks.deployment import Oversight
 from benchmarks.deployment_log import Duty
 from benchmarks.deployment_twin import TwinJudge
 from benchmarks.gate.verdict import artefact_hash
+from benchmarks.real_trial import check_fits, check_seeing
 from benchmarks.trial import cameras_of
-from envs.arm import InitialCondition
 from envs.collection import Collection
 from envs.relabel import labeller_of
 from envs.robots import ROBOTS
@@ -28,7 +28,7 @@ from real.control import FarArm
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_script import ScriptedHelper
 from real.emulators.twin_table import TwinTable, twin_arm
-from real.real_arm import OperatorTable, RealArm
+from real.real_arm import RealArm
 from real.real_senses import Eyes, open_senses
 from real.stop import StopBoard
 from real.teleop.takeover import PoseLeader
@@ -143,8 +143,7 @@ def arm_site(
     policy: Policy,
     duty: Duty,
     lead: Lead,
-    cameras: Sequence[str],
-    ask: Callable[[InitialCondition], None],
+    eyes: Eyes,
 ) -> Iterator[Site]:
     """Switch a real arm on; by then somebody has permitted it.
 
@@ -153,19 +152,20 @@ def arm_site(
         policy: what will drive it.
         duty: for the records.
         lead: with what a person takes over.
-        cameras: each as NAME=SOURCE.
-        ask: tells the person how to set the scene up.
+        eyes: its cameras, and the tags on the objects.
 
     Raises:
-        UsageError: a camera that the policy reads and nobody names, or an arm that is not there.
+        UsageError: a camera or an object that the policy reads and nobody sees, or an arm that is
+            not there.
     """
-    wanted, eyes = cameras_of(policy.spec), Eyes.parse(cameras, None, address.calibration)
+    task, wanted = TASKS[policy.spec.task], cameras_of(policy.spec)
+    check_seeing(policy.spec, task, eyes.tags is not None)  # before the torque is on
+    eyes.needed(wanted)
     with ExitStack() as stack:
-        joints = stack.enter_context(FarArm(address, log=duty.safety))
+        joints = FarArm(address, log=duty.safety)
+        stack.callback(joints.close)
         senses = open_senses(eyes, wanted, joints)
-        arm = RealArm(
-            joints, TASKS[policy.spec.task], OperatorTable(ask), senses, wanted,
-            address.calibration_hash,
-        )  # fmt: skip
-        stack.enter_context(arm)
+        stack.callback(senses.close)
+        arm = RealArm(joints, task, None, senses, wanted, address.calibration_hash)
+        check_fits(policy, arm)
         yield Site(arm, Oversight(lead.connect(arm.spec.name)), duty, joints.stop)

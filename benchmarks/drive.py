@@ -8,14 +8,19 @@ import numpy as np
 
 from envs.arm import Arm, Array, Observation
 from policies.chunking import Controller
+from policies.remote import PolicyGoneError
 from real.verdict import INVALID_HARDWARE
 
 POLICY_ERROR = "policy_error"
-"""Why an episode ends whose policy gave what no arm can be told."""
+"""Why an episode ends whose policy raised, or gave what no arm can be told."""
+SERVER_GONE = "server_gone"
+"""Why an episode ends whose policy's server is gone: that says nothing about the policy."""
+VOID = (INVALID_HARDWARE, SERVER_GONE)
+"""Ends of trials that do not count."""
 
 
 class PolicyError(RuntimeError):
-    """The policy's answer was not finite, or of another shape."""
+    """The policy raised, or its answer was not finite or of another shape."""
 
 
 class Pilot:
@@ -53,12 +58,18 @@ class Pilot:
         """Return the targets (n,) of this control period.
 
         Raises:
-            PolicyError: the policy's answer cannot be carried out.
+            PolicyError: the policy raised, or its answer cannot be carried out.
+            PolicyGoneError: its server is gone.
         """
         predicts = self._controller.step % self._controller.execute == 0
         began = time.perf_counter()
         batch = {key: np.asarray(value)[None] for key, value in observation.items()}
-        action: Array = self._controller.action(batch)[0]
+        try:
+            action: Array = self._controller.action(batch)[0]
+        except PolicyGoneError:
+            raise
+        except Exception as error:  # any crash of a policy is a result of its trial
+            raise PolicyError(f"{type(error).__name__}: {error}") from error
         self.seconds = predicts * (time.perf_counter() - began)
         if self._controller.errors[0]:
             raise PolicyError("the policy's answer was not finite")
@@ -94,6 +105,8 @@ def drive(
 ) -> Ended:
     """Let ``act`` answer what is seen until somebody says that it is over.
 
+    Where nothing answers any more nothing is commanded, and the arm holds.
+
     Args:
         arm: at a start.
         seen: its first observation.
@@ -106,6 +119,8 @@ def drive(
             action = act(seen)
         except PolicyError as error:
             return Ended(POLICY_ERROR, str(error))
+        except PolicyGoneError as gone:
+            return Ended(SERVER_GONE, str(gone))
         try:
             after = arm.command(action)
         except RuntimeError as error:  # the safety chain ends the episode, or the hardware fails

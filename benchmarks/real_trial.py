@@ -6,13 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
-from benchmarks.drive import Ended, Period, Pilot, drive
+from benchmarks.drive import SERVER_GONE, VOID, Ended, Period, Pilot, drive
 from benchmarks.trial import check_seen
 from envs.arm import Array, InitialCondition, Observation
 from envs.errors import UsageError
 from envs.expert import Expert
-from policies.base import Policy
+from envs.task import Task
+from policies.base import Policy, PolicySpec
 from policies.chunking import Controller
+from policies.remote import PolicyGoneError
 from real.control import FarArm
 from real.emulators.twin import Truth
 from real.machine import MachineError
@@ -33,7 +35,7 @@ class RealTrial:
         success: whether the goal was held, as the table saw it.
         stage: stages reached in order.
         ends: why it ended early: ``rejected``, ``blocked``, ``invalid_hardware``, ``stopped``,
-            ``policy_error``; empty where the policy had all its time.
+            ``policy_error``, ``server_gone``; empty where the policy had all its time.
         reason: that in words.
         actions: what the policy asked for (T, n).
         joints: what was measured (T + 1, n).
@@ -62,6 +64,11 @@ class RealTrial:
     findings: Mapping[str, int]
     hz: float
     calibration_hash: str = ""
+
+    @property
+    def void(self) -> bool:
+        """Whether it says nothing about the policy: the hardware failed, or the policy's server."""
+        return self.ends in VOID
 
     @property
     def periods(self) -> Array:
@@ -138,7 +145,10 @@ class Trials:
         except (StoppedError, MachineError) as error:
             ended = Ended(getattr(error, "ends", INVALID_HARDWARE), str(error))
             seen = arm.observe()
-        mind.begin(arm.task.instruct(start), seed)
+        try:
+            mind.begin(arm.task.instruct(start), seed)
+        except PolicyGoneError as gone:
+            ended = Ended(SERVER_GONE, str(gone))
         notes.add(arm, seen)
 
         def watch(period: Period) -> bool:
@@ -176,6 +186,17 @@ def check_fits(policy: Policy, arm: RealArm) -> None:
             f"{', '.join(arm.spec.joints)}"
         )
     check_seen(policy.spec, arm.task, arm.spec)
+    check_seeing(policy.spec, arm.task, arm.senses.sees(arm.task.manipulated))
+
+
+def check_seeing(spec: PolicySpec, task: Task, sees: bool) -> None:
+    """Refuse, with ``UsageError``, a policy that reads where its object is and nobody ``sees``."""
+    name = task.manipulated
+    if f"objects/{name}" in spec.observations and not sees:
+        raise UsageError(
+            f"the policy reads where {name} is, and nobody sees it: give --tags FILE that names "
+            "its tags, --calibration FILE and --cameras overhead=SOURCE"
+        )
 
 
 class _Notes:

@@ -187,7 +187,7 @@ def trials(arguments: argparse.Namespace) -> None:
         runs = trials_of(arm, policy)
         for ic in range(arguments.trials):
             trial = runs.run(protocol.start("nominal", ic, "test"), ic)
-            if trial.ends == "invalid_hardware":
+            if trial.void:
                 void += 1
                 continue
             outcomes.append(trial.success)

@@ -17,6 +17,7 @@ from real.charuco import Board
 from real.pinhole import Intrinsics, Pose
 
 SCHEMA = 1
+FILE = "calibration.json"
 
 
 FILE = "calibration.json"
@@ -174,13 +175,15 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
-        """Read a calibration.
+        """Read a calibration: a file, or ``calibration.json`` in a folder.
 
         Raises:
             UsageError: it cannot be read, or was changed by other means than ``save``.
         """
+        path = Path(path)
+        path = path / FILE if path.is_dir() else path
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(path.read_text(encoding="utf-8"))
             told = data.pop("hash")
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from error

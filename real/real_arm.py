@@ -85,6 +85,11 @@ Poses = Callable[[], Mapping[str, Seen]]
 """Returns where every object was seen last, by name; a zone's pose is set up, not seen."""
 
 
+def nowhere() -> Mapping[str, Seen]:
+    """Nobody sees any object."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Senses:
     """What is seen beside the joints.
@@ -100,12 +105,16 @@ class Senses:
     """
 
     frames: Frames = dict
-    poses: Poses = dict
-    sights: Poses = dict
+    poses: Poses = nowhere
+    sights: Poses = nowhere
     now: Callable[[], float] = time.monotonic
     tracked: tuple[str, ...] = ()
     fault: Callable[[], str] = str
     close: Callable[[], None] = lambda: None
+
+    def sees(self, name: str) -> bool:
+        """Whether somebody sees where object ``name`` is."""
+        return self.poses is not nowhere and (not self.tracked or name in self.tracked)
 
 
 class Table(Protocol):
@@ -199,8 +208,7 @@ class RealArm(Arm):
 
         Raises:
             UsageError: a pose outside the limits.
-            StoppedError: the arm was stopped on the way.
-            MachineError: a camera or an object that was not seen.
+            StoppedError: the arm was stopped on the way, or a camera or an object was not seen.
         """
         if self.joints.ends:
             self.joints.resume()
@@ -246,8 +254,7 @@ class RealArm(Arm):
         Raises:
             MachineError: there is no camera.
         """
-        picture = self.table.picture(camera)
-        if picture is not None:
+        if (picture := self.table.picture(camera)) is not None:
             return picture
         newest = self._frames()
         if not newest:
@@ -296,12 +303,13 @@ class RealArm(Arm):
         """Wait until every camera has a frame and every tracked object was seen in its place.
 
         Raises:
-            MachineError: one has not, in good time.
+            StoppedError: one has not, in good time.
         """
         last = time.monotonic() + WAIT_S
         while missing := self._missing():
             if time.monotonic() > last:
-                raise MachineError(f"no sight of {', '.join(missing)} within {WAIT_S:g} s")
+                text = f"no sight of {', '.join(missing)} within {WAIT_S:g} s"
+                raise StoppedError(INVALID_HARDWARE, text)
             time.sleep(0.01)
 
     def _missing(self) -> list[str]:
@@ -309,12 +317,9 @@ class RealArm(Arm):
         if self.cameras:
             newest = self._frames()
             return [camera.name for camera in self.cameras if camera.name not in newest]
-        found = self._poses()
-        return [
-            name
-            for name in self.senses.tracked
-            if name not in found or found[name].stamp < self._set_up
-        ]
+        found, used = self._poses(), self.task.objects
+        tracked = [name for name in self.senses.tracked if name in used]
+        return [n for n in tracked if n not in found or found[n].stamp < self._set_up]
 
 
 def real_env(arm: RealArm, render_mode: str | None = None, normalized: bool = False) -> TabletopEnv:

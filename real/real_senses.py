@@ -56,24 +56,53 @@ class Eyes:
             found[name] = source
         return cls(found, tags=tags, calibration=calibration)
 
+    def needed(self, cameras: Sequence[CameraSpec]) -> list[str]:
+        """Return the cameras to start for a policy that reads ``cameras``, or none, then tags.
+
+        Raises:
+            UsageError: nobody says where one is, or tags that cannot be seen.
+        """
+        names = [camera.name for camera in cameras]
+        if not names and self.tags is not None:
+            names = [OVERHEAD]
+            tag_sight(self)
+        if absent := [name for name in names if name not in self.cameras]:
+            known = ", ".join(self.cameras) or "none"
+            raise UsageError(
+                f"where is the camera {absent[0]!r}? known: {known}; such as "
+                f"--cameras {absent[0]}=realsense"
+            )
+        return names
+
 
 def open_senses(eyes: Eyes, cameras: Sequence[CameraSpec], joints: Joints) -> Senses:
     """Start the cameras that ``cameras`` asks for, or the one that sees tags, or none.
+
+    A policy is told pictures or object poses, never both: with ``cameras`` tags are not looked for.
 
     Raises:
         UsageError: a camera that nobody says where it is, a library or a calibration is missing.
         CameraError: a camera that does not start.
     """
-    names = [camera.name for camera in cameras]
-    if not names and eyes.tags is None:
+    return _start(eyes.needed(cameras), eyes, joints, by_tag=not cameras)
+
+
+def open_all(eyes: Eyes, joints: Joints) -> Senses:
+    """Start every camera there is; objects are seen by their tags where they have some.
+
+    Raises:
+        UsageError: a library or a calibration is missing.
+        CameraError: a camera that does not start.
+    """
+    if eyes.tags is not None and OVERHEAD not in eyes.cameras:
+        raise UsageError(f"tags are seen by the camera {OVERHEAD!r}: --cameras {OVERHEAD}=SOURCE")
+    return _start(list(eyes.cameras), eyes, joints, by_tag=eyes.tags is not None)
+
+
+def _start(names: Sequence[str], eyes: Eyes, joints: Joints, by_tag: bool) -> Senses:
+    if not names:
         return Senses()
-    names = names or [OVERHEAD]
-    if absent := [name for name in names if name not in eyes.cameras]:
-        known = ", ".join(eyes.cameras) or "none"
-        raise UsageError(
-            f"where is the camera {absent[0]!r}? known: {known}; name it as {absent[0]}=realsense"
-        )
-    sight = None if cameras else tag_sight(eyes)
+    sight = tag_sight(eyes) if by_tag else None
     with ExitStack() as stack:
         rig = start_cameras(eyes, names)
         stack.callback(rig.close)
@@ -119,12 +148,12 @@ def tag_sight(eyes: Eyes) -> TagSight:
 
 
 def by_tags(stack: ExitStack, rig: CameraRig, sight: TagSight, joints: Joints) -> Senses:
-    """Return object poses by tags in the pictures of ``rig``; ``stack`` is emptied."""
+    """Return pictures of ``rig`` and object poses by the tags in them; ``stack`` is emptied."""
     watch = TagWatch(rig.reader(), OVERHEAD, sight)
     stack.callback(watch.close)
     tool = Statics(joints.spec.name).tool
     poses = InHand(watch.poses, lambda: joints.observe()["qpos"], tool, time.monotonic)
     close = stack.pop_all().close
     return Senses(
-        poses=poses, sights=watch.poses, tracked=watch.names, fault=rig.fault, close=close
+        rig.frames, poses, sights=watch.poses, tracked=watch.names, fault=rig.fault, close=close
     )

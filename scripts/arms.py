@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from envs.collection import Collection
-    from real.calibration import Calibration
+    from real.address import ArmAddress
     from real.emulators.twin import ClockTwin, Twin
     from real.real_arm import RealArm
+    from real.real_senses import Eyes
 
 OPENARM = "openarm"
 
@@ -56,11 +57,20 @@ class Place:
         if not self.twin and (self.objects != "truth" or self.patient or self.own_clock):
             raise UsageError("--objects, --patient and --clock are of the twin, not of an arm")
 
-    def known(self) -> "Calibration | None":
-        """Return the calibration, None without a file."""
-        from real.calibration import Calibration
+    def find(self, robot: str) -> "tuple[ArmAddress, Eyes]":
+        """Return where an arm is, and how it sees.
 
-        return None if self.calibration is None else Calibration.load(self.calibration)
+        Raises:
+            UsageError: a calibration of another arm or none, or cameras written wrongly.
+        """
+        from real.address import ArmAddress
+        from real.calibration import Calibration
+        from real.real_senses import Eyes
+
+        known = Calibration.in_force(self.calibration)
+        interface = self.interface if robot == OPENARM else ""
+        address = ArmAddress(robot, self.port, interface, known)
+        return address, Eyes.parse(self.cameras, self.tags, known)
 
 
 def open_arm(
@@ -75,22 +85,26 @@ def open_arm(
     if place.twin:
         return _open_twin(stack, place, collection)
     from envs.tasks import TASKS
-    from real.address import ArmAddress
     from real.control import FarArm
     from real.real_arm import OperatorTable, RealArm
-    from real.real_senses import Eyes, open_senses
+    from real.real_senses import open_senses
+    from real.scene_words import scene
 
-    known, robot = place.known(), collection.robot
-    eyes = Eyes.parse(place.cameras, place.tags, known)
-    interface = place.interface if robot == OPENARM else ""
-    address = ArmAddress(robot, place.port, interface, known)
+    task, cameras = TASKS[collection.task], collection.cameras
+    address, eyes = place.find(collection.robot)
+    eyes.needed(cameras)  # before the torque is on
     joints = stack.enter_context(FarArm(address))
-    senses = open_senses(eyes, collection.cameras, joints)
-    table = OperatorTable(lambda start: tell(f"Set the scene up: {dict(start.objects)}"))
-    arm = RealArm(
-        joints, TASKS[collection.task], table, senses, collection.cameras, address.calibration_hash
+    senses = open_senses(eyes, cameras, joints)
+    table = OperatorTable(lambda start: tell(scene(start)))
+    arm = stack.enter_context(
+        RealArm(joints, task, table, senses, cameras, address.calibration_hash)
     )
-    return stack.enter_context(arm), None
+    if not cameras and not senses.sees(task.manipulated):
+        tell(
+            f"Nobody sees where {task.manipulated} is: episodes say that it stays where it was to "
+            "be put. --tags sees it by its tags, --pixels records pictures instead."
+        )
+    return arm, None
 
 
 def _open_twin(

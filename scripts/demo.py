@@ -97,7 +97,7 @@ class Demo:
         shown, trials = self._trials(self._actor(console), console)
         with refuse_disk_errors(self.out.parent, "--out"):
             write_atomic(self.out, view_page(shown).encode())
-        valid = [trial for trial in trials if trial.ends != "invalid_hardware"]
+        valid = [trial for trial in trials if not trial.void]
         wins = sum(trial.success for trial in valid)
         text = f"{wins} of {len(valid)} trials on the twin succeeded"
         if void := len(trials) - len(valid):
@@ -158,7 +158,7 @@ class Demo:
             for number in range(self.seed, self.seed + (self.trials or 1)):
                 for _ in range(ATTEMPTS):
                     trial = runs.run(protocol.start("nominal", number, "test"), number)
-                    if trial.ends != "invalid_hardware":
+                    if not trial.void:
                         break
                 console.print(f"  start {number}: {_said(trial)}", markup=False)
                 if not trials:

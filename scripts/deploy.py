@@ -1,7 +1,6 @@
 """Let a policy work on an arm outside an evaluation, and log every episode."""
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from benchmarks.deployment import Deployment
+    from benchmarks.deployment_log import Duty
     from benchmarks.deployment_site import Site
     from policies.base import Policy
     from policies.chunking import Controller
+    from scripts.arms import Place
 
 EXAMPLES = """
 armtrials deploy --policy runs/act --twin --episodes 20
@@ -30,6 +31,7 @@ class Deploy:
     calibration. Every episode is a demonstration file that also holds what was predicted, asked
     for, sent, how long it took, and who drove; failures lie in failed/. What was logged is safe
     whatever happens to the program; the same command continues.
+    On a real arm the policy drives when you press r: the scene is set up, and nobody is near.
     Keys: t take over with the leader, g give back, y success, f failure, d discard, q quit; the
     space bar holds the arm, a capital L makes it limp.
     """
@@ -52,12 +54,16 @@ class Deploy:
     """Of armtrials gate; default: gates/POLICY/verdict.json."""
     key: Path | None = None
     """Key with which the verdict must be signed."""
+    interface: str = "socketcan"
+    """Of python-can, for an openarm whose CAN channel is --port."""
     calibration: Path | None = None
-    """Calibration in force on the arm: file or folder."""
+    """Calibration in force on the arm: file, or folder with calibration.json."""
     override: str = ""
     """A reason to go on without a verdict that holds; every episode records it."""
-    camera: tuple[str, ...] = ()
-    """Of a real arm, as NAME=SOURCE: overhead=realsense:SERIAL, wrist=/dev/video0."""
+    cameras: tuple[str, ...] = ()
+    """Where a real arm's cameras are: overhead=realsense:SERIAL wrist=/dev/video0."""
+    tags: Path | None = None
+    """File of tagged objects: a policy of the state track is told what the overhead camera sees."""
     leader: str = ""
     """Serial port of a leader, with which a person takes over."""
     leader_robot: str = ""
@@ -86,11 +92,11 @@ class Deploy:
 
         from benchmarks.deployment import Deployment
         from benchmarks.deployment_log import logged_episodes
-        from benchmarks.deployment_site import work_of
+        from benchmarks.deployment_site import duty_of, work_of
         from policies.checkpoint import load_checkpoint
         from real.teleop.later import LaterAlbum
 
-        self._check()
+        place = self._place()
         console = Console(highlight=False, soft_wrap=True)
 
         def tell(text: str) -> None:
@@ -103,7 +109,8 @@ class Deploy:
         with ExitStack() as stack:
             controller = self._controller(policy)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
-            site = stack.enter_context(self._site(policy, collection.robot, out, (leave, tell)))
+            duty = duty_of(policy, self.policy, leave, out, self.twin)
+            site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
             self._work(made, site, stack)
@@ -117,20 +124,28 @@ class Deploy:
         tell(f"Look at them: armtrials inspect {out}; go on: armtrials flywheel --log {out}")
         return 0
 
-    def _check(self) -> None:
-        """Refuse what does not go together."""
+    def _place(self) -> "Place":
+        """Refuse what does not go together; return which arm it is."""
         from envs.errors import UsageError
+        from scripts.arms import Place
 
-        if self.twin == bool(self.port):
-            raise UsageError("give --twin, or --port of an arm")
         if self.rescue is not None and (not self.twin or self.leader or self.rescue < 0):
             raise UsageError("--rescue must be 0 or more seconds, with --twin and without --leader")
         if self.leader and self.twin and self.clock == "own":
             raise UsageError("--leader needs --clock real: a person has a clock of their own")
-        if self.twin and (self.override or self.camera):
-            raise UsageError("--override and --camera belong to a real arm, not to --twin")
+        if self.twin and self.override:
+            raise UsageError("--override belongs to a real arm, not to --twin")
         if self.episodes < 1:
             raise UsageError(f"--episodes must be at least 1, got {self.episodes}")
+        return Place(
+            port=self.port,
+            interface=self.interface,
+            twin=self.twin,
+            own_clock=self.twin and self.clock == "own",
+            cameras=self.cameras,
+            tags=self.tags,
+            calibration=self.calibration,
+        )
 
     def _controller(self, policy: "Policy") -> "Controller":
         """Return what carries the chunks of ``policy`` out."""
@@ -176,29 +191,21 @@ class Deploy:
         self,
         policy: "Policy",
         robot: str,
-        out: Path,
-        told: tuple[dict[str, Any], Callable[[str], None]],
+        place: "Place",
+        duty: "Duty",
     ) -> "AbstractContextManager[Site]":
         """Switch the twin or the arm on."""
-        from benchmarks.deployment_site import Lead, arm_site, duty_of, twin_site
+        from benchmarks.deployment_site import Lead, arm_site, twin_site
         from envs.gap import GAPS
-        from real.address import ArmAddress
-        from real.calibration import Calibration
         from real.emulators.twin import TwinSetup
 
-        leave, tell = told
-        duty = duty_of(policy, self.policy, leave, out, self.twin)
         lead = Lead(self.leader, self.leader_robot)
         if self.twin:
             task, gap = policy.spec.task, GAPS[self.gap]
             setup = TwinSetup(task, robot, gap, faults=self.faults, seed=self.seed)
             return twin_site(setup, policy, duty, self.clock, lead if self.leader else self.rescue)
-        interface = "socketcan" if robot == "openarm" else ""
-        address = ArmAddress(robot, self.port, interface, Calibration.in_force(self.calibration))
-        return arm_site(
-            address, policy, duty, lead, self.camera,
-            lambda start: tell(f"Set the scene up: {dict(start.objects)}"),
-        )  # fmt: skip
+        address, eyes = place.find(robot)
+        return arm_site(address, policy, duty, lead, eyes)
 
     def _work(self, made: "Deployment", site: "Site", stack: ExitStack) -> None:
         """Run the episodes, a person at the keys where there is one."""

@@ -81,11 +81,12 @@ class Lock:
     override: str = ""
     """A reason to go on without a passing verdict; every trial records it."""
     calibration: Path | None = None
-    """Calibration in force on the arm."""
-    camera: tuple[str, ...] = ()
-    """Cameras of an arm: overhead=/dev/video0 wrist=realsense:SERIAL."""
-    objects: Path | None = None
-    """Tagged objects (JSON), seen by the overhead camera."""
+    """Calibration in force on the arm: file, or folder with calibration.json."""
+    cameras: tuple[str, ...] = ()
+    """Where an arm's cameras are: overhead=/dev/video0 wrist=realsense:SERIAL."""
+    tags: Path | None = None
+    """File of tagged objects: the overhead camera tells the reset check, and a policy of the state
+    track, where they are."""
     data: Path | None = None
     """Demonstrations, of which one is replayed before the trials."""
     gap: str = "none"
@@ -130,8 +131,8 @@ class Lock:
 
         if self.twin == bool(self.port):
             raise UsageError("give --twin, or --port of an arm")
-        if self.twin and (self.camera or self.objects or (self.override and not self.verdict)):
-            raise UsageError("--camera, --objects and --override belong to an arm, not to --twin")
+        if self.twin and (self.cameras or self.tags or (self.override and not self.verdict)):
+            raise UsageError("--cameras, --tags and --override belong to an arm, not to --twin")
         if not self.policy:
             raise UsageError("--policy needs at least one checkpoint folder")
         protocol = self.protocol or protocol_of(self.policy)
@@ -139,7 +140,7 @@ class Lock:
         reach: dict[str, Any] = {"gap": self.gap, "clock": self.clock}
         if not self.twin:
             reach = {"port": self.port, "interface": self.interface,
-                     "cameras": list(self.camera), "objects": _text(self.objects)}  # fmt: skip
+                     "cameras": list(self.cameras), "objects": _text(self.tags)}  # fmt: skip
         world = "twin" if self.twin else "real"
         return Terms(
             self.out.name, world, protocol, robot, self.blocks, self.seed, self.alpha,

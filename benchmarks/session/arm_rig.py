@@ -1,7 +1,7 @@
 """A real arm as a session works with it: a person sets its table up and judges."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.real_trial import trials_of
 from benchmarks.session.arm_checks import ArmChecks
-from benchmarks.session.driving import Drive, described
+from benchmarks.session.driving import described
 from benchmarks.session.films import FRAMES
 from benchmarks.session.rig import Found, Placing, Probe, Ran
 from benchmarks.session.scene import Eye, Judge, shapes_of
@@ -25,9 +26,9 @@ from real.calibration import Calibration
 from real.charuco import locate
 from real.extrinsics import PICTURES, shift
 from real.pinhole import Pose
-from real.real_arm import Joints, OperatorTable, Picture, RealArm, Seen, Senses, fit
-from real.real_senses import Eyes, start_cameras
+from real.real_arm import Frames, Joints, OperatorTable, RealArm, Senses, fit
 from real.reset_check import Tolerance
+from real.scene_words import places
 from real.stop import StopBoard
 from real.tags import Sighting, TagFinder, read_objects
 
@@ -37,8 +38,6 @@ OVERHEAD = "overhead"
 FILM_HZ = 10.0
 FILM = CameraSpec("film", 320, 240)
 """Pictures of a film [1/s], and their size."""
-
-Frames = Callable[[], Mapping[str, Picture]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class ArmRig:
         joints: Joints,
         policies: Sequence[Policy],
         manner: OnArm,
-        sees: Senses | None = None,
+        senses: Senses | None = None,
         held: ExitStack | None = None,
     ) -> None:
         """Work with an arm that is switched on.
@@ -105,32 +104,27 @@ class ArmRig:
             joints: what moves.
             policies: as numbered in the key.
             manner: how it is used.
-            sees: newest frame of every camera, and why a trial must not go on; None: no camera.
-            held: closed at the end, such as the cameras.
+            senses: cameras, and object poses; by default there are none.
+            held: closed at the end.
 
         Raises:
             UsageError: policies that read what nobody sees, or a camera without calibration.
         """
-        sees = sees or Senses()
-        frames = sees.frames
-        self._held, self._frames, self._manner = held or ExitStack(), frames, manner
-        self._seen: dict[str, Sighting] = {}
-        self._stamps: dict[str, float] = {}
+        senses = senses or Senses()
+        self._held, self._frames, self._manner = held or ExitStack(), senses.frames, manner
         self._finder, self._eye = self._finder_of(manner)
-        self._check_seen(policies, manner)
-        self._table = Filmed(frames)
-        senses = Senses(frames, self._poses, fault=sees.fault)
+        self._table = Filmed(senses.frames)
         cameras = cameras_of(policies[0].spec)
-        known = manner.calibration.hash if manner.calibration else ""
-        self.arm = RealArm(joints, manner.task, self._table, senses, cameras, known)
-        self._drives = [Drive(self.arm, policy) for policy in policies]
+        calibration = manner.calibration.hash if manner.calibration else ""
+        self.arm = RealArm(joints, manner.task, self._table, senses, cameras, calibration)
+        self._trials = [trials_of(self.arm, policy) for policy in policies]
         scene = world(manner.task, self.arm.spec.name)
         shapes, eye = shapes_of(scene), self._eye or Eye.simulated(scene)
         tolerance = Tolerance(place=1e-3 * manner.place_mm)
         self._judge = Judge(scene, eye, shapes, tolerance)
         self._checks = ArmChecks(
             self.arm, manner.first, manner.folder, manner.data,
-            overview=self._overview if OVERHEAD in frames() else None,
+            overview=self._overview if OVERHEAD in senses.frames() else None,
             on_board=self._boards if manner.calibration else None,
             no_board="no calibration was given", needs_data=True, gone=manner.gone,
         )  # fmt: skip
@@ -141,22 +135,13 @@ class ArmRig:
         if manner.objects is None:
             return None, None
         if manner.calibration is None:
-            raise UsageError("--objects needs --calibration: the lens and place of the camera")
+            raise UsageError("--tags needs --calibration: the lens and place of the camera")
         camera = manner.calibration.camera(OVERHEAD)
         if camera.pose is None:
             raise UsageError("the overhead camera's place is unknown: armtrials calibrate "
                              "reference --camera overhead --at X Y TURN")  # fmt: skip
         eye = Eye(camera.intrinsics, camera.pose)
         return TagFinder(read_objects(manner.objects), eye.lens, eye.pose), eye
-
-    def _check_seen(self, policies: Sequence[Policy], manner: OnArm) -> None:
-        read = {key for policy in policies for key in policy.spec.observations}
-        hidden = f"objects/{manner.task.manipulated}"
-        if self._finder is None and hidden in read:
-            raise UsageError(
-                f"the policies read where {manner.task.manipulated} is, and nobody sees it: give "
-                "--objects (its tags), --calibration and --camera overhead=..."
-            )
 
     @property
     def stop(self) -> StopBoard:
@@ -200,15 +185,6 @@ class ArmRig:
             time.sleep(0.01)
         return list(found.values())
 
-    def _poses(self) -> Mapping[str, Seen]:
-        """Return where every tagged object was seen last."""
-        if self._finder is None or OVERHEAD not in (frames := self._frames()):
-            return {}
-        frame = frames[OVERHEAD]
-        for name, sighting in self._finder.find(np.asarray(frame.image)).items():
-            self._seen[name], self._stamps[name] = sighting, frame.arrived_s
-        return {n: Seen(s.pose.array, self._stamps[n]) for n, s in self._seen.items()}
-
     def prepare(self, start: InitialCondition) -> Placing:
         """Bring the arm to its start pose; look at the scene."""
         if self.arm.joints.ends:
@@ -222,27 +198,22 @@ class ArmRig:
         qpos = np.asarray(self.arm.joints.observe()["qpos"], float)
         if self._finder is None:
             return self._told(start, qpos)
-        self._seen = {}
-        self._poses()
-        return self._judge.placing(start, qpos, self._seen, self._overview())
+        picture = self._overview()
+        return self._judge.placing(start, qpos, self._finder.find(picture), picture)
 
     def _told(self, start: InitialCondition, qpos: Array) -> Placing:
         """Return where things must be in words: nothing sees where they are."""
         wanted = {name: Pose.from_array(pose) for name, pose in start.objects.items()}
         there = {name: Sighting(pose, 0.0, (), stands=True) for name, pose in wanted.items()}
         placing = self._judge.placing(start, qpos, there, None)
-        lines = tuple(
-            f"{name}: x {pose.position[0]:.3f} m, y {pose.position[1]:.3f} m from the arm's base, "
-            f"turned by {np.degrees(pose.yaw):.0f} deg (nothing measures it)"
-            for name, pose in wanted.items()
-        )
+        told = places(start.objects)
+        lines = tuple(f"{name}: {place} (nothing measures it)" for name, place in told.items())
         unknown = {name: {"off_mm": None, "turn_deg": None, "ok": None} for name in wanted}
         return Placing(placing.ok, (*lines, *placing.lines), unknown)
 
     def run(self, arm: int, start: InitialCondition, seed: int) -> Ran:
         """Let policy number ``arm`` drive."""
-        trial, wrong = self._drives[arm].run(start, seed)
-        ran = described(trial, wrong, None, self.arm.task)
+        ran = described(self._trials[arm].run(start, seed), None, self.arm.task)
         shots = {f"{FRAMES}{name}": np.stack(kept) for name, kept in self._table.shots.items()}
         films = {**shots, "frames_hz": np.array(FILM_HZ)} if shots else {}
         return replace(ran, arrays={**ran.arrays, **films})
@@ -251,17 +222,3 @@ class ArmRig:
         """Switch the torque off and release arm and cameras."""
         self.arm.close()
         self._held.close()
-
-
-def camera_senses(cameras: Sequence[str], held: ExitStack) -> Senses:
-    """Start all cameras such as ``overhead=/dev/video0``; ``held`` stops them.
-
-    Raises:
-        UsageError: a camera that is not named so.
-        CameraError: one that is not there.
-    """
-    eyes = Eyes.parse(cameras, None, None)
-    if not eyes.cameras:
-        return Senses()
-    rig = held.enter_context(start_cameras(eyes, eyes.cameras))
-    return Senses(rig.frames, fault=rig.fault)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.session.arm_rig import ArmRig, OnArm, camera_senses
+from benchmarks.session.arm_rig import ArmRig, OnArm
 from benchmarks.session.lock import Terms
 from benchmarks.session.opening import Opened
 from benchmarks.session.rig import Rig
@@ -17,7 +17,7 @@ from real.address import ArmAddress
 from real.calibration import Calibration
 from real.control import FarArm
 from real.emulators.twin import TwinSetup
-from real.real_senses import Eyes
+from real.real_senses import Eyes, open_all
 from real.tags import read_objects
 
 RigMaker = Callable[[Opened, Sequence[Policy], threading.Event], Rig]
@@ -79,6 +79,7 @@ def _arm(
     reach = terms.reach
     objects = Path(reach["objects"]) if reach.get("objects") else None
     calibration = Calibration.in_force(Path(terms.calibration) if terms.calibration else None)
+    eyes = Eyes.parse(reach.get("cameras", []), objects, calibration)
     manner = OnArm(
         opened.task,
         opened.start(0),
@@ -91,10 +92,11 @@ def _arm(
     )
     try:
         address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), calibration)
-        sees = camera_senses(reach.get("cameras", []), held)
         joints = FarArm(address, log=opened.folder / "safety.jsonl")
         held.callback(joints.close)
-        return ArmRig(joints, policies, manner, sees, held)
+        senses = open_all(eyes, joints)
+        held.callback(senses.close)
+        return ArmRig(joints, policies, manner, senses, held)
     except BaseException:
         held.close()
         raise

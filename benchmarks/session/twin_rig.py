@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.drive import POLICY_ERROR
 from benchmarks.failures import Trace
-from benchmarks.real_trial import RealTrial
+from benchmarks.real_trial import RealTrial, trials_of
 from benchmarks.session.arm_checks import ArmChecks
-from benchmarks.session.driving import Drive, described
+from benchmarks.session.driving import described
 from benchmarks.session.rig import Placing, Probe, Ran
 from benchmarks.session.scene import CAMERA, Eye, Judge, shapes_of
 from benchmarks.trial import cameras_of
@@ -116,7 +117,7 @@ class TwinRig:
             self.arm = self._held.enter_context(twin_arm(twin, cameras, log=log))
             self.table = Kept(TwinTable(twin))
             self.arm.table = self.table
-            self._drives = [Drive(self.arm, policy) for policy in policies]
+            self._trials = [trials_of(self.arm, policy) for policy in policies]
         except BaseException:
             self._held.close()
             raise
@@ -166,15 +167,15 @@ class TwinRig:
     def run(self, arm: int, start: InitialCondition, seed: int) -> Ran:
         """Let policy number ``arm`` drive."""
         placed = self.table.placed or start
-        trial, wrong = self._drives[arm].run(replace(start, objects=placed.objects), seed)
+        trial = self._trials[arm].run(replace(start, objects=placed.objects), seed)
         trial = replace(trial, start=start)
         rows = self.table.rows
         rows += rows[-1:] * (len(trial.stages) - len(rows))  # nobody looked after a stop
-        ran = described(trial, wrong, self._trace(trial, wrong), self.arm.task)
+        ran = described(trial, self._trace(trial), self.arm.task)
         arrays = {name: np.stack([row[name] for row in rows]) for name in ("qpos", "zones")}
         return replace(ran, arrays={**ran.arrays, **arrays})
 
-    def _trace(self, trial: RealTrial, wrong: str) -> Trace:
+    def _trace(self, trial: RealTrial) -> Trace:
         """Return what was true, as failure labels are told from."""
         steps = len(trial.actions)
         # A command that is refused ends the trial before the table is looked at again.
@@ -186,7 +187,7 @@ class TwinRig:
         return Trace(
             self.world.sensors, column["sensors"], column["joints"], trial.actions[:, None],
             trial.stages[:, None], np.array([steps]), success, success, success,
-            [wrong], trial.hz, self.arm.spec.grippers,
+            [trial.reason if trial.ends == POLICY_ERROR else ""], trial.hz, self.arm.spec.grippers,
         )  # fmt: skip
 
     def close(self) -> None:

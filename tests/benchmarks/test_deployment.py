@@ -17,8 +17,10 @@ from envs.tasks import TASKS
 from policies.checkpoint import load_checkpoint
 from policies.chunking import Controller
 from policies.dataset import EpisodeSet, Reading
+from policies.remote import PolicyGoneError
 from policies.train import train
 from policies.train_config import TrainConfig
+from real.calibration import Calibration
 from real.emulators.twin import TwinSetup
 from real.teleop.later import LaterAlbum
 from scripts.main import main
@@ -149,24 +151,25 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
     assert "--override" in told
     assert not (tmp_path / "log").exists()
     assert main([*words, *port, "--override", "a test"]) == 2
-    assert "no_such_port" in capsys.readouterr().err
+    assert "nobody sees it" in capsys.readouterr().err  # a policy of the state track needs tags
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "give --twin, or --port of an arm"),
+        ((), "give the port of an arm, or --twin"),
         (("--twin", "--rescue", "-1"), "--rescue must be 0 or more"),
         (("--twin", "--rescue", "99"), "--rescue must be below 8 s"),
         (("--twin", "--leader", "x"), "--leader needs --clock real"),
-        (("--twin", "--override", "why"), "belong to a real arm"),
+        (("--twin", "--override", "why"), "belongs to a real arm"),
+        (("--twin", "--tags", "x"), "are of an arm, not of the twin"),
         (("--twin", "--episodes", "0"), "--episodes must be at least 1"),
         (("--twin", "--task", "pour"), "trained for task 'pick_place', this is 'pour'"),
         (("--twin", "--robot", "koch"), "trained for arm 'viperx', this is 'koch'"),
         (("--twin", "--gap", "wide"), "unknown gap 'wide'"),
         (("--twin", "--execute", "999"), "--execute must be 1.."),
         (("--port", "x", "--override", "y", "--calibration", "none.json"), "none.json: cannot"),
-        (("--port", "x", "--override", "y", "--camera", "wrist"), "a camera must be NAME=SOURCE"),
+        (("--port", "x", "--override", "y", "--cameras", "wrist"), "a camera must be NAME=SOURCE"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(
@@ -175,6 +178,53 @@ def test_a_mistake_is_told_in_one_line(
     out = ["--out", str(tmp_path / "log")]
     assert main(["deploy", "--policy", str(policy), *words, *out]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_what_an_arm_is_and_sees_is_checked_before_it_is_switched_on(
+    policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Calibration("koch").save(tmp_path / "koch" / "calibration.json")
+    Calibration("viperx").save(tmp_path / "calibration.json")
+    tags = ["--tags", str(tmp_path / "objects.json")]
+    (tmp_path / "objects.json").write_text("[]")
+    words = ["deploy", "--policy", str(policy), "--out", str(tmp_path / "log")]
+    words += ["--port", str(tmp_path / "no_such_port"), "--override", "a test", "--calibration"]
+    for more, told in (
+        ([str(tmp_path / "koch")], "the calibration is of koch, not of viperx"),
+        ([str(tmp_path / "none.json")], "none.json"),
+        ([str(tmp_path), *tags], "camera 'overhead' is not calibrated"),
+        ([str(tmp_path)], "the policy reads where cube is, and nobody sees it: give --tags"),
+    ):
+        assert main([*words, *more]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_a_server_that_goes_leaves_an_episode_that_does_not_count(
+    policy: Path, short: None, tmp_path: Path
+) -> None:
+    loaded, collection = work_of(load_checkpoint(policy), "", "")
+    out = tmp_path / "log"
+    act, calls, told = loaded.act, [], []
+
+    def lost(obs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise PolicyGoneError("the line is cut")
+        return act(obs)
+
+    loaded.act = lost
+    with (
+        LaterAlbum(out, collection, {"operator": "policy"}) as album,
+        twin_site(TwinSetup(), loaded, duty_of(loaded, policy, TWIN, out, True)) as site,
+    ):
+        made = Deployment(
+            site.arm, Controller(loaded), album, site.duty, site.oversight, told.append
+        )
+        made.run(1)
+    assert "It does not count: the line is cut." in told
+    assert [one.index for one in made.logged] == [1]
+    cut = read_episode(out / "failed" / "episode_0.hdf5")
+    assert (cut.meta.failure, len(cut)) == ("interrupted", 20)
 
 
 def test_a_policy_that_gives_nonsense_ends_the_episode(policy: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,11 @@ from policies.checkpoint import load_checkpoint
 from policies.chunking import Controller
 from policies.train import train
 from policies.train_config import TrainConfig
-from real.address import PATIENT
+from real.address import PATIENT, ArmAddress
 from real.calibration import Calibration
 from real.control import FarArm
 from real.emulators.twin import Twin
+from real.real_senses import Eyes
 from real.teleop.later import LaterAlbum
 
 pytest.importorskip(
@@ -94,24 +94,31 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     out = tmp_path / "log"
     leave = {"override": "a test", "problem": "no verdict", "verdict": ""}
     duty = duty_of(loaded, policy, leave, out, sim=False)
-    with ExitStack() as stack:
-        twin = stack.enter_context(Twin())
-        album = stack.enter_context(LaterAlbum(out, collection, {"operator": "policy"}))
-        address = dataclasses.replace(twin.address, calibration=Calibration("viperx"))
-        site = stack.enter_context(arm_site(address, loaded, duty, Lead(), (), asked.append))
-        assert isinstance(site.arm.joints, FarArm)
+    known = Calibration("viperx")
+    with (
+        Twin() as twin,
+        LaterAlbum(out, collection, {"operator": "policy"}) as album,
+        arm_site(
+            dataclasses.replace(twin.address, calibration=known), loaded, duty, Lead(), Eyes()
+        ) as site,
+    ):
         made = Deployment(site.arm, Controller(loaded), album, duty, site.oversight)
 
         def tell(text: str) -> None:
-            if text.startswith("Did it succeed?"):
-                made.press("y")
-            if "r goes on" in text:
-                made.press("q")
+            if text.startswith("Set the scene up"):
+                asked.append(text)
+                assert not site.arm.clock  # the policy waits for the person
+            answers = {"Set the scene up": "yr", "Did it succeed?": "y"}  # the first y is none
+            keys = next((keys for said, keys in answers.items() if text.startswith(said)), "")
+            for key in keys or "q" * ("r goes on" in text):
+                made.press(key)
 
         made.tell = tell
         made.run(1)
-        assert site.arm.calibration_hash == address.calibration_hash != ""
-    assert len(asked) == 1
+        assert site.arm.calibration_hash == ArmAddress("viperx", "", "", known).calibration_hash
+    (told,) = asked
+    assert "cube: x 0." in told
+    assert told.endswith("r lets the policy drive, q ends.")
     episode = read_episode(out / "episode_0.hdf5")
     assert json.loads(episode.meta.deployment)["leave"] == leave
     assert (episode.meta.sim, episode.meta.success, len(episode)) == (False, True, STEPS)

@@ -1,6 +1,7 @@
 """Several processes train one policy: started by torchrun, over gloo, on the CPU."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from toy import episode
 
 from envs.episode import write_episode
@@ -21,7 +23,7 @@ from policies.train_log import read_log
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-STEPS = 60
+STEPS, STOPPED = 12, 5
 
 GRADIENTS = """
 import sys
@@ -60,12 +62,12 @@ done = 0
 def advance(n):
     global done
     done += n
-    if done == 20 and os.environ["RANK"] == "1":
+    if done == 5 and os.environ["RANK"] == "1":
         signal.raise_signal(signal.SIGINT)
 
 data, out = map(Path, sys.argv[1:])
 try:
-    train(TrainConfig("bc", data, out, preset="quick", steps=60, batch=16), advance)
+    train(TrainConfig("bc", data, out, preset="quick", steps=12, batch=16), advance)
 except KeyboardInterrupt:
     sys.exit(0)
 sys.exit(1)
@@ -95,13 +97,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_gradient_of_two_processes_is_that_of_one_on_the_whole_batch(
-    data: Path, tmp_path: Path
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from safetensors.torch import load_file
-
     script = tmp_path / "gradients.py"
     script.write_text(GRADIENTS)
-    run(sys.executable, script, data, tmp_path / "alone")
+    monkeypatch.setattr(sys, "argv", [str(script), str(data), str(tmp_path / "alone")])
+    runpy.run_path(str(script))
     run(*TORCHRUN, script, data, tmp_path / "pair")
     alone = load_file(tmp_path / "alone-0.safetensors")
     first, second = (load_file(tmp_path / f"pair-{rank}.safetensors") for rank in (0, 1))
@@ -125,7 +126,7 @@ def test_two_processes_write_one_checkpoint_and_the_same_bytes_again_also_after_
     script = tmp_path / "stop.py"
     script.write_text(STOP)
     run(*TORCHRUN, script, data, again)
-    assert train_state.step_of(again) == 20
+    assert train_state.step_of(again) == STOPPED
     assert not (again / "model.safetensors").exists()
     with pytest.raises(UsageError, match="another processes: 2 there, None asked for"):
         train(TrainConfig("bc", data, again, preset="quick", steps=STEPS, batch=16))

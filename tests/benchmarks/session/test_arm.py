@@ -89,20 +89,28 @@ def test_policies_that_read_what_nobody_sees_are_refused(tmp_path: Path) -> None
     with ClockTwin(TwinSetup()) as twin:
         joints = connect(twin.address)
         manner = OnArm(Short(), opened.start(0), opened.folder)
-        with pytest.raises(UsageError, match="the policies read where cube is, and nobody sees"):
+        with pytest.raises(UsageError, match="the policy reads where cube is, and nobody sees"):
             ArmRig(joints, opened.load(), manner)
         joints.close()
 
 
-def test_without_its_bus_a_real_session_says_so_and_waits(tmp_path: Path) -> None:
-    opened = locked(tmp_path, "floor:hold")
+@pytest.mark.parametrize(
+    ("calibration", "told"), [("", "/dev/ttyUSB9"), ("koch", "the calibration is of koch")]
+)
+def test_an_arm_that_is_not_there_or_not_the_one_is_told_and_waited_for(
+    calibration: str, told: str, tmp_path: Path
+) -> None:
+    if calibration:
+        Calibration(calibration).save(tmp_path / "calibration.json")
+        calibration = str(tmp_path / "calibration.json")
+    opened = locked(tmp_path, "floor:hold", calibration=calibration)
     with Session(opened) as session:
         view = session.view()
         while view.phase != "stopped" and not any(c.value == "again" for c in view.choices):
             view = session.wait(view.number, 30.0)
         failed = {check.name: check.text for check in view.checks if check.outcome == "fail"}
         assert list(failed) == ["arm"]
-        assert "/dev/ttyUSB9" in failed["arm"]
+        assert told in failed["arm"]
 
 
 def test_a_camera_that_is_unplugged_makes_the_trial_void(tmp_path: Path) -> None:
