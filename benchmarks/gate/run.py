@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.execution import Execution
 from benchmarks.gate import artefact, diagnosis, live, loop
-from benchmarks.gate.check import FAIL, NAMES, Check, outcome_of, skipped
+from benchmarks.gate.check import FAIL, NAMES, Check, failed, outcome_of, skipped
 from benchmarks.gate.live import Thresholds
 from benchmarks.gate.loop import Factory
 from benchmarks.gate.recorded import COUNT, answers, load_data, record_of
@@ -179,7 +179,11 @@ class Gate:
         add(artefact.check_statistics(loaded, self.data, offsets))
         add(artefact.check_canary(loaded, self.config.policy))
         recorded = record_of(self.data, loaded, self.config.observations)
-        predicted = answers(self.policy, recorded.observations)
+        try:
+            predicted = answers(self.policy, recorded.observations)
+        except Exception as error:  # any crash of a policy is a finding
+            add(failed("actions", "raises an error", f"{type(error).__name__}: {error}"))
+            return
         add(diagnosis.check_actions(self.policy, self.arm, recorded, predicted, self.data))
         add(live.check_recorded(self.policy, self.arm, recorded))
         self.recorded = recorded
