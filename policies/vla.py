@@ -109,7 +109,7 @@ class Vla(FlowPolicy):
     reach: ClassVar[float] = 1.5  # a new task may go beyond the range that the scaling is from
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
-        ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=1200)),
+        ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=3000, batch=32)),
         ("state", "cpu"): Preset(VlaConfig(), TRAINING),
         ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
         ("state", "quick-tokens"): Preset(

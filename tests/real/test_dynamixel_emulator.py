@@ -154,9 +154,9 @@ def test_whole_turns_are_cleared(host: Host, emulator: DynamixelEmulator) -> Non
     assert host.set(8, "Torque Enable", 1) == 0
     assert host.set(8, "Goal Position", 2048 + 5000) == 0
     assert settled(emulator, 8, 7048)
-    for _ in range(1000):  # it refuses while it moves
-        if host.packets.clearMultiTurn(host.port, 8) == (OK, 0):
-            break
+    until = time.monotonic() + 30.0
+    while host.packets.clearMultiTurn(host.port, 8) != (OK, 0):  # it refuses while it moves
+        assert time.monotonic() < until
     assert host.get(8, "Present Position") in range(7048 - 4096 - 2, 7048 - 4096 + 3)
     assert host.set(8, "Torque Enable", 0) == 0
     assert host.set(8, "Operating Mode", 3) == 0
