@@ -59,7 +59,8 @@ def load_data(folder: Path, policy: LearnedPolicy) -> EpisodeSet:
         UsageError: the folder holds none, or none for the policy's track.
     """
     blind = bool(policy.provenance.get("blind"))
-    return EpisodeSet.load(folder, Reading(track=policy.spec.track, blind=blind))
+    language = policy.spec.language
+    return EpisodeSet.load(folder, Reading(policy.spec.track, blind, language=language))
 
 
 def record_of(data: EpisodeSet, policy: LearnedPolicy, count: int = COUNT) -> Recorded:
