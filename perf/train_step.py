@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -147,7 +148,7 @@ def our_diffusion(batch: int) -> Built:
     from policies.unet import UNetConfig
 
     shape = UNetConfig(CHANNELS, KERNEL, GROUPS, CODE, mish=True)
-    config = replace_fields(PAPER, chunk=HORIZON, execute=HORIZON // 2, n_obs=SEEN, unet=shape)
+    config = replace(PAPER, chunk=HORIZON, execute=HORIZON // 2, n_obs=SEEN, unet=shape)
     return _ours(DiffusionPolicy, config, _data(batch, SEEN, HORIZON))
 
 
@@ -159,13 +160,6 @@ def our_bc_rnn(batch: int) -> Built:
     data = _data(batch * UNROLLED, 1, 1)
     data["action"] = data["action"].clamp(-1, 1)
     return _ours(BcRnn, config, data)
-
-
-def replace_fields(config: Any, **fields: Any) -> Any:  # noqa: ANN401  (configs of any algorithm)
-    """Return a frozen configuration with other fields."""
-    from dataclasses import replace
-
-    return replace(config, **fields)
 
 
 def _data(rows: int, seen: int, chunk: int) -> dict[str, torch.Tensor]:

@@ -168,10 +168,7 @@ class Calibration:
         Raises:
             UsageError: as ``load``.
         """
-        if path is None:
-            return None
-        path = Path(path)
-        return cls.load(path / FILE if path.is_dir() else path)
+        return None if path is None else cls.load(path)
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
