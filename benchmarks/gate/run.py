@@ -26,8 +26,6 @@ from policies.chunking import timing_problem
 from policies.dataset import EpisodeSet
 from policies.trained import LearnedPolicy, TrainedPolicy
 
-STATIC = ("artefact", "statistics", "canary", "actions", "recorded")
-"""Checks that move nothing; where one fails, nothing is simulated."""
 EARLIER = "not run: an earlier check failed"
 
 
