@@ -21,7 +21,7 @@ COMMANDS = {
         cp "$1" $id.script
         export SLURM_JOB_ID=$id SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0
         export SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_JOB_NODELIST=node1
-        (cd "$FROM" && bash "$1"; touch "$FAKE/$id.ended") > $id.log 2>&1 &
+        (cd "$FROM" && bash "$FAKE/$id.script"; touch "$FAKE/$id.ended") > $id.log 2>&1 &
         echo $! > $id.pid
         echo "Submitted batch job $id" """,
     "srun": """
