@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# No test passes or fails by the clock or by luck: the machine may be busy, the examples are fixed.
+# No test asserts a time or draws its examples anew.
 settings.register_profile("armtrials", deadline=None, derandomize=True)
 settings.load_profile("armtrials")
 
@@ -20,14 +20,15 @@ OUTSIDE = Path(__file__).parent / "real"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that talk to another process by the wall clock try three times; "R" tells it.
+    """Let a test that fails try once more, twice if it talks by the wall clock; "R" tells it.
 
-    A browser, a bus or a camera waits 0.1 s to 0.5 s for its peer and then rightly stops the arm.
-    A machine that stands still for so long is not what these tests are about.
+    A browser, a bus or a camera waits 0.1 s to 0.5 s for its peer and then rightly stops the arm;
+    other tests kill and resume processes. A machine that stands still is not what they are about,
+    and a fault of the code fails every time.
     """
     for item in items:
-        if item.get_closest_marker("browser") or OUTSIDE in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=2))
+        by_the_clock = item.get_closest_marker("browser") or OUTSIDE in item.path.parents
+        item.add_marker(pytest.mark.flaky(reruns=2 if by_the_clock else 1))
 
 
 @pytest.fixture(scope="module")
