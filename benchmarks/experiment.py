@@ -259,7 +259,8 @@ class Axis:
 
     Attributes:
         title: what is written below it.
-        kind: ``log``, ``linear``, ``names``, or ``points`` for measured places, without lines.
+        kind: ``log``, ``linear``, ``names``, or ``points``: measured places, on a log scale,
+            without lines.
         field: an entry of ``Result.extra`` in place of the cell's own place.
     """
 

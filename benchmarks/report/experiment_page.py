@@ -155,10 +155,9 @@ def _across(kind: str, title: str, places: Sequence[Any]) -> Spec:
         return {"field": "x", "type": "nominal", "sort": order, "axis": axis}
     axis = {"title": title, "grid": False}
     scale: Spec = {"type": "linear", "zero": False, "nice": False, "padding": 14}
-    if kind == "log" and min(places, default=0) > 0:
+    if kind in ("log", "points") and min(places, default=0) > 0:
         low, high = min(places) / 1.3, max(places) * 1.3
-        axis |= {"values": sorted(set(places)), "format": ".6~g"}
         scale = {"type": "log", "domain": [low, high], "nice": False}
-    elif kind != "points":
+    if kind != "points":
         axis |= {"values": sorted(set(places)), "format": ".6~g"}
     return {"field": "x", "type": "quantitative", "axis": axis, "scale": scale}
