@@ -94,7 +94,9 @@ class Guide:
         self._stiffness = np.array(gains[self.part.hinges])
         self._load = np.zeros(of.model.nv)
 
-    def command(self, q: Array, goal: Array, quat: Array, opening: float) -> Array:
+    def command(
+        self, q: Array, goal: Array, quat: Array, opening: float, most: float = np.inf
+    ) -> Array:
         """Return the command (n,) with which the hand moves on to a pose.
 
         Args:
@@ -102,11 +104,12 @@ class Guide:
             goal: where the hand shall go (3,) m.
             quat: how it shall be turned there (4,) wxyz.
             opening: of the gripper.
+            most: speed that it shall not exceed, if less than the operator's [m/s].
         """
         here, turned = self.kinematics.forward(q)
         way = goal - here
         d = float(np.linalg.norm(way))
-        pace = min(self.operator.speed, float(np.sqrt(2 * self.operator.acceleration * d)))
+        pace = min(self.operator.speed, most, float(np.sqrt(2 * self.operator.acceleration * d)))
         carrot = here + way * min(1.0, pace * LEAD / max(d, 1e-9))
         turn = np.zeros(3)
         mujoco.mju_subQuat(turn, quat, turned)
@@ -125,7 +128,14 @@ class Guide:
 
 
 class GraspAndPlaceRule:
-    """What ``envs.expert.GraspAndPlace`` does, as a rule: take a thing to a zone from anywhere."""
+    """What ``envs.expert.GraspAndPlace`` does, as a rule: take a thing to a zone from anywhere.
+
+    Attributes:
+        grip: height of the tool centre point above the thing's centre in the grasp [m].
+        shut: opening that is commanded in the grasp.
+    """
+
+    grip, shut = GRASP, SHUT
 
     def __init__(
         self,
@@ -150,24 +160,30 @@ class GraspAndPlaceRule:
         self.hand, self.turned = self.guide.kinematics.forward(q)
         self.pos = np.array(r[f"{self.thing}_pos"])
         self.goal = np.array([*r[f"{self.zone}_pos"][:2], self.rest])
-        self.at = self.pos + UP * GRASP
+        self.at = self.pos + UP * self.grip
         off = self.hand - self.at
         beside, above = float(np.hypot(off[0], off[1])), abs(float(off[2]))
         away = float(np.hypot(*(self.pos - self.goal)[:2]))
         touched = r.scalar(f"left_{self.thing}") > 0 and r.scalar(f"right_{self.thing}") > 0
         near = AROUND if self.opening > LET_GO else CLOSING
-        if self.pos[2] < self.rest + LOW and away < (HOME if touched else THERE):
+        if self._home(away, touched):
             point, opening = self._leave(beside, above), OPEN
         elif touched and beside < HELD and above < HELD:
-            point, opening = self._carry(away), SHUT
+            return self._carried(r, q, away)
         elif beside < near and above < near:
-            point, opening = self.at, SHUT
+            point, opening = self.at, self.shut
         else:
-            return self._command(q, self._come(beside), self._grasping(r), OPEN)
-        return self._command(q, point, self._carrying(point), opening)
+            return self.guide.command(q, self._come(beside), self._grasping(r), OPEN)
+        return self.guide.command(q, point, self._carrying(point), opening)
 
-    def _command(self, q: Array, point: Array, quat: Array, opening: float) -> Array:
-        return self.guide.command(q, point, quat, opening)
+    def _home(self, away: float, touched: bool) -> bool:
+        """Tell whether the thing lies where it may be let go, or left alone."""
+        return bool(self.pos[2] < self.rest + LOW) and away < (HOME if touched else THERE)
+
+    def _carried(self, r: Readings, q: Array, away: float) -> Array:
+        """Return the command (n,) with the thing in the grasp."""
+        point = self._carry(away)
+        return self.guide.command(q, point, self._carrying(point), self.shut)
 
     def _leave(self, beside: float, above: float) -> Array:
         """Open where the hand is, then go up."""
