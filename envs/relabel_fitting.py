@@ -8,7 +8,8 @@ from envs.expert_fitting import CARRY, DONE, PRESS, Fit
 from envs.expert_hand import FINE_SPEED, SQUEEZE
 from envs.kinematics import nearest_quarter, pointing_down, yaw_of
 from envs.readings import Readings
-from envs.relabel import UP, GraspAndPlaceRule
+from envs.relabel import GraspAndPlaceRule
+from envs.relabel_hand import UP
 from envs.world import World
 
 ABOVE = 0.025  # height of the part above the mouth on its way [m]
@@ -30,28 +31,25 @@ class FitRule(GraspAndPlaceRule):
         low, high = of.robot.gripper_range
         self.shut = float(np.clip((fit.width - SQUEEZE - low) / (high - low), 0, 1))
 
-    def _home(self, away: float, touched: bool) -> bool:
-        return bool(self.pos[2] < self.rest + DONE) and away < ALIGNED
+    def home(self, touched: bool) -> bool:
+        """Tell whether the part is at the bottom of its place."""
+        return self.pos[2] < self.rest + DONE and self.away < ALIGNED
 
-    def _carried(self, r: Readings, q: Array, away: float) -> Array:
+    def carried(self, r: Readings) -> Array:
         """Bring the part over its place, turned as it must be, and lower it slowly."""
-        w, x, y, z = self.turned
-        hand = float(np.arctan2(2 * (w * z - x * y), 1 - 2 * (x * x + z * z)))
         part, place = (yaw_of(np.array(r[f"{name}_quat"])) for name in (self.thing, self.zone))
-        askew = abs(nearest_quarter(part - place, 0.0))
-        yaw = nearest_quarter(place, 0.0) - nearest_quarter(part - hand, 0.0)
-        spot, most = self._spot(away, askew)
-        return self.guide.command(
-            q, spot + self.hand - self.pos, pointing_down(yaw), self.shut, most
-        )
+        yaw = nearest_quarter(place, 0.0) - nearest_quarter(part - self.yaw, 0.0)
+        spot, most = self._spot(abs(nearest_quarter(part - place, 0.0)))
+        point = spot + self.hand - self.pos
+        return self.guide.command(self.q, point, pointing_down(yaw), self.shut, most)
 
-    def _spot(self, away: float, askew: float) -> tuple[Array, float]:
+    def _spot(self, askew: float) -> tuple[Array, float]:
         """Return where the part shall go (3,) m, and how fast at most [m/s]."""
-        above = self.pos[2] - self.rest - self.mouth
+        above, away = self.pos[2] - self.rest - self.mouth, self.away
         inside = above < 0 and away < GUIDED
         if inside or (above < 2 * CARRY and away < ALIGNED and askew < ALIGNED_YAW):
             return self.goal - UP * PRESS, FINE_SPEED
-        if away < NEAR and above > 0:
+        if above > 0 and away < NEAR:
             return self.goal + UP * (self.mouth + CARRY), np.inf
         over = self.goal if above > CARRY else self.pos
         return np.array([*over[:2], self.rest + self.mouth + ABOVE]), np.inf

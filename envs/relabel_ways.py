@@ -8,7 +8,7 @@ from envs.expert import Operator
 from envs.expert_ways import BEFORE, ENTRY, EXIT, HEIGHTS, MARGIN
 from envs.kinematics import pointing_down
 from envs.readings import Readings
-from envs.relabel import Guide
+from envs.relabel_hand import Guide
 from envs.world import World
 
 CLEAR = 0.01  # so much nearer to the obstacle than planned the hand still goes on past it [m]
