@@ -83,11 +83,12 @@ class HandOverRule:
         """Return where a hand goes to bring the bar to the place of the hand-over: up first."""
         low = self.bar[2] < self.rest + hand.hover / 2
         spot = np.array([*self.bar[:2], MEET[2]]) if low else np.array(MEET)
-        return spot + hand.hand - self.bar
+        point: Array = spot + hand.hand - self.bar
+        return point
 
     def _level(self, hand: Taker) -> float:
         """Return how a hand turns so that the bar in it lies across the arms' line [rad]."""
-        return hand.yaw - self.askew * (self.bar[2] > self.rest + hand.hover / 2)
+        return hand.yaw - (self.askew if self.bar[2] > self.rest + hand.hover / 2 else 0.0)
 
     @staticmethod
     def _to(hand: Taker, point: Array, yaw: float, opening: float) -> Array:
