@@ -5,7 +5,7 @@ import numpy as np
 from envs.arm import Array
 from envs.expert import Operator
 from envs.expert_fitting import CARRY, DONE, PRESS, Fit
-from envs.expert_hand import FINE_SPEED, SQUEEZE
+from envs.expert_hand import FINE_SPEED, closed_on
 from envs.kinematics import nearest_quarter, pointing_down, yaw_of
 from envs.readings import Readings
 from envs.relabel import GraspAndPlaceRule
@@ -28,8 +28,7 @@ class FitRule(GraspAndPlaceRule):
         """Label for ``of``: do ``fit``."""
         super().__init__(of, operator, lambda start: (fit.part, fit.place))
         self.grip, self.mouth = fit.grip, fit.mouth - fit.height
-        low, high = of.robot.gripper_range
-        self.shut = float(np.clip((fit.width - SQUEEZE - low) / (high - low), 0, 1))
+        self.shut = closed_on(of.robot, fit.width)
 
     def home(self, touched: bool) -> bool:
         """Tell whether the part is at the bottom of its place."""

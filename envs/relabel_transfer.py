@@ -7,7 +7,7 @@ from envs.expert import GRASP, OPEN, Operator
 from envs.expert_transfer import ABOVE, ALONG, AWAY, BACK, MEET, SHUT, WAIT
 from envs.grasp import Vec3, holds
 from envs.kinematics import pointing_down
-from envs.readings import Readings
+from envs.readings import Readings, point_of
 from envs.relabel_hand import HOME, LOW, THERE, UP, Taker
 from envs.robot_pair import LEFT, RIGHT
 from envs.world import World
@@ -38,7 +38,7 @@ class HandOverRule:
         """Return the command (n,) of both arms."""
         self.bar = np.array(r["bar_pos"])
         self.goal = np.array([*r["target_pos"][:2], self.rest])
-        axis = _axis(np.array(r["bar_quat"]))
+        axis = np.array(point_of((0.0, 1.0, 0.0), (0.0, 0.0, 0.0), r["bar_quat"]))
         axis *= np.sign(axis[1]) or 1.0  # either end is as good
         self.askew = float(-np.arctan2(axis[0], axis[1]))
         end = ALONG * axis
@@ -93,9 +93,3 @@ class HandOverRule:
     @staticmethod
     def _to(hand: Taker, point: Array, yaw: float, opening: float) -> Array:
         return hand.guide.command(hand.q, point, pointing_down(yaw), opening)
-
-
-def _axis(quat: Array) -> Array:
-    """Return the direction (3,) of the y axis of what is turned by ``quat`` wxyz."""
-    w, x, y, z = quat
-    return np.array([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)])
