@@ -9,6 +9,7 @@ from envs.arm import Array, InitialCondition
 from envs.expert import Operator, Waypoint, WaypointFollower, hesitant
 from envs.kinematics import nearest_quarter, yaw_of
 from envs.readings import Readings
+from envs.robot_model import RobotModel
 from envs.world import World
 
 SQUEEZE = 0.0075  # the fingers are told to close this much further than the part's side [m]
@@ -28,6 +29,12 @@ class PreciseFollower(WaypointFollower):
     def _expected(self) -> Array:
         self.trailing += (self.point - self.trailing) * self.dt / LAG
         return self.trailing
+
+
+def closed_on(robot: RobotModel, width: float) -> float:
+    """Return the opening that is commanded to hold a part of half the width ``width`` [m]."""
+    low, high = robot.gripper_range
+    return float(np.clip((width - SQUEEZE - low) / (high - low), 0, 1))
 
 
 class Hand:
@@ -53,7 +60,7 @@ class Hand:
             speed=min(self.operator.speed, FINE_SPEED),
             tremor=self.operator.tremor * STEADY,
         )
-        self.low, self.high = world.parts[part].robot.gripper_range
+        self.robot = world.parts[part].robot
 
     def begin(self, start: InitialCondition, rng: np.random.Generator) -> None:
         """Begin an episode at ``start``."""
@@ -63,7 +70,7 @@ class Hand:
 
     def closed_on(self, width: float) -> float:
         """Return the opening that is commanded to hold a part of half the width ``width`` [m]."""
-        return float(np.clip((width - SQUEEZE - self.low) / (self.high - self.low), 0, 1))
+        return closed_on(self.robot, width)
 
     @property
     def tcp(self) -> Array:

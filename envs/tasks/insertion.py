@@ -15,6 +15,8 @@ from envs.task import Pose, Region, Task
 
 if TYPE_CHECKING:
     from envs.expert import Expert, Operator
+    from envs.expert_fitting import Fit
+    from envs.relabel import Labeller
     from envs.world import World
 
 PEG = (0.012, 0.012, 0.040)  # half sizes of the peg [m]
@@ -129,10 +131,22 @@ class Insertion(Task):
 
     def expert(self, world: "World", operator: "Operator") -> "Expert":
         """Make the demonstrator: a grasp from above, alignment by what is seen, a slow push."""
-        from envs.expert_fitting import Fit, Fitter
+        from envs.expert_fitting import Fitter
 
-        fit = Fit("peg", "socket", height=PEG[2], mouth=PEG[2] + DEPTH, grip=0.022, width=PEG[1])
-        return Fitter(world, operator, (fit,))
+        return Fitter(world, operator, (self._fit(),))
+
+    def labeller(self, world: "World") -> "Labeller":
+        """Make the expert that knows what to do anywhere."""
+        from envs.expert import OPERATORS
+        from envs.relabel_fitting import FitRule
+
+        return FitRule(world, OPERATORS["clean"], self._fit())
+
+    @staticmethod
+    def _fit() -> "Fit":
+        from envs.expert_fitting import Fit
+
+        return Fit("peg", "socket", height=PEG[2], mouth=PEG[2] + DEPTH, grip=0.022, width=PEG[1])
 
 
 @dataclass(frozen=True)

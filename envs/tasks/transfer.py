@@ -16,6 +16,7 @@ from envs.task import Pose, Region, Task
 
 if TYPE_CHECKING:
     from envs.expert import Expert, Operator
+    from envs.relabel import Labeller
     from envs.world import World
 
 HALF = (0.015, 0.065, 0.015)  # half extents of the bar, which lies across the arms' line [m]
@@ -108,3 +109,10 @@ class Transfer(Task):
         from envs.expert_transfer import Giver
 
         return Giver(world, operator)
+
+    def labeller(self, world: "World") -> "Labeller":
+        """Make the expert of both arms that knows what to do anywhere."""
+        from envs.expert import OPERATORS
+        from envs.relabel_transfer import HandOverRule
+
+        return HandOverRule(world, OPERATORS["clean"], HALF)

@@ -15,6 +15,7 @@ from envs.task import Pose, Region, Task
 
 if TYPE_CHECKING:
     from envs.expert import Expert, Operator
+    from envs.relabel import Labeller
     from envs.world import World
 
 RADIUS, HEIGHT = 0.04, 0.16  # of the post [m]
@@ -107,6 +108,13 @@ class TwoWays(Task):
         from envs.expert_ways import AroundThePost
 
         return AroundThePost(world, operator, RADIUS)
+
+    def labeller(self, world: "World") -> "Labeller":
+        """Make the expert that knows what to do anywhere, on the side where the hand is."""
+        from envs.expert import OPERATORS
+        from envs.relabel_ways import AroundThePostRule
+
+        return AroundThePostRule(world, OPERATORS["clean"], RADIUS)
 
 
 def _standing(r: Readings) -> Flag:

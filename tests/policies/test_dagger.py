@@ -104,7 +104,7 @@ def test_another_run_in_the_folder_is_refused(config) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": "wipe", "robot": ""}, r"expert of wipe .* can: pick_place, language_pick"),
+        ({"task": "wipe", "robot": ""}, r"expert of wipe .* can: pick_place, .*two_ways"),
         ({"task": "pick_plaice", "robot": ""}, "unknown task 'pick_plaice'"),
         ({"schedule": "sometimes"}, "unknown schedule 'sometimes'; known: expert, exponential"),
         ({"labels": 2}, "labels must be more than rounds 2, got 2"),
