@@ -74,8 +74,8 @@ def check_recorded(policy: Policy, arm: ArmSpec, recorded: Recorded) -> Check:
     """Ask for every recorded observation in trials that go on, and look at each answer."""
     limits, asked, worst = arm.limits, 0, 0.0
     outside = 0.0
-    lanes, told = _lanes(recorded), recorded.instructions
-    policy.reset([told[lane[0]] for lane in lanes], list(range(len(lanes))))
+    lanes, words = _lanes(recorded), recorded.instructions
+    policy.reset([words[lane[0]] for lane in lanes], list(range(len(lanes))))
     calls = max(*map(len, lanes), -(-len(recorded) // TRIALS_ROWS))
     for call in range(calls):
         rows = np.array([lane[call % len(lane)] for lane in lanes])
