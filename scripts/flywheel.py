@@ -27,9 +27,9 @@ class Flywheel:
     propose finds starts near those from which the policy failed; demonstrate has the scripted
     expert do the task from there; assemble puts old data, interventions, recoveries and
     demonstrations into OUT/data, with provenance.jsonl; train makes OUT/policy; compare tries both
-    policies from the same starts. A stage for the asking, control, trains OUT/control as long on the
-    old data alone, and tries it from these starts, too. OUT/index.html shows it all. Interrupted, it keeps what was
-    completed; the same command continues.
+    policies from the same starts. Asked for by --stage, control trains OUT/control as long on the
+    old data alone and tries it from these starts, too. OUT/index.html shows it all. Interrupted, it
+    keeps what was completed; the same command continues.
     """
 
     policy: Path

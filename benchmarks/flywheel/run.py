@@ -235,10 +235,8 @@ class Turn:
         steps = config.resolve().training.steps
         with self.bar(f"train {config.algo}", steps) as advance:
             train(config, advance, self.say)
-        return (
-            steps,
-            f"{steps} steps {'from scratch' if self.wheel.fresh else 'on from its weights'}",
-        )
+        how = "from scratch" if self.wheel.fresh else "on from its weights"
+        return steps, f"{steps} steps {how}"
 
     def _compare(self) -> dict[str, Any]:
         """Try both policies from the same starts of the dev split."""

@@ -179,10 +179,8 @@ def test_a_control_is_trained_as_long_on_the_old_data_alone(
     assert one.read("control") is None
     assert "old data alone" not in write_flywheel(one).read_text()
     one.run(("control",))
-    old, new, control = (
-        load_checkpoint(folder).provenance
-        for folder in (made / "bc", one.wheel.made, one.wheel.control)
-    )
+    folders = (made / "bc", one.wheel.made, one.wheel.control)
+    old, new, control = (load_checkpoint(folder).provenance for folder in folders)
     assert control["data"]["fingerprint"] == old["data"]["fingerprint"]
     assert control["data"]["fingerprint"] != new["data"]["fingerprint"]
     assert control["training"]["steps"] == new["training"]["steps"] == one.read("control")["steps"]
