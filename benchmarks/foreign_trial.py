@@ -12,10 +12,9 @@ from benchmarks.foreign_protocol import ForeignProtocol
 from benchmarks.latency import NOT_TIMED, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.trial import Runner, WaveResult, actions_digest
+from benchmarks.trial import Runner, WaveResult, actions_digest, next_action
 from envs.adapters import Foreign
 from envs.arm import Array, InitialCondition, Observation
-from envs.errors import UsageError
 from envs.success import Success, Verdict
 from policies.base import Policy
 from policies.chunking import Controller
@@ -190,16 +189,11 @@ class ForeignRunner(Runner):
         """Return the actions (N, n) float32, and what the policy did wrong, if it did."""
         keys = ("qpos", *self.policy.spec.observations)
         shape = (len(rows), self.policy.spec.n)
-        seen = {key: np.stack([row.seen[key] for row in rows]) for key in keys}
-        try:
-            action = controller.action(seen if controller.wants() else None)
-            if action.shape != shape:
-                raise ValueError(f"actions must have shape {shape}, got {action.shape}")
-            return np.asarray(action, np.float32), ""
-        except UsageError:  # a server that is gone, or what only the user can mend
-            raise
-        except Exception as error:  # any crash of a policy is a result of its trials
-            return np.full(shape, np.nan, np.float32), f"{type(error).__name__}: {error}"
+
+        def see() -> Observation:
+            return {key: np.stack([row.seen[key] for row in rows]) for key in keys}
+
+        return next_action(controller, see, shape)
 
 
 def _padded(rows: Sequence[Episode]) -> tuple[Array, Array]:

@@ -1,7 +1,6 @@
 """A file that one object holds open by its descriptor until it is closed."""
 
 import os
-from types import TracebackType
 from typing import Self
 
 
@@ -20,11 +19,6 @@ class Handle:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
