@@ -169,7 +169,7 @@ def test_an_iteration_changes_the_policy_by_no_more_than_it_may(config) -> None:
         rollout = trainer.generator.roll(trainer.algorithm, i, trainer.state.augment)
         batches = trainer._minibatches(trainer._judged(rollout)[0])
         kls.append(trainer._learn_policy(batches))
-    assert kls[-1]["updates"] > len(batches) // 4  # the rate has found its size
+    assert kls[-1]["updates"] > 4  # at the rate of old, one step was too far each time
     assert all(row["kl"] < 0.5 for row in kls[5:])
 
 
