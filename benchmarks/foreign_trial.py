@@ -147,14 +147,7 @@ class ForeignRunner(Runner):
         latency = NOT_TIMED if gone else self.latency(probe, "", seeds[0]["policy"])
         records = []
         for ic, seed, row in zip(ics, seeds, rows, strict=True):
-            key = {
-                "policy": self.name,
-                "task": self.protocol.task,
-                "protocol": self.protocol.id,
-                "condition": wave.condition,
-                "ic": ic,
-                "repeat": 0,
-            }
+            key = self.key(wave, ic)
             start = InitialCondition(row.env.spec.home, {}, seed=seed["ic"]).to_json()
             records.append(
                 {**row.record(), "key": key, "seeds": seed, "start": start, "latency": latency}

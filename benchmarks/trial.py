@@ -112,6 +112,13 @@ class Runner:
         told += "is kept: run the same command again when the server is well"
         return replace(WaveResult.missing(wave, told), void=void)
 
+    def key(self, wave: Wave, ic: int) -> Record:
+        """Return what a trial's record is found by."""
+        return {
+            "policy": self.name, "task": self.protocol.task, "protocol": self.protocol.id,
+            "condition": wave.condition, "ic": ic, "repeat": 0,
+        }  # fmt: skip
+
     def attempt(self, wave: Wave) -> WaveResult:
         """Run a wave once and describe each trial.
 
@@ -134,14 +141,7 @@ class Runner:
         if not trace.gone:
             latency = self.latency(probe, told[0], seeds[0]["policy"])
         for ic, seed, start, record in zip(ics, seeds, starts, records, strict=True):
-            record["key"] = {
-                "policy": self.name,
-                "task": self.protocol.task,
-                "protocol": self.protocol.id,
-                "condition": wave.condition,
-                "ic": ic,
-                "repeat": 0,
-            }
+            record["key"] = self.key(wave, ic)
             record |= {"seeds": seed, "start": start.to_json(), "latency": latency}
         inside = np.arange(len(trace.actions))[:, None] < trace.steps
         actions = np.where(inside[:, :, None], trace.actions, 0).astype(np.float32)
