@@ -173,7 +173,7 @@ class Gail(Algorithm):
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(GailConfig(), TRAINING),
-        ("state", "cpu"): Preset(GailConfig(), replace(TRAINING, steps=150)),
+        ("state", "cpu"): Preset(GailConfig(), replace(TRAINING, steps=600)),
         ("state", "paper"): Preset(GailConfig(episodes=128), replace(TRAINING, steps=2000)),
     }
 
