@@ -40,6 +40,10 @@ class GailConfig(AlgorithmConfig):
         warm: gradient steps of behaviour cloning before the first iteration.
         episodes: roll-outs an iteration, stepped together.
         spread: standard deviation of the policy's actions at first, in normalised units.
+        sway: correlation of their noise from one step to the next: what is drawn anew 50 times a
+            second the arm averages out before anything comes of it (Hollenstein et al. 2024).
+        cloning: weight of cloning in the policy's steps, which keeps what the warm start has
+            learned (Jena et al. 2020).
         held: iterations at first that train the value alone, so that it does not ruin the policy.
         penalty: weight of the discriminator's gradient penalty (10 in Gulrajani et al. 2017).
         judged: gradient steps of the discriminator an iteration.
@@ -59,6 +63,8 @@ class GailConfig(AlgorithmConfig):
     warm: int = 8000
     episodes: int = 32
     spread: float = 0.03
+    sway: float = 0.85
+    cloning: float = 0.1
     held: int = 3
     penalty: float = 10.0
     judged: int = 20

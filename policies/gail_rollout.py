@@ -104,11 +104,14 @@ class Generator:
         """Return one episode of every simulation; the starts follow from ``iteration``."""
         sims = self.sims
         self.begin(iteration)
-        spread, steps, chances = policy.log_spread.exp(), [], []
+        steps, chances = [], []
+        spread, sway = policy.log_spread.exp(), policy.config.sway
+        drawn = torch.randn(sims.size, self.spec.n, generator=noise)
         for _ in range(sims.horizon):
             seen, ended = self.seen()
-            mean = policy.mean(seen)
-            action = mean + spread * torch.randn(mean.shape, generator=noise)
+            action = policy.mean(seen) + spread * drawn
+            fresh = torch.randn(drawn.shape, generator=noise)
+            drawn = sway * drawn + math.sqrt(1 - sway**2) * fresh
             chances.append(policy.log_chance(seen, action))
             shown = action * (1 - ended[:, None])
             steps.append(torch.cat([seen, ended[:, None], shown], dim=-1))

@@ -19,7 +19,7 @@ from envs.batch import SimBatch
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.tasks import TASKS
-from policies.base import Preset
+from policies.base import Preset, flat
 from policies.checkpoint_files import PROVENANCE
 from policies.gail import JUDGED, Gail
 from policies.gail_rollout import Generator, Rollout, as_judged, demonstrated
@@ -240,7 +240,7 @@ class GailTrainer(Trainer):
             objective, kl = self._objective(batch)
             if kl > settings.kl:
                 break
-            self._descend(objective, float(pace), NORM)
+            self._descend(objective + self._cloning(), float(pace), NORM)
             loss, used = float(objective.detach()), used + 1
         if used < len(batches) // 2:
             pace.div_(FASTER)
@@ -275,6 +275,15 @@ class GailTrainer(Trainer):
         gain = surrogate(change.exp(), steps.advantage, settings.clip) * decides
         kl = float((((change.exp() - 1) - change).sum() / count).detach())
         return -gain.sum() / count - settings.entropy * model.log_spread.sum(), kl
+
+    def _cloning(self) -> Tensor:
+        """Return minus the log density of demonstrated actions, weighted."""
+        batch = self._tensors(
+            self.sampler.batch(self.state.rng, self.plan.training.batch), learn=True
+        )
+        seen = flat(batch, self.spec)[:, -1]
+        chance = self.algorithm.log_chance(seen, batch["action"][:, 0])
+        return -self.settings.cloning * chance.mean()
 
     def _keep(self) -> None:
         """Keep the policy in case it goes wrong later."""
