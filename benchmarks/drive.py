@@ -17,6 +17,8 @@ SERVER_GONE = "server_gone"
 """Why an episode ends whose policy's server is gone: that says nothing about the policy."""
 VOID = (INVALID_HARDWARE, SERVER_GONE)
 """Ends of trials that do not count."""
+NO_ACTION = "the policy's answer was not finite or of another shape"
+"""The reason of a policy error where nothing was raised."""
 
 
 class PolicyError(RuntimeError):
@@ -72,7 +74,7 @@ class Pilot:
             raise PolicyError(f"{type(error).__name__}: {error}") from error
         self.seconds = predicts * (time.perf_counter() - began)
         if self._controller.errors[0]:
-            raise PolicyError("the policy's answer was not finite")
+            raise PolicyError(NO_ACTION)
         predicted = self._controller.predicted
         self.chunk = None if predicted is None else predicted[0]
         self.action = action

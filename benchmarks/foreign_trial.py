@@ -12,10 +12,9 @@ from benchmarks.foreign_protocol import ForeignProtocol
 from benchmarks.latency import NOT_TIMED, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.trial import Runner, WaveResult, actions_digest
+from benchmarks.trial import Runner, WaveResult, actions_digest, next_action
 from envs.adapters import Foreign
 from envs.arm import Array, InitialCondition, Observation
-from envs.errors import UsageError
 from envs.success import Success, Verdict
 from policies.base import Policy
 from policies.chunking import Controller
@@ -148,14 +147,7 @@ class ForeignRunner(Runner):
         latency = NOT_TIMED if gone else self.latency(probe, "", seeds[0]["policy"])
         records = []
         for ic, seed, row in zip(ics, seeds, rows, strict=True):
-            key = {
-                "policy": self.name,
-                "task": self.protocol.task,
-                "protocol": self.protocol.id,
-                "condition": wave.condition,
-                "ic": ic,
-                "repeat": 0,
-            }
+            key = self.key(wave, ic)
             start = InitialCondition(row.env.spec.home, {}, seed=seed["ic"]).to_json()
             records.append(
                 {**row.record(), "key": key, "seeds": seed, "start": start, "latency": latency}
@@ -190,16 +182,11 @@ class ForeignRunner(Runner):
         """Return the actions (N, n) float32, and what the policy did wrong, if it did."""
         keys = ("qpos", *self.policy.spec.observations)
         shape = (len(rows), self.policy.spec.n)
-        seen = {key: np.stack([row.seen[key] for row in rows]) for key in keys}
-        try:
-            action = controller.action(seen if controller.wants() else None)
-            if action.shape != shape:
-                raise ValueError(f"actions must have shape {shape}, got {action.shape}")
-            return np.asarray(action, np.float32), ""
-        except UsageError:  # a server that is gone, or what only the user can mend
-            raise
-        except Exception as error:  # any crash of a policy is a result of its trials
-            return np.full(shape, np.nan, np.float32), f"{type(error).__name__}: {error}"
+
+        def see() -> Observation:
+            return {key: np.stack([row.seen[key] for row in rows]) for key in keys}
+
+        return next_action(controller, see, shape)
 
 
 def _padded(rows: Sequence[Episode]) -> tuple[Array, Array]:

@@ -1,7 +1,7 @@
 """Trials: a wave of episodes stepped together under one policy, and their exact replay."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from benchmarks.latency import NOT_TIMED, Latency, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import EvalProtocol, Wave
 from benchmarks.stats.smoothness import contact_peak, path_ratio, sparc
-from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition
+from envs.arm import ArmSpec, Array, CameraSpec, InitialCondition, Observation
 from envs.batch import SimBatch
 from envs.errors import UsageError
 from envs.readings import Readings
@@ -112,6 +112,13 @@ class Runner:
         told += "is kept: run the same command again when the server is well"
         return replace(WaveResult.missing(wave, told), void=void)
 
+    def key(self, wave: Wave, ic: int) -> Record:
+        """Return what a trial's record is found by."""
+        return {
+            "policy": self.name, "task": self.protocol.task, "protocol": self.protocol.id,
+            "condition": wave.condition, "ic": ic, "repeat": 0,
+        }  # fmt: skip
+
     def attempt(self, wave: Wave) -> WaveResult:
         """Run a wave once and describe each trial.
 
@@ -134,14 +141,7 @@ class Runner:
         if not trace.gone:
             latency = self.latency(probe, told[0], seeds[0]["policy"])
         for ic, seed, start, record in zip(ics, seeds, starts, records, strict=True):
-            record["key"] = {
-                "policy": self.name,
-                "task": self.protocol.task,
-                "protocol": self.protocol.id,
-                "condition": wave.condition,
-                "ic": ic,
-                "repeat": 0,
-            }
+            record["key"] = self.key(wave, ic)
             record |= {"seeds": seed, "start": start.to_json(), "latency": latency}
         inside = np.arange(len(trace.actions))[:, None] < trace.steps
         actions = np.where(inside[:, :, None], trace.actions, 0).astype(np.float32)
@@ -180,7 +180,7 @@ def rollout(sims: SimBatch, controller: Controller) -> Trace:
     actions: list[Array] = []
     while not sims.done.all():
         try:
-            action, problem = _next_action(sims, controller)
+            action, problem = next_action(controller, sims.observe, (sims.size, sims.spec.n))
         except PolicyGoneError as error:
             gone = str(error)
             errors = [
@@ -208,11 +208,21 @@ def rollout(sims: SimBatch, controller: Controller) -> Trace:
     )  # fmt: skip
 
 
-def _next_action(sims: SimBatch, controller: Controller) -> tuple[Array, str]:
-    """Return the actions (N, n) float32, and what the policy did wrong; all NaN if it raised."""
-    shape = (sims.size, sims.spec.n)
+def next_action(
+    controller: Controller, observe: Callable[[], Observation], shape: tuple[int, int]
+) -> tuple[Array, str]:
+    """Return actions (N, n) float32, and what the policy did wrong; all NaN if it raised.
+
+    Args:
+        controller: whom to ask.
+        observe: returns what is seen, arrays (N, ...); called only where that is wanted.
+        shape: (N, n) of the actions.
+
+    Raises:
+        UsageError: a server that is gone, or what only the user can mend.
+    """
     try:
-        action = controller.action(sims.observe() if controller.wants() else None)
+        action = controller.action(observe() if controller.wants() else None)
         if action.shape != shape:
             raise ValueError(f"actions must have shape {shape}, got {action.shape}")
         return np.asarray(action, np.float32), ""

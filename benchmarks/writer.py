@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.lines import Record, canonical, chain, digest, parse
@@ -24,11 +23,12 @@ from benchmarks.records import (
     seal_bytes,
     starts_path,
 )
+from envs.atomic import write_whole
+from envs.disk import FULL
 from envs.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 SAME = ("world", "protocol", "task", "track", "robot", "policy", "plan", "execution", "model_hash")
 """Entries of a manifest in which a resumed run must agree with the present command."""
@@ -60,25 +60,7 @@ def refuse_disk_errors(folder: Path, option: str = "--results") -> Iterator[None
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` completely or not at all, and make it last a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(path, data)
 
 
 class RunWriter:
@@ -115,12 +97,7 @@ class RunWriter:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the folder."""
         self._close()
 

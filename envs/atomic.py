@@ -12,7 +12,15 @@ def write_atomic(path: Path, data: bytes) -> Path:
     Raises:
         UsageError: the folder cannot be written or the disk is full; ``path`` is as it was.
     """
-    path = Path(path)
+    try:
+        write_whole(Path(path), data)
+    except OSError as error:
+        raise UsageError(f"{path}: could not be written: {error.strerror or error}") from error
+    return Path(path)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Do what ``write_atomic`` does, for who has words of his own for an ``OSError``."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,12 +30,9 @@ def write_atomic(path: Path, data: bytes) -> Path:
             os.fsync(file.fileno())
         partial.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise UsageError(f"{path}: could not be written: {error.strerror or error}") from error
     finally:
         if partial.exists():
             partial.unlink()
-    return path
 
 
 def sync_folder(folder: Path) -> None:

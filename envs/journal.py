@@ -11,16 +11,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from envs.errors import UsageError
+from envs.handle import Handle
 
 MAGIC = b"ARMTRIALS JOURNAL 1\n"
 _HEAD = struct.Struct("<II")
 MAX_RECORD = 1 << 30
 
 
-class Journal:
+class Journal(Handle):
     """Appends records; each is in the operating system's hands when `append` returns.
 
     So a killed process loses nothing that was acknowledged; a power cut loses what was written
@@ -72,25 +72,6 @@ class Journal:
     def sync(self) -> None:
         """Force what was appended to the disk."""
         os.fsync(self._file)
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __enter__(self) -> "Journal":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()
 
 
 def read_journal(path: Path) -> Iterator[bytes]:

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from envs.errors import UsageError
@@ -38,12 +37,7 @@ class Pool(Generic[Job, Result]):
         """Return the pool; workers start with the first jobs."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all workers, in the middle of a job if need be."""
         while self._workers:
             self._workers.pop().stop()

@@ -5,6 +5,7 @@ The working folder must be on a file system that the machines share.
 
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from envs.threads import THREADS
 
 LOG = logging.getLogger(__name__)
 KNOWN = ("address", "cpus", "gpus")
+KNOCK_S = 5.0
+"""A head that has not answered by then is not there; Ray itself asks for minutes."""
 
 
 class RayExecutor(Executor):
@@ -47,10 +50,11 @@ class RayExecutor(Executor):
         if self._ray.is_initialized():
             return
         try:
+            _knock(address)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", category=FutureWarning)  # of Ray about its future
                 self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"no Ray cluster at {address}: start one with `ray start --head`, or name it with "
                 f"--ray address=HOST:PORT ({' '.join(str(error).split())})"
@@ -131,6 +135,19 @@ def _station() -> type:
             return [self.duty(job) for job in jobs]
 
     return Station
+
+
+def _knock(address: str) -> None:
+    """Connect to ``HOST:PORT``, with or without ``ray://``, and hang up; any other word passes.
+
+    Raises:
+        OSError: nobody answers there.
+        ValueError: the port is no number.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        with socket.create_connection((host, int(port)), KNOCK_S):
+            pass
 
 
 def _number(options: Mapping[str, str], name: str, usual: float) -> float:

@@ -5,7 +5,6 @@ shadows, about 4 ms with them.
 """
 
 import weakref
-from types import TracebackType
 from typing import Protocol
 
 import mujoco
@@ -122,12 +121,7 @@ class Renderer:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 

@@ -26,6 +26,9 @@ from policies.base import Algorithm, AlgorithmConfig, PolicySpec, Preset, TrainD
 BOUND = 10.0
 """Inputs are clipped to this many standard deviations: a thing that fell off the table is far."""
 
+JUDGED = 512
+"""Steps of each side in a gradient step of the discriminator."""
+
 
 @dataclass(frozen=True)
 class GailConfig(AlgorithmConfig):
@@ -37,6 +40,10 @@ class GailConfig(AlgorithmConfig):
         warm: gradient steps of behaviour cloning before the first iteration.
         episodes: roll-outs an iteration, stepped together.
         spread: standard deviation of the policy's actions at first, in normalised units.
+        sway: correlation of their noise from one step to the next: what is drawn anew 50 times a
+            second the arm averages out before anything comes of it (Hollenstein et al. 2024).
+        cloning: weight of cloning in the policy's steps, which keeps what the warm start has
+            learned (Jena et al. 2020).
         held: iterations at first that train the value alone, so that it does not ruin the policy.
         penalty: weight of the discriminator's gradient penalty (10 in Gulrajani et al. 2017).
         judged: gradient steps of the discriminator an iteration.
@@ -45,28 +52,32 @@ class GailConfig(AlgorithmConfig):
         clip: largest change of a probability's ratio that is rewarded (Schulman et al. 2017).
         epochs: passes over an iteration's steps; they end early at ``kl``.
         minibatch: steps of a gradient step.
-        policy_lr: learning rate of policy and value.
+        policy_lr: learning rate of the policy at first; it adapts to ``kl``.
+        value_lr: learning rate of the value.
         entropy: weight of the policy's entropy.
-        kl: change of the policy (Kullback-Leibler divergence) after which an iteration ends.
+        kl: change of the policy (Kullback-Leibler divergence) that an iteration may bring.
     """
 
     hidden: tuple[int, ...] = (256, 256)
     judge: tuple[int, ...] = (128, 128)
-    warm: int = 3000
+    warm: int = 8000
     episodes: int = 32
-    spread: float = 0.08
+    spread: float = 0.03
+    sway: float = 0.85
+    cloning: float = 0.1
     held: int = 3
     penalty: float = 10.0
     judged: int = 20
-    judge_lr: float = 3e-4
+    judge_lr: float = 1e-3
     discount: float = 0.995
     trace: float = 0.95
     clip: float = 0.2
     epochs: int = 5
     minibatch: int = 1024
-    policy_lr: float = 1e-4
+    policy_lr: float = 2e-5
+    value_lr: float = 3e-4
     entropy: float = 0.0
-    kl: float = 0.02
+    kl: float = 0.05
 
 
 TRAINING = TrainDefaults(
@@ -113,6 +124,8 @@ class Gail(Algorithm):
 
     Config: ClassVar = GailConfig
     config: GailConfig
+    pace: Tensor
+    """Learning rate of the policy, ()."""
 
     def __init__(self, config: GailConfig, spec: PolicySpec) -> None:
         """Build the three networks."""
@@ -121,6 +134,7 @@ class Gail(Algorithm):
         self.actor = perceptron((width, *config.hidden, spec.n))
         self.log_spread = nn.Parameter(torch.full((spec.n,), math.log(config.spread)))
         self.value = perceptron((width + 1, *config.hidden, 1))
+        self.register_buffer("pace", torch.tensor(config.policy_lr))
         self.norm = RunningNorm(width + 1 + spec.n)
         self.judge = perceptron((width + 1 + spec.n, *config.judge, 1))
 
@@ -152,7 +166,10 @@ class Gail(Algorithm):
         return worth
 
     def logit(self, steps: Tensor) -> Tensor:
-        """Return how much steps (B, width + 1 + n) look like the expert's (B,)."""
+        """Return how much steps (B, width + 1 + n) look like the expert's (B,).
+
+        Their last n columns are how far the action is from the joints (``gail_rollout.as_judged``).
+        """
         logits: Tensor = self.judge(self.norm(steps)).squeeze(-1)
         return logits
 
@@ -162,7 +179,7 @@ class Gail(Algorithm):
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(GailConfig(), TRAINING),
-        ("state", "cpu"): Preset(GailConfig(), replace(TRAINING, steps=150)),
+        ("state", "cpu"): Preset(GailConfig(), replace(TRAINING, steps=600)),
         ("state", "paper"): Preset(GailConfig(episodes=128), replace(TRAINING, steps=2000)),
     }
 

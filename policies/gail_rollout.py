@@ -2,8 +2,12 @@
 
 A step is the normalised vectors of an observation, a flag that is 1 in the absorbing state, and the
 normalised action. Whoever has ended his episode is in the absorbing state until the horizon.
+What the discriminator sees of an action is how far it asks a joint to go: a target alone says
+little that the joint's position does not say, and the gradient penalty forbids to look closely at
+two large numbers that differ by little.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +25,9 @@ from policies.normalize import Normalizer
 
 FIRST = 1 << 32
 """Number of the first start that is rolled out: no demonstration comes that far."""
+UNIT = 0.05
+"""Scale of how far an action asks a joint to go [rad; opening]: about the spread of a
+demonstrator's."""
 
 
 def vectors(obs: Mapping[str, Array], spec: PolicySpec, normalizer: Normalizer) -> Array:
@@ -48,21 +55,38 @@ def demonstrated(
     return torch.from_numpy(steps.reshape(-1, steps.shape[-1]))
 
 
+def as_judged(steps: Tensor, spec: PolicySpec, normalizer: Normalizer) -> Tensor:
+    """Return steps (B, width + 1 + n) as the discriminator sees them.
+
+    Their last columns are then how far the action is from the joints, in ``UNIT``, and 0 in the
+    absorbing state.
+    """
+    before = spec.vectors[: spec.vectors.index("qpos")]
+    at, n = sum(math.prod(spec.observations[key]) for key in before), spec.n
+    joints = normalizer.denormalize("qpos", steps[:, at : at + n].numpy())
+    targets = normalizer.denormalize("action", steps[:, -n:].numpy())
+    seen, ended = steps[:, : spec.width + 1], steps[:, spec.width, None]
+    far = torch.from_numpy((targets - joints) / UNIT).float() * (1 - ended)
+    return torch.cat([seen, far], dim=-1)
+
+
 @dataclass(frozen=True)
 class Rollout:
     """Episodes of one length.
 
     Attributes:
-        steps: (T, N, width + 1 + n), as the discriminator sees them.
+        steps: (T, N, width + 1 + n).
         chance: log density of the actions (T, N).
         last: vectors and flag after the last step (N, width + 1).
         success: share of the episodes.
+        progress: share of the stages they reached, mean.
     """
 
     steps: Tensor
     chance: Tensor
     last: Tensor
     success: float
+    progress: float
 
 
 class Generator:
@@ -79,23 +103,36 @@ class Generator:
     def roll(self, policy: Gail, iteration: int, noise: torch.Generator) -> Rollout:
         """Return one episode of every simulation; the starts follow from ``iteration``."""
         sims = self.sims
-        first = FIRST + iteration * sims.size
-        sims.reset([self.collection.start(first + i) for i in range(sims.size)])
-        spread, steps, chances = policy.log_spread.exp(), [], []
+        self.begin(iteration)
+        steps, chances = [], []
+        spread, sway = policy.log_spread.exp(), policy.config.sway
+        drawn = torch.randn(sims.size, self.spec.n, generator=noise)
         for _ in range(sims.horizon):
-            seen, ended = self._seen()
-            mean = policy.mean(seen)
-            action = mean + spread * torch.randn(mean.shape, generator=noise)
+            seen, ended = self.seen()
+            action = policy.mean(seen) + spread * drawn
+            fresh = torch.randn(drawn.shape, generator=noise)
+            drawn = sway * drawn + math.sqrt(1 - sway**2) * fresh
             chances.append(policy.log_chance(seen, action))
             shown = action * (1 - ended[:, None])
             steps.append(torch.cat([seen, ended[:, None], shown], dim=-1))
-            if not sims.done.all():
-                sims.step(self.normalizer.denormalize("action", action.numpy()))
-        seen, ended = self._seen()
+            self.act(action)
+        seen, ended = self.seen()
         last = torch.cat([seen, ended[:, None]], dim=-1)
-        return Rollout(torch.stack(steps), torch.stack(chances), last, float(sims.success.mean()))
+        progress = float(sims.stage.mean()) / len(sims.task.stages)
+        success = float(sims.success.mean())
+        return Rollout(torch.stack(steps), torch.stack(chances), last, success, progress)
 
-    def _seen(self) -> tuple[Tensor, Tensor]:
+    def begin(self, iteration: int) -> None:
+        """Go to new starts, which follow from ``iteration``."""
+        first = FIRST + iteration * self.sims.size
+        self.sims.reset([self.collection.start(first + i) for i in range(self.sims.size)])
+
+    def act(self, action: Tensor) -> None:
+        """Carry out normalised actions (N, n) where an episode still runs."""
+        if not self.sims.done.all():
+            self.sims.step(self.normalizer.denormalize("action", action.numpy()))
+
+    def seen(self) -> tuple[Tensor, Tensor]:
         """Return vectors (N, width) and flags (N,); only success leads to the absorbing state."""
         ended = torch.from_numpy(self.sims.success.astype(np.float32))
         seen = vectors(self.sims.observe(), self.spec, self.normalizer)

@@ -7,9 +7,9 @@ stop being finite or the discriminator collapses, training stops and the last on
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import torch
 from torch import Tensor
@@ -19,11 +19,11 @@ from envs.batch import SimBatch
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.tasks import TASKS
-from policies.base import Preset
+from policies.base import Preset, flat
 from policies.checkpoint_files import PROVENANCE
-from policies.gail import Gail
-from policies.gail_rollout import Generator, Rollout, demonstrated
-from policies.ppo import Steps, advantages, standardised, surrogate
+from policies.gail import JUDGED, Gail
+from policies.gail_rollout import Generator, Rollout, as_judged, demonstrated
+from policies.ppo import NORM, Steps, advantages, standardised, surrogate
 from policies.sources import Source
 from policies.stream import Stream
 from policies.train import LAST_GOOD, Trainer
@@ -33,16 +33,14 @@ from policies.train_session import Clock
 
 KEEP = 5
 """Iterations between two policies that are kept in case it goes wrong."""
-JUDGED = 512
-"""Steps of each side in a gradient step of the discriminator."""
 SEPARATED = 1e-3
 """Mean reward below which the discriminator tells every step apart: nothing is left to learn."""
 INDIFFERENT = 1e-4
 """Deviation of its logits below which the discriminator judges nothing."""
 PATIENCE = 10
 """Iterations in a row that a collapse must last."""
-NORM = 0.5
-"""Largest norm of the gradient of policy and value."""
+FASTER = 1.5
+"""Factor by which the policy's learning rate adapts."""
 
 
 class Watch:
@@ -84,6 +82,7 @@ class GailTrainer(Trainer):
     """One training of GAIL."""
 
     algorithm: Gail
+    fits: ClassVar[bool] = False
 
     def __init__(
         self, config: TrainConfig, plan: Preset, source: Source, say: Callable[[str], None]
@@ -101,7 +100,9 @@ class GailTrainer(Trainer):
         collection = Collection(task.name, self.data.meta.robot, seed=config.seed)
         sims = SimBatch(task, self.data.meta.robot, self.settings.episodes, threads=config.threads)
         self.generator = Generator(collection, sims, self.spec, self.normalizer)
-        self.expert = demonstrated(self.data, self.spec, self.normalizer, sims.horizon)
+        self.expert = self._as_judged(
+            demonstrated(self.data, self.spec, self.normalizer, sims.horizon)
+        )
         self.watch = Watch()
 
     def run(self, advance: Callable[[int], None]) -> Path:
@@ -119,7 +120,10 @@ class GailTrainer(Trainer):
         rollout = self.generator.roll(self.algorithm, state.step, state.augment)
         values = self._discriminate(rollout)
         values |= self._improve(rollout)
-        values["rollout_success"] = rollout.success
+        values |= {"rollout_success": rollout.success, "rollout_progress": rollout.progress}
+        rolled = float(rollout.chance.numel())
+        values |= {"episodes": float(self.settings.episodes), "environment_steps": rolled}
+        values["cpu_seconds"] = clock.seconds()[1]
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if broken:
             self._fail(f"{broken[0]} is not finite")
@@ -159,7 +163,7 @@ class GailTrainer(Trainer):
     def _discriminate(self, rollout: Rollout) -> dict[str, float]:
         """Train the discriminator to tell the policy's steps from the expert's."""
         model, settings = self.algorithm, self.settings
-        made = rollout.steps.flatten(0, 1)
+        made = self._as_judged(rollout.steps.flatten(0, 1))
         loss = torch.zeros(())
         for _ in range(settings.judged):
             ours, theirs = self._draw(made), self._draw(self.expert)
@@ -179,6 +183,9 @@ class GailTrainer(Trainer):
             "logit_deviation": float(torch.cat(judged).std()),
         }
 
+    def _as_judged(self, steps: Tensor) -> Tensor:
+        return as_judged(steps, self.spec, self.normalizer)
+
     def _draw(self, steps: Tensor) -> Tensor:
         rows = torch.from_numpy(self.state.rng.integers(len(steps), size=JUDGED))
         return steps[rows]
@@ -196,20 +203,50 @@ class GailTrainer(Trainer):
     def _improve(self, rollout: Rollout) -> dict[str, float]:
         """Train the policy, and its value, on what the discriminator thinks of its steps."""
         steps, reward = self._judged(rollout)
-        settings, kl, loss, used = self.settings, 0.0, 0.0, 0
-        for _ in range(settings.epochs):
-            order = torch.from_numpy(self.state.rng.permutation(len(steps.chance)))
-            for i in range(0, len(order), settings.minibatch):
-                objective, kl = self._objective(steps.take(order[i : i + settings.minibatch]))
-                if kl > 1.5 * settings.kl:
-                    break
-                self._descend(objective, settings.policy_lr, NORM)
-                loss, used = float(objective.detach()), used + 1
-            if kl > 1.5 * settings.kl:
-                break
+        batches = self._minibatches(steps)
+        error = self._learn_worth(batches)
+        told = {"value_loss": error, "reward": reward}
+        if self.state.step >= self.settings.held:
+            told |= self._learn_policy(batches)
         spread = float(self.algorithm.log_spread.detach().exp().mean())
-        told = {"policy_loss": loss, "kl": kl, "updates": float(used), "spread": spread}
-        return {**told, "reward": reward}
+        return {"policy_loss": 0.0, "kl": 0.0, "updates": 0.0, "spread": spread, **told}
+
+    def _minibatches(self, steps: Steps) -> list[Steps]:
+        """Return the steps as often as they are passed over, each time in another order."""
+        size, count = self.settings.minibatch, len(steps.chance)
+        found = []
+        for _ in range(self.settings.epochs):
+            order = torch.from_numpy(self.state.rng.permutation(count))
+            found += [steps.take(order[i : i + size]) for i in range(0, count, size)]
+        return found
+
+    def _learn_worth(self, batches: Sequence[Steps]) -> float:
+        """Train the value; return its mean squared error in the last minibatch."""
+        error = torch.zeros(())
+        for batch in batches:
+            error = (self.algorithm.worth(batch.seen, batch.ended) - batch.worth).square().mean()
+            self._descend(error, self.settings.value_lr, NORM)
+        return float(error.detach())
+
+    def _learn_policy(self, batches: Sequence[Steps]) -> dict[str, float]:
+        """Train the policy until it has changed by ``kl``, at a rate that leads just there.
+
+        The rate falls where the change came early and rises where it did not come at all
+        (the adaptive penalty of Schulman et al. 2017, on the step instead).
+        """
+        settings, pace = self.settings, self.algorithm.pace
+        kl, loss, used = 0.0, 0.0, 0
+        for batch in batches:
+            objective, kl = self._objective(batch)
+            if kl > settings.kl:
+                break
+            self._descend(objective + self._cloning(), float(pace), NORM)
+            loss, used = float(objective.detach()), used + 1
+        if used < len(batches) // 2:
+            pace.div_(FASTER)
+        elif kl < settings.kl / 2:
+            pace.mul_(FASTER)
+        return {"policy_loss": loss, "kl": kl, "updates": float(used), "policy_lr": float(pace)}
 
     @torch.no_grad()
     def _judged(self, rollout: Rollout) -> tuple[Steps, float]:
@@ -218,7 +255,7 @@ class GailTrainer(Trainer):
         made = rollout.steps.flatten(0, 1)
         seen, ended, action = made[:, :width], made[:, width], made[:, -n:]
         shape = rollout.chance.shape
-        reward = model.reward(made)
+        reward = model.reward(self._as_judged(made))
         value = model.worth(seen, ended)
         last = model.worth(rollout.last[:, :width], rollout.last[:, width])
         settings = self.settings
@@ -230,18 +267,23 @@ class GailTrainer(Trainer):
         return steps, float(reward.mean())
 
     def _objective(self, steps: Steps) -> tuple[Tensor, float]:
-        """Return the loss of policy and value, and the policy's change since the roll-outs."""
+        """Return the policy's loss, and its change since the roll-outs."""
         model, settings = self.algorithm, self.settings
-        error = (model.worth(steps.seen, steps.ended) - steps.worth).square().mean()
-        if self.state.step < settings.held:
-            return error, 0.0
         decides = 1 - steps.ended
         change = (model.log_chance(steps.seen, steps.action) - steps.chance) * decides
         count = decides.sum().clamp_min(1)
         gain = surrogate(change.exp(), steps.advantage, settings.clip) * decides
         kl = float((((change.exp() - 1) - change).sum() / count).detach())
-        entropy = model.log_spread.sum()
-        return 0.5 * error - gain.sum() / count - settings.entropy * entropy, kl
+        return -gain.sum() / count - settings.entropy * model.log_spread.sum(), kl
+
+    def _cloning(self) -> Tensor:
+        """Return minus the log density of demonstrated actions, weighted."""
+        batch = self._tensors(
+            self.sampler.batch(self.state.rng, self.plan.training.batch), learn=True
+        )
+        seen = flat(batch, self.spec)[:, -1]
+        chance = self.algorithm.log_chance(seen, batch["action"][:, 0])
+        return -self.settings.cloning * chance.mean()
 
     def _keep(self) -> None:
         """Keep the policy in case it goes wrong later."""

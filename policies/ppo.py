@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+NORM = 0.5
+"""Largest norm of the gradient of the policy, and of the value."""
+
 
 @dataclass(frozen=True)
 class Steps:

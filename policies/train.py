@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -100,7 +100,13 @@ def _trainer(
 
 
 class Trainer:
-    """One training run."""
+    """One training run.
+
+    Attributes:
+        fits: whether all that is learned is to fit the data, so that there is over-fitting.
+    """
+
+    fits: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -251,7 +257,7 @@ class Trainer:
             warned = any(overfits(state.history[: i + 1]) for i in range(len(state.history)))
             line["val_loss"] = self.validate()
             state.history += ((mean, float(line["val_loss"])),)
-            if overfits(state.history) and not warned:
+            if self.fits and overfits(state.history) and not warned:
                 line["event"] = "overfitting"
                 self.say(
                     f"over-fitting: at step {state.step} the validation loss rises "

@@ -20,6 +20,7 @@ from envs.errors import UsageError
 from envs.recorder import INTERRUPTED, Recorder
 from real.cadence import Cadence, measure
 from real.real_arm import RealArm
+from real.scene_words import scene
 from real.teleop.later import LaterAlbum
 from real.teleop.takeover import PERSON, Leader, TakeOver
 
@@ -140,7 +141,8 @@ class FollowSession:
             sim=self._sim,
             calibration_hash=self.arm.calibration_hash,
         )
-        self.tell(f"Episode {self.album.index}: {self._meta.instruction}. {HELP}")
+        placed = "" if self._sim else f"{scene(start)} "
+        self.tell(f"Episode {self.album.index}: {self._meta.instruction}. {placed}{HELP}")
 
     def _clear(self) -> None:
         self._times: list[float] = []

@@ -23,4 +23,4 @@ def scene(start: InitialCondition) -> str:
 def _place(pose: Pose) -> str:
     x, y, _ = pose.position
     turn = np.degrees(pose.yaw)
-    return f"x {x:.3f} m, y {y:.3f} m from the arm's base, turned by {turn:.0f} deg"
+    return f"x {x:z.3f} m, y {y:z.3f} m from the arm's base, turned by {turn:z.0f} deg"

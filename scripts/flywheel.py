@@ -12,10 +12,11 @@ EXAMPLES = """
 armtrials deploy --policy runs/act --twin --rescue 5 --episodes 40 --out deployments/act
 armtrials flywheel --policy runs/act --data data/pick_place --log deployments/act
 armtrials flywheel --policy runs/act --data data/pick_place --log deployments/act --stage propose
+armtrials flywheel --policy runs/act --data data/pick_place --log deployments/act --stage control
 armtrials flywheel --policy flywheel/act/policy --data flywheel/act/data --log deployments/act-2
 """
 
-Stage = Literal["select", "propose", "demonstrate", "assemble", "train", "compare"]
+Stage = Literal["select", "propose", "demonstrate", "assemble", "train", "compare", "control"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Flywheel:
     propose finds starts near those from which the policy failed; demonstrate has the scripted
     expert do the task from there; assemble puts old data, interventions, recoveries and
     demonstrations into OUT/data, with provenance.jsonl; train makes OUT/policy; compare tries both
-    policies from the same starts. OUT/index.html shows it all. Interrupted, it keeps what was
-    completed; the same command continues.
+    policies from the same starts. Asked for by --stage, control trains OUT/control as long on the
+    old data alone and tries it from these starts, too. OUT/index.html shows it all. Interrupted, it
+    keeps what was completed; the same command continues.
     """
 
     policy: Path
@@ -54,7 +56,7 @@ class Flywheel:
     seed: int = 0
     """Of the proposals and of the training."""
     stage: tuple[Stage, ...] = ("select", "propose", "demonstrate", "assemble", "train", "compare")
-    """Stages to run; default: all."""
+    """Stages to run; default: all but control."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes for demonstrations and trials (default: one a core)."""
     results: Path = RESULTS

@@ -83,17 +83,23 @@ def overview() -> str:
 def load(name: str, arguments: Sequence[str]) -> Command:
     """Import the command ``name`` and fill its options from ``arguments``.
 
-    ``--help`` prints the options and the examples and raises ``SystemExit``.
+    ``--help`` prints the options and the examples and raises ``SystemExit``. A ``--out`` below
+    which nothing can be written is refused before any work is done.
     """
     module = importlib.import_module(f"scripts.{name}")
-    from scripts.options import fill  # here: tyro costs more than the whole of `armtrials --help`
+    from scripts.options import (  # here: tyro costs more than the whole of `armtrials --help`
+        check_out,
+        fill,
+    )
 
     kind = getattr(module, name.capitalize())
     try:
-        return cast(Command, fill(kind, f"armtrials {name}", module.__doc__, arguments))
+        command = cast(Command, fill(kind, f"armtrials {name}", module.__doc__, arguments))
     except SystemExit:
         _say(f"examples:\n{_indent(module.EXAMPLES)}")
         raise
+    check_out(command)
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,10 +1,14 @@
 """Options of a command from its words: tyro, with its mistakes told in one line."""
 
+import errno
 import io
+import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +19,8 @@ T = TypeVar("T")
 RESULTS = Path("evaluations")
 """Folder of runs and leaderboard unless another is named; git ignores it, unlike ``results``."""
 
+OUT = "out"
+"""The option that says where a command writes."""
 RULE = re.compile(r"[─\-]{5,}")
 DEEP = 9
 """Indentation from which on a line explains an option rather than names it."""
@@ -47,6 +53,34 @@ def fill(kind: type[T], command: str, about: str | None, words: Sequence[str]) -
             raise
         message = "; ".join(_sections(told.getvalue())) or "the options could not be read"
         raise OptionsError(f"{message} (see {command} --help)") from None
+
+
+def check_out(command: object) -> None:
+    """Refuse a ``--out`` of ``command``, or of its step, below which nothing can be written.
+
+    Raises:
+        UsageError: so it is; the message says why.
+    """
+    from envs.errors import UsageError
+
+    chosen = vars(command) if is_dataclass(command) else {}
+    for step in chosen.values():
+        check_out(step)
+    out = chosen.get(OUT)
+    if not isinstance(out, Path):
+        return
+    there = next(path for path in (out, *out.absolute().parents) if path.is_dir())
+    between = out.absolute().relative_to(there.absolute()).parts[:-1]
+    try:
+        if between and (there / between[0]).exists():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{out} cannot be written: no file can be made in {there} ({error.strerror}); "
+            f"choose another --{OUT}"
+        ) from error
 
 
 def _sections(box: str) -> Iterator[str]:

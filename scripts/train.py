@@ -120,6 +120,10 @@ class Train:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
             out = training.train(config, advance, console.print)
+        if self.algo == "gail":
+            from benchmarks.gail_curve import write_curve
+
+            console.print(f"learning curve: {write_curve(out)}")
         made = load_checkpoint(out).provenance["training"]
         console.print(
             f"{out}: {made['steps']} steps in {duration(made['wall_s'])}, "

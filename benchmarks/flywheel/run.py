@@ -19,7 +19,7 @@ from benchmarks.flywheel.ledger import read_ledger, verify, write_ledger
 from benchmarks.flywheel.log import Entry, read_entries, source_of, usual_closings
 from benchmarks.flywheel.wheel import Wheel, config_of
 from benchmarks.gate.verdict import artefact_hash
-from benchmarks.parity import plan_parity, run_parity
+from benchmarks.parity import Parity, plan_parity, run_parity
 from benchmarks.propose import propose
 from benchmarks.run import EvaluateConfig, workers_of
 from benchmarks.trial import cameras_of
@@ -40,6 +40,8 @@ from policies.checkpoint_files import read_json
 from policies.train import train
 
 STAGES = ("select", "propose", "demonstrate", "assemble", "train", "compare")
+CONTROL = "control"
+"""A stage for who wants to know what training on would have done without new data."""
 NEXT = "next.json"
 
 
@@ -74,7 +76,7 @@ class Turn:
             full_disk_told("the flywheel", lambda: kept),
         ):
             self._claim()
-            for name in (one for one in STAGES if one in stages):
+            for name in (one for one in (*STAGES, CONTROL) if one in stages):
                 told = self.read(name)
                 if told is None:
                     told = getattr(self, f"_{name}")()
@@ -220,36 +222,53 @@ class Turn:
         verify(wheel.dataset)
         if read_ledger(wheel.dataset)[1] != told["head"]:
             raise UsageError(f"{wheel.dataset}: another turn's data, or its ledger was changed")
-        config = config_of(wheel)
-        steps = config.resolve().training.steps
-        with self.bar(f"train {config.algo}", steps) as advance:
-            train(config, advance, self.say)
-        how = "from scratch" if wheel.fresh else "on from its weights"
+        steps, how = self._learn(wheel.dataset, wheel.made)
         return {
-            "said": f"train: {wheel.made}, {steps} steps {how}",
+            "said": f"train: {wheel.made}, {how}",
             "steps": steps,
             "policy": artefact_hash(wheel.made),
         }
 
+    def _learn(self, data: Path, out: Path) -> tuple[int, str]:
+        """Train as the turn asks for; return how many steps, and that in words."""
+        config = config_of(self.wheel, data, out)
+        steps = config.resolve().training.steps
+        with self.bar(f"train {config.algo}", steps) as advance:
+            train(config, advance, self.say)
+        how = "from scratch" if self.wheel.fresh else "on from its weights"
+        return steps, f"{steps} steps {how}"
+
     def _compare(self) -> dict[str, Any]:
         """Try both policies from the same starts of the dev split."""
+        self._need("train")
+        found, told = self._paired(self.wheel.policy)
+        return {"said": f"compare: {found}: the new policy is {told['verdict']}", **told}
+
+    def _control(self) -> dict[str, Any]:
+        """Train as long on the old data alone; compare the new policy with what comes of that."""
         wheel = self.wheel
         self._need("train")
-        protocol = f"{self.task}/v1"
+        steps, how = self._learn(wheel.data, wheel.control)
+        found, told = self._paired(wheel.control)
+        return {
+            "said": f"control: on the old data alone, {how}; {found}: "
+            f"the new policy is {told['verdict']}",
+            "steps": steps,
+            **told,
+        }
+
+    def _paired(self, before: Path) -> tuple[Parity, dict[str, Any]]:
+        """Try the new policy and ``before`` from the same starts; return what came of it."""
+        wheel, protocol = self.wheel, f"{self.task}/v1"
         base = EvaluateConfig("", protocol, results=wheel.results)
-        jobs = plan_parity((wheel.policy, wheel.made), base, wheel.trials)
+        jobs = plan_parity((before, wheel.made), base, wheel.trials)
         with (
             workers_of(self.workers) as pool,
             self.bar(f"paired trials on {protocol}", 2 * wheel.trials) as advance,
         ):
             found = run_parity(jobs, pool, advance)
         verdict = "better" if found.low > 0 else "worse" if found.high < 0 else "not told apart"
-        return {
-            "said": f"compare: {found}: the new policy is {verdict}",
-            "verdict": verdict,
-            "protocol": protocol,
-            **found.to_json(),
-        }
+        return found, {"verdict": verdict, "protocol": protocol, **found.to_json()}
 
 
 @dataclass(frozen=True)

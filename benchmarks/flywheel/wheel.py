@@ -76,16 +76,21 @@ class Wheel:
         """Folder of the new policy."""
         return self.out / "policy"
 
+    @property
+    def control(self) -> Path:
+        """Folder of a policy that was trained as the new one, on the old data alone."""
+        return self.out / "control"
 
-def config_of(wheel: Wheel) -> TrainConfig:
-    """Return the training of the new policy: settings, preset and track of the old one."""
+
+def config_of(wheel: Wheel, data: Path, out: Path) -> TrainConfig:
+    """Return a training on ``data`` with settings, preset and track of the old policy."""
     old = load_network(wheel.policy)
     told = read_json((wheel.policy / "config.json").read_bytes(), wheel.policy / "config.json")
     chunk, size = old.spec.chunk, told["image_size"]
     config = TrainConfig(
         algo=str(old.provenance["algorithm"]),
-        data=wheel.dataset,
-        out=wheel.made,
+        data=data,
+        out=out,
         track=old.spec.track,
         preset=str(old.provenance["preset"]),
         seed=wheel.seed,

@@ -134,7 +134,7 @@ def diagnose(
 def _mended(policy: Policy, repair: Repair, few: Recorded, said: Array) -> Fit:
     with np.errstate(all="ignore"):
         if repair.see is not None:
-            said = answers(policy, repair.see(few.observations))
+            said = answers(policy, few.seeing(repair.see(few.observations)))
         if repair.say is not None:
             said, few = repair.say(said, few)
         return Fit.of(errors(said, few, policy.spec))
@@ -172,7 +172,7 @@ def _ignores_objects(policy: Policy, recorded: Recorded) -> bool:
     few = recorded.part(rows)
     other = dict(few.observations)
     other |= {k: np.roll(other[k], len(rows) // 2, axis=0) for k in keys}
-    moved = np.abs(answers(policy, other) - answers(policy, few.observations)) / few.scale
+    moved = np.abs(answers(policy, few.seeing(other)) - answers(policy, few)) / few.scale
     return float(moved.mean()) < 1e-3
 
 

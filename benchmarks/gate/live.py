@@ -29,7 +29,8 @@ SPLIT = "gate"
 LEVEL = "L1"
 """Of the changed scenes."""
 TRIALS_ROWS = 8
-"""Trials that are fed recorded observations one after the other, without a new start."""
+"""Trials that are fed recorded observations one after the other, without a new start; more where
+more than that was told."""
 OUTSIDE = 0.05
 """How far an answer may be outside a joint's range, as a share of it: a demonstrator asks for
 targets at its edge, and the safety chain clamps."""
@@ -71,13 +72,13 @@ THRESHOLDS: Mapping[str, Thresholds] = {}
 
 def check_recorded(policy: Policy, arm: ArmSpec, recorded: Recorded) -> Check:
     """Ask for every recorded observation in trials that go on, and look at each answer."""
-    count = len(recorded)
     limits, asked, worst = arm.limits, 0, 0.0
     outside = 0.0
-    lanes = np.array_split(np.arange(count), min(TRIALS_ROWS, count))
-    policy.reset([""] * len(lanes), list(range(len(lanes))))
-    for call in range(max(map(len, lanes))):
-        rows = np.array([lane[min(call, len(lane) - 1)] for lane in lanes])
+    lanes, words = _lanes(recorded), recorded.instructions
+    policy.reset([words[lane[0]] for lane in lanes], list(range(len(lanes))))
+    calls = max(*map(len, lanes), -(-len(recorded) // TRIALS_ROWS))
+    for call in range(calls):
+        rows = np.array([lane[call % len(lane)] for lane in lanes])
         seen = {key: value[rows] for key, value in recorded.observations.items()}
         chunk = np.asarray(policy.act(seen))
         if chunk.shape != (len(lanes), policy.spec.chunk, policy.spec.n):
@@ -89,13 +90,21 @@ def check_recorded(policy: Policy, arm: ArmSpec, recorded: Recorded) -> Check:
         over = _outside(chunk[:, : policy.spec.execute], limits.lower, limits.upper)
         worst, outside = max(worst, float(over.max())), outside + float((over > OUTSIDE).mean())
         asked += len(lanes)
-    share = outside / max(map(len, lanes))
+    share = outside / calls
     shown = {"observations": asked, "furthest outside a range": round(worst, 4)}
     if share > OFTEN:
         told = f"{share:.1%} of the answers lie outside a joint's range, by up to {worst:.0%} of it"
         return failed("recorded", "outside the joint limits", told, **shown)
     told = f"{asked} recorded observations: every answer finite and within the limits"
     return passed("recorded", told, **shown)
+
+
+def _lanes(recorded: Recorded) -> list[Array]:
+    """Return the observations of each trial, by index: all that it sees were told the same."""
+    told = np.array(recorded.instructions)
+    groups = [np.flatnonzero(told == words) for words in np.unique(told)]
+    parts = max(1, TRIALS_ROWS // len(groups))
+    return [lane for rows in groups for lane in np.array_split(rows, min(parts, len(rows)))]
 
 
 def _outside(chunk: Array, lower: Array, upper: Array) -> Array:
@@ -189,8 +198,9 @@ def check_latency(
     policy: Policy, recorded: Recorded, execution: Execution, count: int, busy: int
 ) -> Check:
     """Time single predictions while ``busy`` processes keep the machine at work."""
-    rows = [recorded.part(np.array([i])).observations for i in range(min(count, len(recorded)))]
-    policy.reset([""], [0])
+    lane = _lanes(recorded)[0][:count]
+    rows = [recorded.part(np.array([i])).observations for i in lane]
+    policy.reset([recorded.instructions[lane[0]]], [0])
     policy.act(rows[0])
     times = []
     with load(busy):

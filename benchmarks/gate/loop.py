@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drive import Period, Pilot, drive
+from benchmarks.drive import NO_ACTION, POLICY_ERROR, SERVER_GONE, Period, Pilot, drive
 from benchmarks.execution import Execution
 from benchmarks.gate.check import Check, failed, passed, skipped
 from benchmarks.gate.live import SPLIT, Thresholds
@@ -16,6 +16,7 @@ from benchmarks.stats import sparc
 from envs.arm import Arm, Array
 from envs.tasks import TASKS
 from policies.base import Policy, PolicySpec
+from real.verdict import INVALID_HARDWARE
 
 NAME = "loop"
 NOTICED = 0.05
@@ -28,6 +29,13 @@ Factory = Callable[[PolicySpec], Arm]
 Where the arm has them, its ``outcome`` (of the safety chain), ``contact_n()`` (force on the table
 [N]) and ``done`` (the task is) are read; else clamping is told from the limits.
 """
+
+CAUSES: Mapping[str, str] = {
+    POLICY_ERROR: "raises an error",
+    SERVER_GONE: "its server is gone",
+    INVALID_HARDWARE: "the hardware failed",
+}
+"""What a trial was cut by, where it was not the safety chain."""
 
 TWINS: Mapping[str, Factory] = {"viperx": OnTwin, "koch": OnTwin}
 """What stands in for a robot, by name."""
@@ -43,7 +51,8 @@ class Driven:
             refused it.
         targets: what was asked for, (steps, n).
         force_n: largest force on the table, None where the arm does not tell.
-        ended: why the arm refused to go on, empty while it did.
+        ends: who ended the trial early and how, one of ``CAUSES``; empty where nobody did.
+        ended: why, in words.
         done: whether the task was done, as far as the arm tells.
     """
 
@@ -53,6 +62,7 @@ class Driven:
     force_n: float | None
     ended: str
     done: bool = False
+    ends: str = ""
 
 
 def check_loop(
@@ -90,9 +100,10 @@ def check_loop(
 def _problem(
     driven: list[Driven], share: float, smooth: float, forces: list[float], limits: Thresholds
 ) -> tuple[str, str] | None:
-    ended = next((one.ended for one in driven if one.ended), "")
-    if ended:
-        return "stopped by the safety chain", ended
+    cut = next((one for one in driven if one.ended), None)
+    if cut is not None:
+        silent = "not finite or of another shape" if cut.ended == NO_ACTION else ""
+        return silent or CAUSES.get(cut.ends, "stopped by the safety chain"), cut.ended
     if share > limits.clamped:
         told = f"{share:.1%} of the actions were clamped, allowed {limits.clamped:.0%}"
         return "clamped too often", told
@@ -123,7 +134,8 @@ def drive_trial(
 
     ended = drive(arm, arm.home(start), pilot.act, task.horizon, watch)
     force, done = max(forces, default=None), bool(getattr(arm, "done", False))
-    return Driven(len(targets) - 1, clamped, np.array(targets), force, ended.reason, done)
+    steps = len(targets) - 1
+    return Driven(steps, clamped, np.array(targets), force, ended.reason, done, ended.ends)
 
 
 def _changed(arm: Arm, target: Array, previous: Array) -> bool:

@@ -63,13 +63,14 @@ def unseen(policy: Policy, recorded: Recorded) -> Finding | None:
     few = recorded.part(spread_rows(len(recorded), SCREENED))
     if not (keys := cameras(policy)) or len(few) < 2:
         return None
-    said = answers(policy, few.observations)
+    said = answers(policy, few)
     apart = float(said.std(0).mean())
     if not np.isfinite(said).all() or apart < 1e-6:
         return None  # there are other words for such answers
 
     def moved(first: Observations, second: Observations) -> float:
-        return float(np.abs(answers(policy, first) - answers(policy, second)).mean()) / apart
+        said = [answers(policy, few.seeing(seen)) for seen in (first, second)]
+        return float(np.abs(said[0] - said[1]).mean()) / apart
 
     blind = [
         k for k in keys
@@ -117,7 +118,7 @@ def mistaken(policy: Policy, recorded: Recorded) -> Finding | None:
 def _rows(policy: Policy, few: Recorded, repair: Repair | None) -> Array:
     """Return the error (N,) of each observation, seen as ``repair`` shows it."""
     see = few.observations if repair is None or repair.see is None else repair.see(few.observations)
-    error = errors(answers(policy, see), few, policy.spec)
+    error = errors(answers(policy, few.seeing(see)), few, policy.spec)
     rows: Array = np.nan_to_num(error, nan=np.inf).mean(1)
     return rows
 

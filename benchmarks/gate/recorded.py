@@ -29,6 +29,7 @@ class Recorded:
         actions: (N, chunk, n); ``inside`` (N, chunk) tells which are within the episode.
         learned: (N,) bool, of an episode of the training split.
         scale: (n,) spread of the demonstrated actions, of which errors are shares.
+        told: (N,) what the demonstrator was asked to do, in words; None: no policy reads it.
     """
 
     observations: Mapping[str, Array]
@@ -36,6 +37,7 @@ class Recorded:
     inside: Array
     learned: Array
     scale: Array
+    told: Array | None = None
 
     def __len__(self) -> int:
         """Count the observations."""
@@ -45,11 +47,17 @@ class Recorded:
         """Return some of them, by index."""
         seen = {key: value[rows] for key, value in self.observations.items()}
         kept = (self.actions[rows], self.inside[rows], self.learned[rows])
-        return Recorded(seen, *kept, self.scale)
+        told = None if self.told is None else self.told[rows]
+        return Recorded(seen, *kept, self.scale, told)
 
     def seeing(self, observations: Mapping[str, Array]) -> "Recorded":
         """Return the same with other observations."""
         return replace(self, observations=observations)
+
+    @property
+    def instructions(self) -> list[str]:
+        """What a policy is told for each observation, empty where it reads none."""
+        return [""] * len(self) if self.told is None else [str(words) for words in self.told]
 
 
 def load_data(folder: Path, policy: LearnedPolicy) -> EpisodeSet:
@@ -78,17 +86,17 @@ def record_of(data: EpisodeSet, policy: LearnedPolicy, count: int = COUNT) -> Re
         inside=~batch["pad"],
         learned=np.array([int(i) in learned for i in episode]),
         scale=np.maximum(data.actions.std(0), FLOOR),
+        told=batch.get("sentence"),
     )
 
 
-def answers(policy: Policy, observations: Mapping[str, Array]) -> Array:
-    """Return what a policy predicts for observations (N, n_obs, ...), each a trial of its own."""
-    count = len(next(iter(observations.values())))
-    chunks = []
-    for first in range(0, count, ROWS):
-        rows = range(first, min(first + ROWS, count))
-        policy.reset([""] * len(rows), list(rows))
-        batch = {k: v[first : first + ROWS] for k, v in observations.items()}
+def answers(policy: Policy, recorded: Recorded) -> Array:
+    """Return what a policy predicts for each observation, a trial of its own with its words."""
+    chunks, told = [], recorded.instructions
+    for first in range(0, len(recorded), ROWS):
+        rows = slice(first, first + ROWS)
+        policy.reset(told[rows], list(range(len(recorded))[rows]))
+        batch = {key: value[rows] for key, value in recorded.observations.items()}
         chunks.append(np.asarray(policy.act(batch)))
     return np.concatenate(chunks)
 
@@ -129,7 +137,8 @@ def follow(policy: Policy, data: EpisodeSet, episodes: Sequence[int], calls: int
         return np.zeros(0)
     windows = Sampler(data, longest, spec.n_obs, spec.chunk)
     first = np.cumsum([0, *(data.lengths[i] for i in longest[:-1])])
-    policy.reset([""] * len(longest), list(range(len(longest))))
+    told = [""] * len(longest) if data.told is None else data.told[longest].tolist()
+    policy.reset(told, list(range(len(longest))))
     scale = np.maximum(data.actions.std(0), FLOOR)
     found = []
     for call in range(calls):

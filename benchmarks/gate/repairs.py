@@ -6,7 +6,7 @@ it sees or in what it says. Where that makes it right, the mistake is found.
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,8 +148,8 @@ def of_time() -> Iterator[Repair]:
 
 
 def _ahead(recorded: Recorded, which: Array) -> Recorded:
-    seen = (recorded.actions[:, which], recorded.inside[:, which])
-    return Recorded(recorded.observations, *seen, recorded.learned, recorded.scale)
+    actions, inside = recorded.actions[:, which], recorded.inside[:, which]
+    return replace(recorded, actions=actions, inside=inside)
 
 
 def _padded(chunk: Array, recorded: Recorded) -> Answer:

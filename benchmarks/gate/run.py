@@ -178,7 +178,7 @@ class Gate:
         add(artefact.check_canary(loaded, self.config.policy))
         recorded = record_of(self.data, loaded, self.config.observations)
         try:
-            predicted = answers(self.policy, recorded.observations)
+            predicted = answers(self.policy, recorded)
         except Exception as error:  # any crash of a policy is a finding
             add(failed("actions", "raises an error", f"{type(error).__name__}: {error}"))
             return

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import stats
 from benchmarks.failures import FAILURES
-from benchmarks.flywheel.run import NEXT, STAGES, Turn, starts_of
+from benchmarks.flywheel.run import CONTROL, NEXT, STAGES, Turn, starts_of
 from benchmarks.report.charts import FLOOR, SERIES, Spec
 from benchmarks.report.diagnose_page import places
 from benchmarks.report.page import render, vega_script
@@ -38,7 +38,7 @@ def write_flywheel(turn: Turn) -> Path:
 
 def flywheel_page(turn: Turn, spec: Spec) -> str:
     """Return the HTML page; it needs no other file and no network."""
-    told = {stage: turn.read(stage) for stage in STAGES}
+    told = {stage: turn.read(stage) for stage in (*STAGES, CONTROL)}
     counts = (told["select"] or {}).get("outcomes", {})
     outcomes = [(name, n, _about(name)) for name, n in counts.items()]
     return render(
@@ -72,7 +72,7 @@ def figure(turn: Turn) -> Spec:
     """Return where episodes began and where to demonstrate next, and success before and after."""
     found = turn.read("compare")
     left = places(_groups(turn), TASKS[turn.task])
-    panels = [left, _success(found)] if found else [left]
+    panels = [left, _success(found, turn.read(CONTROL))] if found else [left]
     apart = {"color": "independent", "shape": "independent"}
     return {"hconcat": panels, "spacing": 60, "resolve": {"scale": apart, "legend": apart}}
 
@@ -89,11 +89,14 @@ def _groups(turn: Turn) -> list[tuple[str, InitialCondition | None]]:
     return groups
 
 
-def _success(found: dict[str, Any]) -> Spec:
-    """Return success of both policies with intervals, and the pairs behind the difference."""
-    values = []
-    for name in ("before", "after"):
-        k, n = found[name], found["trials"]
+def _success(found: dict[str, Any], control: dict[str, Any] | None) -> Spec:
+    """Return success before and after with intervals, and of the control where there is one."""
+    counts = {"before": found["before"]}
+    if control:
+        counts["old data alone"] = control["before"]
+    counts["after"] = found["after"]
+    values, n = [], found["trials"]
+    for name, k in counts.items():
         limits = stats.cell_interval(k, n)
         told = f"{k} of {n}"
         values.append(
@@ -114,12 +117,12 @@ def _success(found: dict[str, Any]) -> Spec:
         "field": "policy",
         "type": "nominal",
         "legend": None,
-        "scale": {"domain": ["before", "after"], "range": [FLOOR, SERIES[0]]},
+        "scale": {"domain": list(counts), "range": [*[FLOOR] * (len(counts) - 1), SERIES[0]]},
     }
     return {
         "data": {"values": values},
         "title": "Before and after, paired trials",
-        "width": 190,
+        "width": 95 * len(counts),
         "height": SIDE,
         "layer": [
             {

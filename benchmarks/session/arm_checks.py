@@ -290,3 +290,20 @@ class ArmChecks:
             misses.append(self.arm.joints.observe()["qpos"] - wanted)
         off = np.stack(misses)[:, list(self.arm.spec.hinges)]
         return float(np.sqrt(np.mean(off**2))), stage
+
+
+class Checked:
+    """What a rig on an arm and one on its twin have alike: their stop, and checks of the arm."""
+
+    arm: RealArm
+    _checks: ArmChecks
+
+    @property
+    def stop(self) -> StopBoard:
+        """Where an emergency stop is asked for."""
+        board: StopBoard = self.arm.joints.stop  # type: ignore[attr-defined]
+        return board
+
+    def probes(self) -> Sequence[Probe]:
+        """Return the checks of the arm."""
+        return self._checks.probes()

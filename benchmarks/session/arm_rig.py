@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.real_trial import trials_of
-from benchmarks.session.arm_checks import ArmChecks
+from benchmarks.session.arm_checks import ArmChecks, Checked
 from benchmarks.session.driving import described
 from benchmarks.session.films import FRAMES
-from benchmarks.session.rig import Found, Placing, Probe, Ran
+from benchmarks.session.rig import Found, Placing, Ran
 from benchmarks.session.scene import Eye, Judge, shapes_of
 from benchmarks.session.state import FAIL, NOT_HERE, PASS
 from benchmarks.trial import cameras_of
@@ -29,7 +29,6 @@ from real.pinhole import Pose
 from real.real_arm import Frames, Joints, OperatorTable, RealArm, Senses, fit
 from real.reset_check import Tolerance
 from real.scene_words import places
-from real.stop import StopBoard
 from real.tags import Sighting, TagFinder, read_objects
 
 OVERHEAD = "overhead"
@@ -87,7 +86,7 @@ class Filmed(OperatorTable):
         return 0
 
 
-class ArmRig:
+class ArmRig(Checked):
     """Motors behind the safety chain, cameras, and tags on the objects where there are some."""
 
     def __init__(
@@ -142,16 +141,6 @@ class ArmRig:
                              "reference --camera overhead --at X Y TURN")  # fmt: skip
         eye = Eye(camera.intrinsics, camera.pose)
         return TagFinder(read_objects(manner.objects), eye.lens, eye.pose), eye
-
-    @property
-    def stop(self) -> StopBoard:
-        """Where an emergency stop is asked for."""
-        board: StopBoard = self.arm.joints.stop  # type: ignore[attr-defined]
-        return board
-
-    def probes(self) -> Sequence[Probe]:
-        """Return the checks of the arm."""
-        return self._checks.probes()
 
     def _overview(self) -> Array:
         return np.asarray(self._frames()[OVERHEAD].image)

@@ -7,13 +7,13 @@ before anything that rests on it happens; what a crash leaves of a last line is 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.lines import Record, canonical, chain, digest
 from benchmarks.records import read_chain
 from benchmarks.writer import refuse_disk_errors
 from envs.errors import UsageError
+from envs.handle import Handle
 
 FILE = "events.jsonl"
 
@@ -55,7 +55,7 @@ def _own(event: Event) -> str:
     return digest(canonical({name: value for name, value in event.items() if name != "own"}))
 
 
-class Ledger:
+class Ledger(Handle):
     """Appends events; whoever opens it has locked the folder of the session.
 
     Attributes:
@@ -109,22 +109,3 @@ class Ledger:
                 raise
         self.events.append({**event, "own": _own(event)})
         self._head, self._end = head, self._end + len(line)
-
-    def close(self) -> None:
-        """Close the file; twice does no harm."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()

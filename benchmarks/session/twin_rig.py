@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.drive import POLICY_ERROR
 from benchmarks.failures import Trace
 from benchmarks.real_trial import RealTrial, trials_of
-from benchmarks.session.arm_checks import ArmChecks
+from benchmarks.session.arm_checks import ArmChecks, Checked
 from benchmarks.session.driving import described
-from benchmarks.session.rig import Placing, Probe, Ran
+from benchmarks.session.rig import Placing, Ran
 from benchmarks.session.scene import CAMERA, Eye, Judge, shapes_of
 from benchmarks.trial import cameras_of
 from envs.arm import Array, CameraSpec, InitialCondition
@@ -22,7 +22,6 @@ from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_table import TwinTable, twin_arm
 from real.pinhole import Pose
 from real.reset_check import Tolerance
-from real.stop import StopBoard
 from real.tags import Sighting
 
 Hand = Callable[[InitialCondition, int], InitialCondition]
@@ -90,7 +89,7 @@ class OnTwin:
     gone: threading.Event = field(default_factory=threading.Event)
 
 
-class TwinRig:
+class TwinRig(Checked):
     """An emulated arm with MuJoCo at its end, reached through the real drivers."""
 
     def __init__(
@@ -129,16 +128,6 @@ class TwinRig:
             self.arm, manner.first, folder, manner.data,
             overview=lambda: self.table.picture(CAMERA), show=self.table.put, gone=manner.gone,
         )  # fmt: skip
-
-    @property
-    def stop(self) -> StopBoard:
-        """Where an emergency stop is asked for."""
-        board: StopBoard = self.arm.joints.stop  # type: ignore[attr-defined]
-        return board
-
-    def probes(self) -> Sequence[Probe]:
-        """Return the checks of the arm."""
-        return self._checks.probes()
 
     def prepare(self, start: InitialCondition) -> Placing:
         """Bring the arm to its start pose; the things are where the last trial left them."""

@@ -168,6 +168,27 @@ def test_a_turn_ends_with_a_compared_policy_and_does_nothing_twice(
         turn(made, log, tmp_path / "turn", **{**given, "count": 3}).run()
 
 
+def test_a_control_is_trained_as_long_on_the_old_data_alone(
+    made: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(TASK), "horizon", 5)  # of the trials that compare
+    one = turn(made, log, tmp_path / "turn", count=0, steps=2, results=tmp_path / "runs")
+    with pytest.raises(UsageError, match="run the stage train first"):
+        one.run(("control",))
+    one.run()
+    assert one.read("control") is None
+    assert "old data alone" not in write_flywheel(one).read_text()
+    one.run(("control",))
+    folders = (made / "bc", one.wheel.made, one.wheel.control)
+    old, new, control = (load_checkpoint(folder).provenance for folder in folders)
+    assert control["data"]["fingerprint"] == old["data"]["fingerprint"]
+    assert control["data"]["fingerprint"] != new["data"]["fingerprint"]
+    assert control["training"]["steps"] == new["training"]["steps"] == one.read("control")["steps"]
+    assert control["identity"]["initial"] == new["identity"]["initial"]
+    assert one.read("control")["trials"] == 50
+    assert "old data alone" in write_flywheel(one).read_text()
+
+
 def test_the_next_turn_keeps_the_ledger_of_the_one_before(
     made: Path, log: Path, tmp_path: Path
 ) -> None:

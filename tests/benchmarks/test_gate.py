@@ -34,6 +34,8 @@ from envs.robots import ROBOTS
 from policies.checkpoint import load_checkpoint
 from policies.train import train
 from policies.train_config import TrainConfig
+from real.safe_arm import StoppedError
+from real.verdict import BLOCKED
 
 ARM = ROBOTS["viperx"].spec()
 
@@ -161,7 +163,7 @@ class Table:
     def command(self, target):
         self.left -= 1
         if self.left < 0:
-            raise RuntimeError("blocked: the elbow lags")
+            raise StoppedError(BLOCKED, "the elbow lags")
         self.at = self.spec.clamp(target, self.at)
         return self._seen()
 
@@ -345,6 +347,4 @@ def test_answers_do_not_depend_on_how_many_are_asked_together(healthy: defects.H
     recorded = record_of(healthy.data, policy, 60)
     assert isinstance(recorded, Recorded)
     some = recorded.part(np.arange(50, 60))
-    assert np.allclose(
-        answers(policy, recorded.observations)[50:], answers(policy, some.observations), atol=1e-5
-    )
+    assert np.allclose(answers(policy, recorded)[50:], answers(policy, some), atol=1e-5)

@@ -1,6 +1,7 @@
 """A policy that is shown wrong pictures is told from a healthy one, and the mistake is named."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,11 +56,12 @@ def recorded() -> Recorded:
     rough = rng.integers(0, 256, (2, COUNT, 1, 8, 8, 3)).astype(np.uint8)
     seen = {key: resize(one, (SIDE, SIDE)) for key, one in zip(KEYS, rough, strict=True)}
     seen["qpos"] = rng.normal(size=(COUNT, 1, ARM.n))
-    said = answers(Reader(), seen)
+    unknown, inside = np.zeros((COUNT, 2, ARM.n)), np.ones((COUNT, 2), bool)
+    recorded = Recorded(seen, unknown, inside, np.ones(COUNT, bool), np.ones(ARM.n))
+    said = answers(Reader(), recorded)
     scale = said.std((0, 1))
     wanted = said + 0.05 * scale * rng.normal(size=said.shape)
-    inside = np.ones(wanted.shape[:2], bool)
-    return Recorded(seen, wanted, inside, np.ones(COUNT, bool), scale)
+    return replace(recorded, actions=wanted, scale=scale)
 
 
 def cause(policy: Policy, recorded: Recorded) -> str:

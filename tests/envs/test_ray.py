@@ -1,6 +1,7 @@
 """A Ray cluster of two machines, one of which leaves in the middle of the work."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -112,5 +113,31 @@ def test_no_cluster_and_wrong_options_are_told(
         raise ConnectionError("nobody answers")
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(UsageError, match=r"no Ray cluster at 10.0.0.1:1: .*ray start --head"):
-        executor_of("ray", ray=["address=10.0.0.1:1"])
+    with pytest.raises(UsageError, match=r"no Ray cluster at elsewhere: .*ray start --head"):
+        executor_of("ray", ray=["address=elsewhere"])
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_head_that_does_not_answer_is_told_before_ray_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda address, **_: asked.append(address))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8})
+    with socket.socket() as ear:
+        ear.bind(("127.0.0.1", 0))
+        place = f"{scheme}127.0.0.1:{ear.getsockname()[1]}"
+        told = rf"no Ray cluster at {place}: start one with .*\(\[Errno \d+\] Connection refused\)"
+        with pytest.raises(UsageError, match=told):
+            executor_of("ray", ray=[f"address={place}"])
+        assert not asked
+        ear.listen()
+        executor_of("ray", ray=[f"address={place}"])
+    assert asked == [place]
+
+
+def test_an_address_without_a_port_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(UsageError, match="no Ray cluster at head:many"):
+        executor_of("ray", ray=["address=head:many"])

@@ -15,10 +15,10 @@ from policies.base import PolicySpec
 from policies.checkpoint import load_checkpoint
 from policies.dataset import EpisodeSet
 from policies.gail import Gail, GailConfig
-from policies.gail_rollout import demonstrated
-from policies.gail_train import PATIENCE, GailTrainer, Watch
+from policies.gail_rollout import UNIT, Rollout, as_judged, demonstrated
+from policies.gail_train import FASTER, PATIENCE, GailTrainer, Watch
 from policies.normalize import Normalizer
-from policies.ppo import advantages, standardised, surrogate
+from policies.ppo import Steps, advantages, standardised, surrogate
 from policies.train import LAST_GOOD, train
 from policies.train_config import TrainConfig
 from policies.train_log import read_log
@@ -88,7 +88,7 @@ def test_an_episode_that_ends_early_gets_as_many_rewards_as_one_that_does_not() 
     rewards = model.reward(steps)
     assert len(rewards) == 50
     assert (rewards > 0).all()
-    assert rewards[20:].unique().numel() == 1  # judged like any state: neither 0 nor a bonus
+    torch.testing.assert_close(rewards[20:], rewards[20].expand(30))  # judged like any state
 
 
 def test_the_discriminator_learns_to_tell_two_sides_apart_and_pays_what_looks_demonstrated(
@@ -123,6 +123,87 @@ def test_ppo_moves_a_policy_towards_what_is_paid() -> None:
         loss.backward()
         optimizer.step()
     assert (model.mean(seen[:1]) - goal).norm() < 0.5 * before
+
+
+def test_the_discriminator_sees_how_far_an_action_asks_the_joints_to_go(demos) -> None:
+    data = EpisodeSet.load(demos)
+    spec = replace(SPEC, joints=data.meta.joints, observations=dict(data.recorded))
+    normalizer = Normalizer(data.stats(), "meanstd")
+    steps = demonstrated(data, spec, normalizer, 400)
+    seen = as_judged(steps, spec, normalizer)
+    torch.testing.assert_close(seen[:, :22], steps[:, :22])
+    ended = steps[:, 21] == 1
+    assert (seen[ended, 22:] == 0).all()
+    rows = data.steps(data.train)
+    far = data.actions[rows] - data.observations["qpos"][rows]
+    torch.testing.assert_close(seen[~ended, 22:] * UNIT, torch.tensor(far), atol=1e-5, rtol=0)
+
+
+def test_the_policys_rate_falls_where_a_step_is_too_far_and_rises_where_none_is(config) -> None:
+    trainer = trainer_of(config)
+    trainer.settings = replace(trainer.settings, kl=0.05, epochs=2, minibatch=100, held=0)
+    rollout = trainer.generator.roll(trainer.algorithm, 0, trainer.state.augment)
+    pace = trainer.algorithm.pace
+    far = trainer._learn_policy(batches_of(trainer, rollout, 0.1))
+    assert far["updates"] < 8 // 2
+    assert float(pace) == pytest.approx(0.1 / FASTER)
+    rollout = trainer.generator.roll(trainer.algorithm, 1, trainer.state.augment)
+    near = trainer._learn_policy(batches_of(trainer, rollout, 1e-7))
+    assert near["updates"] == len(trainer._minibatches(trainer._judged(rollout)[0]))
+    assert near["kl"] < 0.05 / 2
+    assert float(pace) == pytest.approx(1e-7 * FASTER)
+    assert near["policy_lr"] == float(pace)
+
+
+def batches_of(trainer: GailTrainer, rollout: Rollout, rate: float) -> list[Steps]:
+    """Return the minibatches of a roll-out; the policy's rate is then ``rate``."""
+    trainer.algorithm.pace.fill_(rate)
+    return trainer._minibatches(trainer._judged(rollout)[0])
+
+
+def test_an_iteration_changes_the_policy_by_no_more_than_it_may(config) -> None:
+    trainer = trainer_of(config)
+    trainer.settings = replace(trainer.settings, kl=0.05, epochs=4, minibatch=50)
+    kls = []
+    for i in range(8):
+        rollout = trainer.generator.roll(trainer.algorithm, i, trainer.state.augment)
+        batches = trainer._minibatches(trainer._judged(rollout)[0])
+        kls.append(trainer._learn_policy(batches))
+    assert kls[-1]["updates"] > 4  # at the rate of old, one step was too far each time
+    assert all(row["kl"] < 0.5 for row in kls[5:])
+
+
+def test_the_noise_of_successive_steps_is_correlated_and_as_wide_as_told(config) -> None:
+    trainer = trainer_of(config)
+    model = trainer.algorithm
+    with torch.no_grad():
+        model.actor[-1].weight.zero_()  # the mean is 0 wherever it is
+        model.actor[-1].bias.zero_()
+    rolls = [trainer.generator.roll(model, i, trainer.state.augment) for i in range(5)]
+    noise = torch.cat([roll.steps[..., -7:] for roll in rolls], dim=1).flatten(1)
+    assert float(noise.std()) == pytest.approx(SMALL.spread, rel=0.1)
+    after = (noise[1:] * noise[:-1]).mean() / noise.square().mean()
+    assert float(after) == pytest.approx(SMALL.sway, abs=0.05)
+
+
+def test_cloning_pulls_the_policy_towards_the_demonstrations(config) -> None:
+    trainer = trainer_of(config)
+    trainer.settings = replace(trainer.settings, kl=1e9)
+    before = trainer._cloning().item()
+    rollout = trainer.generator.roll(trainer.algorithm, 0, trainer.state.augment)
+    steps, _ = trainer._judged(rollout)
+    idle = replace(steps, advantage=torch.zeros_like(steps.advantage))
+    trainer.algorithm.pace.fill_(1e-3)
+    trainer._learn_policy([idle] * 100)
+    assert trainer._cloning().item() < before
+
+
+def test_cloning_loss_that_rises_is_no_over_fitting(config, monkeypatch) -> None:
+    monkeypatch.setattr("policies.train.overfits", lambda history: True)
+    said: list[str] = []
+    train(replace(config, validation=0.5), say=said.append)
+    assert not [text for text in said if "over-fitting" in text]
+    assert "val_loss" in read_log(config.out)[-1]
 
 
 def test_advantages_are_the_discounted_sums_of_errors() -> None:

@@ -1,6 +1,7 @@
 """Recording by leader and follower: keys, cadence, no jump, nothing that was kept is lost."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,19 @@ def test_a_session_keeps_redoes_and_takes_back_by_keys(arm: RealArm, tmp_path: P
     report = json.loads((tmp_path / "cadence/episode_0.json").read_text())
     assert report["hz"] == pytest.approx(50, rel=0.02)
     assert report["offset"]["waist"] < 0.2
+
+
+def test_a_person_at_a_real_arm_is_told_where_things_go(arm: RealArm, tmp_path: Path) -> None:
+    said: list[str] = []
+    with LaterAlbum(tmp_path, COLLECTION) as album:
+        FollowSession(arm, Hand(), album, "anna", said.append, sim=False).begin()
+        FollowSession(arm, Hand(), album, "anna", said.append, sim=True).begin()
+    places = (
+        r"cube: x -?0\.\d{3} m, y -?0\.\d{3} m from the arm's base, turned by -?\d+ deg; target: "
+    )
+    assert re.search(f"put the red cube .* Set the scene up. {places}", said[0])
+    assert not set("{}()[]'") & set(said[0].replace("arm's", "arm"))
+    assert "Set the scene up" not in said[1]
 
 
 def test_data_of_another_rate_is_not_kept_as_a_success(arm: RealArm, tmp_path: Path) -> None:
