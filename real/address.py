@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from real.calibration import Calibration
 from real.dynamixel_joints import Pace
 from real.dynamixel_port import Port
 from real.rules import SafetyConfig
+
+UNWIRED = ("virtual", "udp_multicast")
+"""Interfaces of python-can behind which no motor can be."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class ArmAddress:
         """
         if self.calibration is not None:
             self.calibration.check_robot(self.robot)
+
+    @property
+    def emulated(self) -> bool:
+        """Whether no arm can be there: a port that is a program, or a bus without wires."""
+        if not isinstance(self.port, str):
+            return True
+        program = Path(self.port).resolve().is_relative_to("/dev/pts")
+        return program or self.interface in UNWIRED
 
     @property
     def calibration_hash(self) -> str:

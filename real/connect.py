@@ -15,13 +15,21 @@ from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
 from real.dynamixel import DynamixelArm
 from real.dynamixel_arms import WIRINGS
+from real.dynamixel_joints import HardwareFaultError, Pace
 from real.dynamixel_machine import DynamixelMachine
 from real.dynamixel_port import Port
+from real.machine import MachineError
 from real.openarm import OPENARM, OPENARM_RIGHT, calibrated
 from real.rules import SafetyConfig
-from real.safe_arm import SafeArm, Timer
+from real.safe_arm import SafeArm, StoppedError, Timer
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
+from real.verdict import INVALID_HARDWARE
+
+LEADER_PACE = Pace(lost=0.5)
+"""A leader that is silent for a moment only leaves its follower where it is."""
+
+LEADER_TRIES = 20
 
 
 def connect(
@@ -69,32 +77,60 @@ def connect_motors(address: ArmAddress) -> tuple[Callable[[], Array], Callable[[
     return arm.ticks, arm.close
 
 
-def connect_leader(robot: str, port: str | Callable[[], Port]) -> Callable[[], Array]:
+def connect_leader(
+    robot: str, port: str | Callable[[], Port], pace: Pace | None = None
+) -> Callable[[], Array]:
     """Return what reads the joints (n,) of an arm that a person moves; no torque, nothing is sent.
+
+    What it returns raises a ``StoppedError`` where the leader does not answer any more; it reads
+    again once it does.
 
     Args:
         robot: ``koch_leader``, or an arm in compliance, such as ``viperx``: its weight is held by
             the person.
         port: its serial port, or what makes one.
+        pace: how its motors are asked.
 
     Raises:
         UsageError: a robot without such motors, or an arm that is not as it should be.
+        MachineError: motors that do not answer.
     """
     if robot not in WIRINGS:
         raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    wiring = WIRINGS[robot]
+    wiring, pace = WIRINGS[robot], pace or LEADER_PACE
     spec = ROBOTS[robot.removesuffix("_leader")].spec()
     if isinstance(port, str):
-        arm = DynamixelArm.open(wiring, spec, port)
+        arm = DynamixelArm.open(wiring, spec, port, pace)
     else:
-        arm = DynamixelArm(wiring, spec, port())
+        arm = DynamixelArm(wiring, spec, port(), pace)
     lower, upper = np.array(spec.lower), np.array(spec.upper)
 
     def read() -> Array:
-        joints: Array = np.clip(arm.read().position, lower, upper)
+        state = arm.read()
+        if state.faults:
+            arm.faults = ()
+            told = "; ".join(map(str, state.faults))
+            raise StoppedError(INVALID_HARDWARE, f"the leader's {told}")
+        joints: Array = np.clip(state.position, lower, upper)
         return joints
 
+    _hear(arm)
     return read
+
+
+def _hear(arm: DynamixelArm) -> None:
+    """Wait until every motor was read once.
+
+    Raises:
+        MachineError: one does not answer.
+    """
+    for attempt in range(LEADER_TRIES):
+        try:
+            arm.read()
+            return
+        except HardwareFaultError as error:
+            if attempt == LEADER_TRIES - 1:
+                raise MachineError(f"the leader does not answer: {error}") from error
 
 
 def connect_openarm(

@@ -109,7 +109,7 @@ class Deploy:
         with ExitStack() as stack:
             controller = self._controller(policy)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
-            duty = duty_of(policy, self.policy, leave, out, self.twin)
+            duty = duty_of(policy, self.policy, leave, out, place.emulated)
             site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)

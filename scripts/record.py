@@ -53,7 +53,7 @@ class Record:
     clock: Literal["real", "own"] = "real"
     """With --twin --script: own: time passes only while the program waits."""
     patient: bool = False
-    """With --twin: wait longer for its motors than for real ones, on a busy computer."""
+    """Wait longer for emulated motors than for real ones, on a busy computer."""
     interface: str = "socketcan"
     """Of python-can, for an openarm whose CAN channel is --port."""
     calibration: Path | None = None
@@ -101,7 +101,7 @@ class Record:
             leader = self._leader(arm, twin)
             album = stack.enter_context(LaterAlbum(self.out, collection))
             who = "script" if self.script else self.operator
-            session = FollowSession(arm, leader, album, who, tell, sim=self.twin)
+            session = FollowSession(arm, leader, album, who, tell, sim=place.emulated)
             try:
                 self._record(session, leader, stack)
             except KeyboardInterrupt:
@@ -153,6 +153,7 @@ class Record:
 
     def _leader(self, arm: "RealArm", twin: "Twin | ClockTwin | None") -> "Leader":
         from envs.crew import crew
+        from real.address import PATIENT
         from real.connect import connect_leader
         from real.emulators.twin_script import ScriptedLeader
         from real.teleop.takeover import PoseLeader
@@ -162,7 +163,8 @@ class Record:
             expert = arm.task.expert(twin.truth.world, operator)
             return ScriptedLeader(twin.truth, expert, self.seed)
         usual = {"koch": "koch_leader"}.get(arm.spec.name, arm.spec.name)
-        return PoseLeader(connect_leader(self.leader_robot or usual, self.leader))
+        pace = PATIENT.pace if self.patient else None
+        return PoseLeader(connect_leader(self.leader_robot or usual, self.leader, pace))
 
     def _record(self, session: "FollowSession", leader: "Leader", stack: ExitStack) -> None:
         """Record until there are enough episodes, or the person quits."""

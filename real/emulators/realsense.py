@@ -27,6 +27,7 @@ It is always called from one thread, in which it may keep an OpenGL context.
 """
 
 _log = logging.getLogger(__name__)
+_starting = threading.Lock()
 _NOISE = 3_000_000
 """So many values of noise are drawn; a picture takes a stretch that begins anywhere."""
 
@@ -127,9 +128,10 @@ class RealSenseEmulator:
 
     def start(self) -> None:
         """Let time pass by itself, in a thread; without it ``tick`` does."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="cameras", daemon=True)
-            self._thread.start()
+        with _starting:  # cameras are opened in threads of their own
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="cameras", daemon=True)
+                self._thread.start()
 
     def close(self) -> None:
         """End the thread."""

@@ -103,18 +103,23 @@ def twin_rig(
     realsense()
     setup = twin.setup
     eye = TwinEye(twin.truth.path, setup.task, setup.arm, setup.gap, mode, tuple(tags))
-    model = world(TASKS[setup.task], setup.arm).model
-    emulated = [
-        EmulatedCamera(
-            name, MODELS.get(name, "D405"), f"{k:012d}", fovy=float(model.camera(name).fovy[0])
-        )
-        for k, name in enumerate(cameras, 1)
-    ]
+    emulated = emulated_cameras(world(TASKS[setup.task], setup.arm), cameras)
     emulator = RealSenseEmulator(emulated, eye, faults, setup.seed)
     config = RealSenseConfig(mode)
     return CameraRig(
         [CameraSource(name, partial(emulator.open, name, config), mode) for name in cameras]
     )
+
+
+def emulated_cameras(robot_world: World, names: Sequence[str]) -> list[EmulatedCamera]:
+    """Return the emulated cameras that stand for those of a simulation, with their lenses."""
+    model = robot_world.model
+    return [
+        EmulatedCamera(
+            name, MODELS.get(name, "D405"), f"{k:012d}", fovy=float(model.camera(name).fovy[0])
+        )
+        for k, name in enumerate(names, 1)
+    ]
 
 
 def tag_sight(robot_world: World, mode: Mode = TAG_MODE) -> TagSight:

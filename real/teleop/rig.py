@@ -93,6 +93,11 @@ class ArmRig:
         """Whether success was seen."""
         return False
 
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Number of every camera's picture in the present observation; equal ones are one."""
+        return {}
+
     def moment(self, step: int) -> float:
         """Return when the observation of recorded step ``step`` was made [s]."""
         return step / self.arm.spec.control_hz
