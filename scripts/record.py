@@ -171,6 +171,7 @@ class Record:
         from real.control import FarArm
         from real.emulators.twin_script import ScriptedLeader, scripted
         from real.keys import on_keys
+        from real.realtime import BELOW, keep_time
         from real.safe_arm import StoppedError
         from real.stop import StopBoard
 
@@ -183,6 +184,7 @@ class Record:
             while len(album.successes) + self._pending(session) < self.episodes:
                 scripted(session, leader)
             return
+        keep_time(BELOW)  # whatever is started has been
         ready = False
         while not session.quit and len(album.successes) + self._pending(session) < self.episodes:
             try:
