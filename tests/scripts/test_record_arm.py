@@ -91,7 +91,12 @@ def test_a_person_records_an_arm_that_follows_a_leader_before_two_cameras(tmp_pa
         finally:
             code = terminal.end()
     assert code == 0
-    episode = read_episode(tmp_path / "failed" / "episode_0.hdf5")
+    _check(tmp_path)
+
+
+def _check(out: Path) -> None:
+    """Look at what was kept: arm, leader, cameras, times."""
+    episode = read_episode(out / "failed" / "episode_0.hdf5")
     meta = episode.meta
     assert (meta.operator, meta.robot, meta.success, meta.sim) == ("anna", "koch", False, True)
     steps = np.diff(episode.timestamps)
@@ -100,7 +105,7 @@ def test_a_person_records_an_arm_that_follows_a_leader_before_two_cameras(tmp_pa
     joints = episode.observations["qpos"]
     assert np.ptp(episode.actions[:, 0]) > 0.5 * SWAY
     assert np.ptp(joints[:, 0]) > 0.3 * SWAY  # it follows
-    cadence = json.loads((tmp_path / "cadence" / "episode_0.json").read_text())
+    cadence = json.loads((out / "cadence" / "episode_0.json").read_text())
     assert cadence["declared_hz"] == 50
     for camera in ("overhead", "wrist"):
         pictures = episode.observations[f"images/{camera}"]
