@@ -30,6 +30,7 @@ from real.control import COLUMNS
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_table import TAGS, TRUTH, Sight, twin_arm
 from real.real_arm import RealArm
+from real.realtime import BELOW, keep_time
 from real.safe_arm import StoppedError
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
@@ -59,6 +60,7 @@ def cadence(arguments: argparse.Namespace) -> None:
     ticks = round(arguments.seconds / PERIOD)
     with Twin(TwinSetup(robot=arguments.robot)) as twin, twin_arm(twin) as arm:
         start = begin(arm)
+        keep_time(BELOW)  # as armtrials record does
         joints = arm.joints
         joints.cadence()  # type: ignore[attr-defined]
         before = dict(joints.counts())  # type: ignore[attr-defined]
