@@ -22,5 +22,5 @@ def scene(start: InitialCondition) -> str:
 
 def _place(pose: Pose) -> str:
     x, y, _ = pose.position
-    turn = np.degrees(pose.yaw)
-    return f"x {x:.3f} m, y {y:.3f} m from the arm's base, turned by {turn:.0f} deg"
+    turn = float(np.degrees(pose.yaw))
+    return f"x {x:.3f} m, y {y:.3f} m from the arm's base, turned by {round(turn)} deg"

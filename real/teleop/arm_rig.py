@@ -10,6 +10,7 @@ from envs.tasks import TASKS
 from envs.viewer import Snapshot, Viewer, compass, facing, to_jpeg
 from envs.world import world
 from real.real_arm import RealArm, fit
+from real.scene_words import scene
 from real.stop import StopBoard
 from real.teleop.rig import LONGEST_S, MAIN, SMALL, ArmRig, Seat
 
@@ -63,7 +64,9 @@ class RealRig(ArmRig):
     def begin(self, index: int) -> InitialCondition:
         """Go to the start of episode ``index`` on a slow ramp; see ``RealArm.home``."""
         self._first = None
-        return super().begin(index)
+        start = super().begin(index)
+        self.scene = "" if self.judges else scene(start)
+        return start
 
     @property
     def stage(self) -> int:

@@ -230,6 +230,7 @@ class TeleopServer:
         return {
             **self.loop.status.to_json(),
             "instruction": self.loop.instruction,
+            "scene": self.loop.session.rig.scene,
             "held": self.loop.held,
             "rate": round(self.loop.rate, 1),
             "drives": browser is self.driver,

@@ -110,6 +110,7 @@ def _drive(page: Page) -> None:
     shown = np.asarray(Image.open(io.BytesIO(page.pictures[0])))
     assert shown.shape == (480, 640, 3)
     assert shown.std() > 5  # there is something in it
+    assert "Set the scene up. cube: x " in page.state["scene"]
     page.until(lambda: page.state["armed"], STILL)
     page.until(lambda: page.state["steps"] > 20, UP)
     page.press("failure")

@@ -118,7 +118,7 @@ function offer(words, act) {
 
 function showHello(message) {
   hello = message;
-  text("about", `${hello.task} on ${hello.robot}; episodes go to the folder ${hello.folder}. Recording begins when you move.`);
+  hello.about = `${hello.task} on ${hello.robot}; episodes go to the folder ${hello.folder}. Recording begins when you move.`;
   $("stages").replaceChildren(...hello.stages.map((name) => {
     const item = document.createElement("li");
     item.textContent = name;
@@ -221,6 +221,7 @@ function showState(message) {
   const which = hello.hands.includes(state.hand) ? `${state.hand} gripper` : "gripper";
   text("gripper", `${state.closing ? "Open" : "Close"} the ${which}`);
   text("instruction", state.instruction);
+  text("about", state.scene || hello.about);
   [...$("stages").children].forEach((item, i) => {
     const look = i < state.stage ? "done" : i === state.stage ? "next" : "";
     if (item.className !== look) item.className = look;
