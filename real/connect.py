@@ -14,10 +14,9 @@ from real.can_bus import CanBus
 from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
 from real.dynamixel import DynamixelArm
-from real.dynamixel_arms import WIRINGS
+from real.dynamixel_arms import WIRINGS, Wiring
 from real.dynamixel_joints import HardwareFaultError, Pace
 from real.dynamixel_machine import DynamixelMachine
-from real.dynamixel_port import Port
 from real.machine import MachineError
 from real.openarm import OPENARM, OPENARM_RIGHT, calibrated
 from real.rules import SafetyConfig
@@ -77,27 +76,23 @@ def connect_motors(address: ArmAddress) -> tuple[Callable[[], Array], Callable[[
     return arm.ticks, arm.close
 
 
-def connect_leader(
-    robot: str, port: str | Callable[[], Port], pace: Pace | None = None
-) -> Callable[[], Array]:
+def connect_leader(address: ArmAddress, pace: Pace | None = None) -> Callable[[], Array]:
     """Return what reads the joints (n,) of an arm that a person moves; no torque, nothing is sent.
 
     What it returns raises a ``StoppedError`` where the leader does not answer any more; it reads
     again once it does.
 
     Args:
-        robot: ``koch_leader``, or an arm in compliance, such as ``viperx``: its weight is held by
-            the person.
-        port: its serial port, or what makes one.
+        address: where it is: ``koch_leader``, or an arm in compliance, such as ``viperx``, whose
+            weight is held by the person; with its own calibration.
         pace: how its motors are asked.
 
     Raises:
         UsageError: a robot without such motors, or an arm that is not as it should be.
         MachineError: motors that do not answer.
     """
-    if robot not in WIRINGS:
-        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    wiring, pace = WIRINGS[robot], pace or LEADER_PACE
+    robot, port, pace = address.robot, address.port, pace or LEADER_PACE
+    wiring = _wiring(address)
     spec = ROBOTS[robot.removesuffix("_leader")].spec()
     if isinstance(port, str):
         arm = DynamixelArm.open(wiring, spec, port, pace)
@@ -198,15 +193,25 @@ def connect_dynamixel(
     return _dynamixel(ArmAddress(robot, port), manner, stop, log)
 
 
+def _wiring(address: ArmAddress) -> Wiring:
+    """Return an arm's motors, with its calibration in force.
+
+    Raises:
+        UsageError: an arm without Dynamixel motors.
+    """
+    if address.robot not in WIRINGS:
+        known = ", ".join(WIRINGS)
+        raise UsageError(f"{address.robot!r} has no Dynamixel motors here; known: {known}")
+    wiring, known_of_it = WIRINGS[address.robot], address.calibration
+    return wiring if known_of_it is None else wiring.calibrated(known_of_it.motor_fields())
+
+
 def _dynamixel(
     address: ArmAddress, manner: Manner, stop: StopBoard | None, log: SafetyLog | None
 ) -> SafeArm:
     robot, port = address.robot, address.port
-    if robot not in WIRINGS:
-        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    wiring, spec, statics = WIRINGS[robot], ROBOTS[robot].spec(), Statics(robot)
+    wiring, spec, statics = _wiring(address), ROBOTS[robot].spec(), Statics(robot)
     if address.calibration is not None:
-        wiring = wiring.calibrated(address.calibration.motor_fields())
         spec = address.calibration.narrow(spec)
     timer: Timer = (time.monotonic, time.sleep)
     if isinstance(port, str):

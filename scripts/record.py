@@ -46,6 +46,8 @@ class Record:
     """Serial port of the leader."""
     leader_robot: str = ""
     """What leads: koch_leader (of a koch), viperx (of a viperx, in compliance)."""
+    leader_calibration: Path | None = None
+    """Calibration of this very leader: armtrials calibrate joints --robot koch_leader."""
     twin: bool = False
     """Drive the hardware twin instead of an arm."""
     script: bool = False
@@ -153,7 +155,8 @@ class Record:
 
     def _leader(self, arm: "RealArm", twin: "Twin | ClockTwin | None") -> "Leader":
         from envs.crew import crew
-        from real.address import PATIENT
+        from real.address import PATIENT, ArmAddress
+        from real.calibration import Calibration
         from real.connect import connect_leader
         from real.emulators.twin_script import ScriptedLeader
         from real.teleop.takeover import PoseLeader
@@ -164,7 +167,9 @@ class Record:
             return ScriptedLeader(twin.truth, expert, self.seed)
         usual = {"koch": "koch_leader"}.get(arm.spec.name, arm.spec.name)
         pace = PATIENT.pace if self.patient else None
-        return PoseLeader(connect_leader(self.leader_robot or usual, self.leader, pace))
+        known = Calibration.in_force(self.leader_calibration)
+        address = ArmAddress(self.leader_robot or usual, self.leader, calibration=known)
+        return PoseLeader(connect_leader(address, pace))
 
     def _record(self, session: "FollowSession", leader: "Leader", stack: ExitStack) -> None:
         """Record until there are enough episodes, or the person quits."""
