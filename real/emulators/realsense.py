@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +31,14 @@ _log = logging.getLogger(__name__)
 _starting = threading.Lock()
 _NOISE = 3_000_000
 """So many values of noise are drawn; a picture takes a stretch that begins anywhere."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """What draws and has something to release; called in the thread in which it drew."""
+
+    def close(self) -> None:
+        """Release it."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,9 @@ class RealSenseEmulator:
             _log.exception("the emulated cameras stop: their pictures could not be drawn")
             for running in [*self._running.values()]:
                 running.device.connected = False
+        finally:
+            if isinstance(self._render, Closing):
+                self._render.close()
 
     def tick(self, now: float) -> float:
         """Take the pictures that are due at ``now`` [s]; return when the next ones are."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from envs.arm import Array, CameraSpec
 from envs.errors import UsageError
 from envs.gap import Gap, with_gap
+from envs.gl import let_go
 from envs.pictures import with_pictures
 from envs.scene_view import SceneView
 from envs.tasks import TASKS
@@ -70,6 +71,11 @@ class TwinEye:
         shot = truth.snapshot()
         seen = Snapshot(with_gap(shot.start, self.gap), shot.qpos, shot.zones)
         return view.draw(seen, CameraSpec(camera, self.mode.width, self.mode.height)), None
+
+    def close(self) -> None:
+        """Release what draws, in the thread that drew."""
+        self._made = None
+        let_go()
 
     def _make(self) -> tuple[Truth, SceneView]:
         task = TASKS[self.task]

@@ -25,7 +25,7 @@ from real.emulators.twin_plant import Scenery
 from real.emulators.twin_tags import tagged_objects
 from real.openarm import OPENARM
 from real.real_senses import OVERHEAD
-from real.realsense import RealSenseConfig
+from real.realsense import RealSenseCamera, RealSenseConfig
 
 SCENE, TRUTH, OBJECTS = "scene.json", "truth", "objects.json"
 
@@ -67,11 +67,38 @@ def twin_camera(kind: str, folder: str, name: str, mode: Mode) -> Camera:
     """
     realsense()
     with _one_at_a_time:  # cameras of one process share the thread that draws
-        emulator = _emulator(kind, Path(folder), mode)
-    if name not in emulator.cameras:
-        known = ", ".join(emulator.cameras)
-        raise UsageError(f"the twin has no camera {name!r}; known: {known}")
-    return emulator.open(name, RealSenseConfig(mode))
+        return TwinCamera(name, RealSenseConfig(mode), _emulator(kind, Path(folder), mode))
+
+
+class TwinCamera(RealSenseCamera):
+    """The driver of a twin's camera; the last one that is closed ends the thread that draws."""
+
+    def __init__(self, name: str, config: RealSenseConfig, emulator: RealSenseEmulator) -> None:
+        """Open camera ``name`` of ``emulator``; nobody else opens one meanwhile.
+
+        Raises:
+            UsageError: there is no such camera.
+        """
+        if name not in emulator.cameras:
+            known = ", ".join(emulator.cameras)
+            raise UsageError(f"the twin has no camera {name!r}; known: {known}")
+        super().__init__(name, config, emulator.device(name))
+        self._emulator = emulator
+        _open.append(self)
+        emulator.start()
+
+    def close(self) -> None:
+        """Release it; twice does no harm."""
+        super().close()
+        with _one_at_a_time:
+            if self in _open:
+                _open.remove(self)
+            if not any(other._emulator is self._emulator for other in _open):
+                self._emulator.close()
+                _emulator.cache_clear()
+
+
+_open: list[TwinCamera] = []
 
 
 @cache
