@@ -50,7 +50,8 @@ for (const button of document.querySelectorAll("[data-press]")) {
 
 // ---- emergency stop: anybody may, driving or watching ---------------------------------------
 
-const stop = (reaction) => say({ type: "stop", reaction });
+const stop = (reaction, source = "browser") => say({ type: "stop", reaction, source });
+setInterval(() => { if (keys.stops() && hello?.stops) stop("hold", "gamepad"); }, 20);
 for (const button of document.querySelectorAll("[data-stop]"))
   button.addEventListener("click", () => stop(button.dataset.stop));
 addEventListener("keydown", (event) => {
@@ -127,6 +128,7 @@ function showHello(message) {
   text("judge", hello.judges
     ? "A success is seen and kept by itself. Discard shows another scene, Put back the same again."
     : "You judge: end each episode with Success or No success.");
+  for (const item of document.querySelectorAll("[data-arm]")) item.hidden = !hello.stops;
   $("emergency").hidden = !hello.stops;
   text("adb", `adb reverse tcp:${location.port} tcp:${location.port}`);
   $("views").replaceChildren(...hello.views.map(makeView));
