@@ -96,8 +96,7 @@ def test_anybody_stops_the_arm_at_once_and_put_back_goes_on(
     elif how == "button":
         page.locator("[data-stop=hold]").click()
     elif how == "gamepad":
-        page.evaluate(GAMEPAD)
-        page.evaluate("pad.buttons[7].pressed = true")
+        page.evaluate(f"{GAMEPAD} pad.buttons[7].pressed = true")
     else:
         other = browser.new_page()
         other.goto(server.address)
@@ -105,7 +104,7 @@ def test_anybody_stops_the_arm_at_once_and_put_back_goes_on(
         other.locator("[data-stop=hold]").click()
     until(page, f"{SHOWN}.stopped === 'true'")
     page.keyboard.up("w")
-    who = "gamepad" if how == "gamepad" else "browser"
+    who = {"gamepad": "gamepad"}.get(how, "browser")
     assert f"emergency stop of {who}" in server.loop.status.stopped
     assert page.locator("#phase").inner_text() == "Stopped"
     if folder := os.environ.get("ARMTRIALS_PAGE_OUT"):
