@@ -100,7 +100,7 @@ class Teleop:
 
             with contextlib.suppress(KeyboardInterrupt):
                 asyncio.run(server.run(self.port, ready))
-            counts = f"{len(album.successes)} demonstrations, {len(album.failed)} failures"
+        counts = f"{len(album.successes)} demonstrations, {len(album.failed)} failures"
         tell(f"{self.out}: {counts}.\nLook at them: armtrials inspect {self.out}")
         return 0
 
