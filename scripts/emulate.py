@@ -142,6 +142,7 @@ class Emulate:
         from real.can_bus import MULTICAST
         from real.emulators.damiao import serve
         from real.emulators.twin_plant import DamiaoTwinPlant
+        from real.realtime import keep_time
 
         if self.faults or self.link or self.hand:
             raise UsageError("--faults, --link and --hand are of Dynamixel arms")
@@ -153,6 +154,7 @@ class Emulate:
             plant = None if scenery is None else DamiaoTwinPlant(scenery)
             for text in told:
                 say(text)
+            keep_time()
             try:
                 serve(say, stop, channel=self.channel or MULTICAST, seed=self.seed, plant=plant)
             except KeyboardInterrupt:
