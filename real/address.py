@@ -65,6 +65,14 @@ class Manner:
     config: SafetyConfig = field(default_factory=SafetyConfig)
     pace: Pace = field(default_factory=Pace)
 
+    def patience(self, watchdog_s: float | None) -> float:
+        """Return how long an action is waited for before the arm is kept without one [s].
+
+        Args:
+            watchdog_s: after which the motors stop by themselves, however patient we are.
+        """
+        return min(self.config.late, 0.4 * (watchdog_s or self.pace.watchdog))
+
 
 PATIENT = Manner(
     SafetyConfig(age=5.0, frame_age=5.0, lost=10.0, late=5.0, watchdog=2.5),

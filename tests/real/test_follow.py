@@ -18,7 +18,7 @@ from envs.arm import Observation
 from envs.collection import Collection
 from envs.episode import episode_files, read_episode
 from envs.errors import UsageError
-from real.address import ArmAddress
+from real.address import PATIENT, ArmAddress, Manner
 from real.cadence import measure
 from real.calibration import Calibration, JointCalibration
 from real.connect import connect_leader
@@ -238,6 +238,12 @@ def test_a_leader_is_read_through_its_own_calibration() -> None:
     np.testing.assert_allclose(found[1:], nominal[1:], atol=1e-6)
     with pytest.raises(UsageError, match="calibration is of koch_leader, not of koch"):
         ArmAddress("koch", "/dev/nothing", calibration=own)
+
+
+def test_an_action_is_never_waited_for_until_the_watchdog_of_the_motors_bites() -> None:
+    for watchdog_s in (0.1, 0.2, 2.0, None):
+        for manner in (Manner(), PATIENT):
+            assert 0 < manner.patience(watchdog_s) < 0.5 * (watchdog_s or manner.pace.watchdog)
 
 
 def test_what_only_a_program_can_be_counts_as_emulated() -> None:
