@@ -23,6 +23,7 @@ from policies.checkpoint import Deployment as Where
 from policies.checkpoint import check_compatible, manifest_entry
 from policies.trained import placed
 from real.address import ArmAddress
+from real.calibration import Calibration
 from real.connect import connect_leader
 from real.control import FarArm
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
@@ -60,15 +61,20 @@ class Site:
 
 @dataclass(frozen=True)
 class Lead:
-    """With what a person takes over: serial port and kind of the leader; no port: nobody does."""
+    """With what a person takes over: serial port, kind, calibration; no port: nobody does."""
 
     port: str = ""
     robot: str = ""
+    calibration: Path | None = None
 
     def connect(self, follower: str) -> PoseLeader | None:
         """Return the leader of the arm ``follower``."""
         usual = {"koch": "koch_leader"}.get(follower, follower)
-        return PoseLeader(connect_leader(self.robot or usual, self.port)) if self.port else None
+        if not self.port:
+            return None
+        known = Calibration.in_force(self.calibration)
+        address = ArmAddress(self.robot or usual, self.port, calibration=known)
+        return PoseLeader(connect_leader(address))
 
 
 def work_of(

@@ -2,6 +2,8 @@
 
 cadence   a control process drives the twin for 60 s at 50 Hz, in real time: periods, lost ticks,
           what went wrong on the line
+follow    a Koch follows an emulated leader before two cameras and is recorded, in real time (with
+          --tags: object poses by tags, one camera)
 soak      30,000 control periods of a line that loses, spoils and cuts 1 % of each motor's answers,
           through driver, safety chain and MuJoCo, on a clock of its own
 stop      overload, over-temperature, unplug while the arm moves, in real time: until it rests
@@ -16,24 +18,34 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
 from benchmarks.protocol import PROTOCOLS
-from envs.arm import Array, InitialCondition
+from envs.arm import Array, CameraSpec, InitialCondition
+from envs.collection import Collection
 from envs.episode import episode_files, read_episode
 from envs.gap import GAPS
-from real.address import PATIENT
+from real.address import PATIENT, ArmAddress
+from real.connect import connect_leader
 from real.control import COLUMNS
+from real.emulators.dynamixel import DynamixelEmulator, Emulated
+from real.emulators.dynamixel_hand import Hand
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_table import TAGS, TRUTH, Sight, twin_arm
+from real.follow import FollowSession
 from real.real_arm import RealArm
+from real.realtime import BELOW, keep_time
 from real.safe_arm import StoppedError
+from real.teleop.later import LaterAlbum
+from real.teleop.takeover import PoseLeader
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 PERIOD = 0.02
+CAMERAS = (CameraSpec("overhead", 84, 84), CameraSpec("wrist", 84, 84))
 BAD_LINE = ("loss=0.01", "crc=0.01", "truncation=0.01")
 TIME, AGE, LOST = (COLUMNS.index(name) for name in ("time", "age", "lost"))
 
@@ -59,6 +71,7 @@ def cadence(arguments: argparse.Namespace) -> None:
     ticks = round(arguments.seconds / PERIOD)
     with Twin(TwinSetup(robot=arguments.robot)) as twin, twin_arm(twin) as arm:
         start = begin(arm)
+        keep_time(BELOW)  # as armtrials record does
         joints = arm.joints
         joints.cadence()  # type: ignore[attr-defined]
         before = dict(joints.counts())  # type: ignore[attr-defined]
@@ -83,6 +96,31 @@ def cadence(arguments: argparse.Namespace) -> None:
         f"{errors} with a motor that did not answer (goal 0); age of a reading p99 "
         f"{np.percentile(rows[:, AGE], 99) * 1e3:.1f} ms; line: {counts}; found: {found}{ended}"
     )
+
+
+def follow(arguments: argparse.Namespace) -> None:
+    """Record an episode by leader and follower, with everything that ``record`` has."""
+    collection = Collection("pick_place", "koch", cameras=() if arguments.tags else CAMERAS)
+    leading = Emulated("koch_leader", plant=partial(Hand, "koch_leader"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Twin(TwinSetup(robot="koch")) as twin,
+        DynamixelEmulator(leading) as emulator,
+        twin_arm(twin, collection.cameras, sight=Sight(TAGS if arguments.tags else TRUTH)) as arm,
+        LaterAlbum(Path(folder), collection) as album,
+    ):
+        leader = PoseLeader(connect_leader(ArmAddress("koch_leader", emulator.port)))
+        session = FollowSession(arm, leader, album, "perf", CONSOLE.print, sim=True)
+        session.begin()
+        keep_time(BELOW)
+        while not session.following:
+            session.tick()
+        session.press("s")
+        for _ in range(round(arguments.seconds / PERIOD)):
+            session.tick()
+        session.press("y")
+        found = arm.joints.log()[1]  # type: ignore[attr-defined]
+    CONSOLE.print(f"found: {found}; {session.takes[0].cadence.to_json()}")
 
 
 def soak(arguments: argparse.Namespace) -> None:
@@ -199,7 +237,14 @@ def trials(arguments: argparse.Namespace) -> None:
     )
 
 
-PARTS = {"cadence": cadence, "soak": soak, "stop": stop, "kills": kills, "trials": trials}
+PARTS = {
+    "cadence": cadence,
+    "follow": follow,
+    "soak": soak,
+    "stop": stop,
+    "kills": kills,
+    "trials": trials,
+}
 
 
 def main() -> int:
@@ -211,7 +256,8 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="default: cadence, soak, stop")
     parser.add_argument("--robot", default="viperx", help="viperx, koch or (cadence) openarm")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of cadence")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of cadence and follow")
+    parser.add_argument("--tags", action="store_true", help="of follow")
     parser.add_argument("--ticks", type=int, default=30_000, help="of soak")
     parser.add_argument("--seed", type=int, default=0, help="of kills")
     parser.add_argument("--trials", type=int, default=20)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from real.calibration import Calibration
 from real.dynamixel_joints import Pace
 from real.dynamixel_port import Port
 from real.rules import SafetyConfig
+
+UNWIRED = ("virtual", "udp_multicast")
+"""Interfaces of python-can behind which no motor can be."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,14 @@ class ArmAddress:
             self.calibration.check_robot(self.robot)
 
     @property
+    def emulated(self) -> bool:
+        """Whether no arm can be there: a port that is a program, or a bus without wires."""
+        if not isinstance(self.port, str):
+            return True
+        program = Path(self.port).resolve().is_relative_to("/dev/pts")
+        return program or self.interface in UNWIRED
+
+    @property
     def calibration_hash(self) -> str:
         """Identity of the calibration, for records; empty where there is none."""
         return "" if self.calibration is None else self.calibration.hash
@@ -52,6 +64,14 @@ class Manner:
 
     config: SafetyConfig = field(default_factory=SafetyConfig)
     pace: Pace = field(default_factory=Pace)
+
+    def patience(self, watchdog_s: float | None) -> float:
+        """Return how long an action is waited for before the arm is kept without one [s].
+
+        Args:
+            watchdog_s: after which the motors stop by themselves, however patient we are.
+        """
+        return min(self.config.late, 0.4 * (watchdog_s or self.pace.watchdog))
 
 
 PATIENT = Manner(

@@ -16,6 +16,8 @@ from real.realsense import RealSenseCamera, RealSenseConfig, find
 
 KINDS = (".png", ".jpg", ".jpeg")
 REALSENSE = "realsense"
+PLAIN, TAGGED = "twin", "twin-tags"
+"""Kinds of sources that are a twin's, ``real/emulators/twin_place.py``."""
 
 MOVED_PX = 12.0
 """A board whose corners moved by less on average shows nothing new."""
@@ -51,7 +53,8 @@ def open_camera(source: str, name: str, mode: Mode) -> Camera:
     """Return a camera, not yet started.
 
     Args:
-        source: ``realsense``, ``realsense:<serial>``, a device such as ``/dev/video0``, or a URL.
+        source: ``realsense``, ``realsense:<serial>``, a device such as ``/dev/video0``, a URL, or
+            ``twin:<folder>`` as ``armtrials emulate`` names it.
         name: what it is called.
         mode: size and rate.
 
@@ -62,6 +65,10 @@ def open_camera(source: str, name: str, mode: Mode) -> Camera:
     kind, _, serial = source.partition(":")
     if kind == REALSENSE:
         return RealSenseCamera(name, RealSenseConfig(mode), find(serial or None))
+    if kind in (PLAIN, TAGGED):
+        from real.emulators.twin_place import twin_camera
+
+        return twin_camera(kind, serial, name, mode)
     return OpenCVCamera(name, OpenCVConfig(source, mode))
 
 

@@ -4,13 +4,19 @@ Data that says 50 Hz and was recorded at 30 teaches a policy to move at the wron
 does not keep its declared rate is not kept as a success.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from envs.arm import Array
+from envs.atomic import write_atomic
+
+CADENCE = "cadence"
+"""Failure label of an episode that did not keep its rate, and the folder of the reports."""
 
 TOLERANCE = 0.05
 """Share by which the measured rate may differ from the declared one."""
@@ -57,6 +63,11 @@ class Cadence:
         share = self.hz / self.declared_hz
         return abs(share - 1.0) <= TOLERANCE
 
+    @property
+    def flag(self) -> str:
+        """What is wrong with the rate; empty where it was kept."""
+        return "" if self.kept else f"recorded at {self.hz:.1f} Hz, not {self.declared_hz:g}"
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return asdict(self)
@@ -70,6 +81,60 @@ class Cadence:
             joint, most = max(self.offset.items(), key=lambda item: item[1])
             text += f"; {joint} {most:.3f} behind its leader"
         return text
+
+
+class Notes:
+    """What is noted of every step of an episode, to be measured at its end."""
+
+    def __init__(self) -> None:
+        """Begin an episode."""
+        self._times: list[float] = []
+        self._numbers: dict[str, list[int]] = {}
+        self._wanted: list[Array] = []
+        self._measured: list[Array] = []
+
+    def __len__(self) -> int:
+        """Return the steps noted."""
+        return len(self._times)
+
+    @property
+    def first(self) -> float | None:
+        """When the first observation was made [s]."""
+        return self._times[0] if self._times else None
+
+    def add(self, time: float, numbers: Mapping[str, int], wanted: Array, measured: Array) -> None:
+        """Note a step.
+
+        Args:
+            time: when its observation was made [s].
+            numbers: of the pictures in it, by camera.
+            wanted: what was asked for (n,).
+            measured: where the arm was (n,).
+        """
+        self._times.append(time)
+        self._wanted.append(wanted)
+        self._measured.append(measured)
+        for camera, number in numbers.items():
+            self._numbers.setdefault(camera, []).append(number)
+
+    def measure(self, declared_hz: float, joints: Sequence[str]) -> Cadence:
+        """Measure the episode; see ``measure``."""
+        return measure(
+            self._times,
+            declared_hz,
+            numbers=self._numbers,
+            wanted=np.array(self._wanted),
+            measured=np.array(self._measured),
+            joints=joints,
+        )
+
+
+def report(out: Path, index: int, cadence: Cadence) -> None:
+    """Leave the cadence of episode ``index`` in the folder ``out`` of the recording."""
+    folder = out / CADENCE
+    folder.mkdir(exist_ok=True)
+    data = json.dumps(cadence.to_json(), indent=1, sort_keys=True) + "\n"
+    write_atomic(folder / f"episode_{index}.json", data.encode())
 
 
 def measure(

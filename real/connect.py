@@ -14,14 +14,21 @@ from real.can_bus import CanBus
 from real.damiao import DamiaoBus
 from real.damiao_arm import DamiaoArm
 from real.dynamixel import DynamixelArm
-from real.dynamixel_arms import WIRINGS
+from real.dynamixel_arms import WIRINGS, Wiring
+from real.dynamixel_joints import HardwareFaultError, Pace
 from real.dynamixel_machine import DynamixelMachine
-from real.dynamixel_port import Port
+from real.machine import MachineError
 from real.openarm import OPENARM, OPENARM_RIGHT, calibrated
 from real.rules import SafetyConfig
-from real.safe_arm import SafeArm, Timer
+from real.safe_arm import SafeArm, StoppedError, Timer
 from real.safety_log import SafetyLog
 from real.stop import StopBoard
+from real.verdict import INVALID_HARDWARE
+
+LEADER_PACE = Pace(lost=0.5)
+"""A leader that is silent for a moment only leaves its follower where it is."""
+
+LEADER_TRIES = 20
 
 
 def connect(
@@ -69,32 +76,56 @@ def connect_motors(address: ArmAddress) -> tuple[Callable[[], Array], Callable[[
     return arm.ticks, arm.close
 
 
-def connect_leader(robot: str, port: str | Callable[[], Port]) -> Callable[[], Array]:
+def connect_leader(address: ArmAddress, pace: Pace | None = None) -> Callable[[], Array]:
     """Return what reads the joints (n,) of an arm that a person moves; no torque, nothing is sent.
 
+    What it returns raises a ``StoppedError`` where the leader does not answer any more; it reads
+    again once it does.
+
     Args:
-        robot: ``koch_leader``, or an arm in compliance, such as ``viperx``: its weight is held by
-            the person.
-        port: its serial port, or what makes one.
+        address: where it is: ``koch_leader``, or an arm in compliance, such as ``viperx``, whose
+            weight is held by the person; with its own calibration.
+        pace: how its motors are asked.
 
     Raises:
         UsageError: a robot without such motors, or an arm that is not as it should be.
+        MachineError: motors that do not answer.
     """
-    if robot not in WIRINGS:
-        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    wiring = WIRINGS[robot]
+    robot, port, pace = address.robot, address.port, pace or LEADER_PACE
+    wiring = _wiring(address)
     spec = ROBOTS[robot.removesuffix("_leader")].spec()
     if isinstance(port, str):
-        arm = DynamixelArm.open(wiring, spec, port)
+        arm = DynamixelArm.open(wiring, spec, port, pace)
     else:
-        arm = DynamixelArm(wiring, spec, port())
+        arm = DynamixelArm(wiring, spec, port(), pace)
     lower, upper = np.array(spec.lower), np.array(spec.upper)
 
     def read() -> Array:
-        joints: Array = np.clip(arm.read().position, lower, upper)
+        state = arm.read()
+        if state.faults:
+            arm.faults = ()
+            told = "; ".join(map(str, state.faults))
+            raise StoppedError(INVALID_HARDWARE, f"the leader's {told}")
+        joints: Array = np.clip(state.position, lower, upper)
         return joints
 
+    _hear(arm)
     return read
+
+
+def _hear(arm: DynamixelArm) -> None:
+    """Wait until every motor was read once.
+
+    Raises:
+        MachineError: one does not answer.
+    """
+    for attempt in range(LEADER_TRIES):
+        try:
+            arm.read()
+            return
+        except HardwareFaultError as error:
+            if attempt == LEADER_TRIES - 1:
+                raise MachineError(f"the leader does not answer: {error}") from error
 
 
 def connect_openarm(
@@ -162,15 +193,25 @@ def connect_dynamixel(
     return _dynamixel(ArmAddress(robot, port), manner, stop, log)
 
 
+def _wiring(address: ArmAddress) -> Wiring:
+    """Return an arm's motors, with its calibration in force.
+
+    Raises:
+        UsageError: an arm without Dynamixel motors.
+    """
+    if address.robot not in WIRINGS:
+        known = ", ".join(WIRINGS)
+        raise UsageError(f"{address.robot!r} has no Dynamixel motors here; known: {known}")
+    wiring, known_of_it = WIRINGS[address.robot], address.calibration
+    return wiring if known_of_it is None else wiring.calibrated(known_of_it.motor_fields())
+
+
 def _dynamixel(
     address: ArmAddress, manner: Manner, stop: StopBoard | None, log: SafetyLog | None
 ) -> SafeArm:
     robot, port = address.robot, address.port
-    if robot not in WIRINGS:
-        raise UsageError(f"{robot!r} has no Dynamixel motors here; known: {', '.join(WIRINGS)}")
-    wiring, spec, statics = WIRINGS[robot], ROBOTS[robot].spec(), Statics(robot)
+    wiring, spec, statics = _wiring(address), ROBOTS[robot].spec(), Statics(robot)
     if address.calibration is not None:
-        wiring = wiring.calibrated(address.calibration.motor_fields())
         spec = address.calibration.narrow(spec)
     timer: Timer = (time.monotonic, time.sleep)
     if isinstance(port, str):

@@ -281,7 +281,7 @@ def _run(
     published.attach(safe)
     pipe.send(("done", safe.spec))
     try:
-        _serve(safe, published, pipe, min(manner.config.late, 0.4 * manner.pace.watchdog))
+        _serve(safe, published, pipe, manner.patience(safe.health()["watchdog_s"]))
     except (EOFError, ConnectionError):
         # Nobody commands any more. To switch the torque off would drop the arm: the watchdogs act.
         sys.stderr.flush()

@@ -15,7 +15,7 @@ import numpy as np
 from envs.arm import ArmSpec, Array
 from envs.errors import UsageError
 from real.dynamixel_arms import CURRENT_POSITION, PER_RADIAN, Motor, Wiring
-from real.dynamixel_bus import Bus, NoAnswerError, Reading, RefusedError
+from real.dynamixel_bus import Bus, NoAnswerError, RefusedError
 from real.dynamixel_joints import (
     POSITION_AT,
     WATCHDOG_UNIT,
@@ -28,6 +28,7 @@ from real.dynamixel_joints import (
 )
 from real.dynamixel_packet import ALERT, hardware_errors
 from real.dynamixel_port import Port, PortLostError, SerialPort
+from real.dynamixel_question import Reading
 from real.dynamixel_setup import MotorLimits, configure, find, health, limits
 from real.dynamixel_tables import table
 

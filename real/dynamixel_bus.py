@@ -2,7 +2,7 @@
 
 The protocol does not number its packets, so an answer that comes late could be taken for that to
 the next question. Successive reads therefore begin at different registers: an answer of another
-length belongs to an earlier question and is dropped.
+length belongs to an earlier question. It is as old as that one, and dropped once a reading is over.
 """
 
 import struct
@@ -19,10 +19,11 @@ from real.dynamixel_packet import (
     Packet,
     Scanner,
     fast_blocks,
-    fast_size,
+    fast_head,
     frame,
 )
 from real.dynamixel_port import Port
+from real.dynamixel_question import Question, Reading, Span
 from real.dynamixel_tables import Item, Table
 
 BITS = 10
@@ -63,23 +64,6 @@ class RefusedError(RuntimeError):
         super().__init__(f"servo {motor} refused {what}: {self.error.name.lower()} error")
 
 
-@dataclass(frozen=True)
-class Span:
-    """Registers that stand side by side: first address, bytes, and how many of these come first."""
-
-    address: int
-    length: int
-    skip: int = 0
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a servo answered to a joint read: the block, and when it was asked for at the latest."""
-
-    block: Block
-    asked: float
-
-
 @dataclass
 class Counts:
     """What happened on a bus: questions, those that had to be repeated, and answers dropped."""
@@ -115,6 +99,7 @@ class Bus:
         self._turn = 0
         self._doubtful = False
         self._silent: dict[int, int] = {}
+        self._asked: list[Question] = []
 
     # -- one servo
 
@@ -227,14 +212,14 @@ class Bus:
         """
         end = self.port.now() + budget
         found = dict[int, Reading]()
+        self._asked = []
         # A servo waits for the one named before it: those that were silent last are named last.
         missing = sorted(motors, key=lambda motor: self._silent.get(motor, 0))
         while missing:
             span = self._tagged(missing, first, last)
-            asked = self.port.now()
-            for block in self._ask_many(missing, span, end if found else None):
-                data = block.data[span.skip :]
-                found[block.motor] = Reading(Block(block.motor, block.error, data), asked)
+            question = Question(tuple(missing), span, self.port.now())
+            found = self._ask_many(question, end if found else None) | found
+            self._asked.append(question)
             missing = self._left(missing, found)
             if missing and self.port.now() + self._patience(30, 30, 1) > end:
                 break
@@ -260,42 +245,46 @@ class Bus:
         start = starts[self._turn % len(starts)]
         return Span(start, end - start, item.address - start)
 
-    def _ask_many(self, motors: Sequence[int], span: Span, end: float | None) -> list[Block]:
+    def _ask_many(self, question: Question, end: float | None) -> dict[int, Reading]:
         """Ask once, and return what came in time and intact."""
-        question = Instruction.FAST_SYNC_READ if self.fast else Instruction.SYNC_READ
+        motors, span = question.motors, question.span
+        code = Instruction.FAST_SYNC_READ if self.fast else Instruction.SYNC_READ
         packet = frame(
-            BROADCAST, question, struct.pack("<HH", span.address, span.length) + bytes(motors)
+            BROADCAST, code, struct.pack("<HH", span.address, span.length) + bytes(motors)
         )
-        if self.fast:
-            size = fast_size([span.length] * len(motors))
-        else:
-            size = len(motors) * (11 + span.length)
+        size = question.size if self.fast else len(motors) * (11 + span.length)
         deadline = self._send(packet, size, 1 if self.fast else len(motors))
         if end is not None:
             deadline = min(deadline, end)
-        return (self._fast if self.fast else self._plain)(motors, span, size, deadline)
+        return (self._fast if self.fast else self._plain)(question, deadline)
 
-    def _fast(self, motors: Sequence[int], span: Span, size: int, deadline: float) -> list[Block]:
-        """Collect the one packet of a fast read."""
-        received = b""
-        wanted = [(motor, span.length) for motor in motors]
+    def _fast(self, question: Question, deadline: float) -> dict[int, Reading]:
+        """Collect the one packet of a fast read, and those that come late of the same reading."""
+        received, size = b"", question.size
         while len(received) < size and (data := self.port.receive(deadline)):
             received += data
-        blocks = fast_blocks(received, wanted)
-        self._learn(len(blocks) == len(motors), not blocks and _another(received, size))
-        return blocks
+            late = [one for one in self._asked if fast_head(one.size) in received]
+            size = question.size + sum(one.size for one in late)
+        found: dict[int, Reading] = {}
+        for one in self._asked:  # as old as its question: better than none
+            found |= one.readings(fast_blocks(received, one.wanted))
+        blocks = fast_blocks(received, question.wanted)
+        came_late = bool(found) or (not blocks and _another(received, question.size))
+        self._learn(len(blocks) == len(question.motors), came_late)
+        return found | question.readings(blocks)
 
-    def _plain(self, motors: Sequence[int], span: Span, size: int, deadline: float) -> list[Block]:
+    def _plain(self, question: Question, deadline: float) -> dict[int, Reading]:
         """Collect the status packets of a plain read, one a servo."""
+        motors, length = question.motors, question.span.length
         scanner, blocks, late = Scanner(), dict[int, Block](), False
         while len(blocks) < len(motors) and (data := self.port.receive(deadline)):
             for packet in scanner.feed(data):
-                if packet.motor in motors and self._fits(packet, packet.motor, span.length):
+                if packet.motor in motors and self._fits(packet, packet.motor, length):
                     blocks[packet.motor] = Block(packet.motor, packet.error, packet.data)
                 else:
                     late = late or packet.intact
         self._learn(len(blocks) == len(motors), late)
-        return list(blocks.values())
+        return question.readings(blocks.values())
 
     def _learn(self, complete: bool, late: bool) -> None:
         """Wait longer after an answer that came late; less again while all is well."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from envs.arm import Array
 from real.dynamixel_arms import PER_RADIAN, Motor
-from real.dynamixel_bus import Reading
 from real.dynamixel_models import model
+from real.dynamixel_question import Reading
 from real.dynamixel_tables import Table
 
 WATCHDOG_UNIT = 0.020

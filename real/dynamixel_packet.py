@@ -223,6 +223,11 @@ def fast_size(lengths: Sequence[int]) -> int:
     return PREFIX + 1 + sum(4 + length for length in lengths)
 
 
+def fast_head(size: int) -> bytes:
+    """Return how a fast answer of ``size`` bytes begins."""
+    return HEADER + struct.pack("<BHB", BROADCAST, size - PREFIX, Instruction.STATUS)
+
+
 def fast_blocks(received: bytes, wanted: Sequence[tuple[int, int]]) -> list[Block]:
     """Return the blocks of a fast answer that are certainly right, whatever comes behind them.
 
@@ -232,9 +237,7 @@ def fast_blocks(received: bytes, wanted: Sequence[tuple[int, int]]) -> list[Bloc
         received: what came in; it may be cut short.
         wanted: (id, bytes of data) in the order in which they were asked for.
     """
-    head = HEADER + struct.pack(
-        "<BHB", BROADCAST, fast_size([n for _, n in wanted]) - PREFIX, Instruction.STATUS
-    )
+    head = fast_head(fast_size([n for _, n in wanted]))
     start = received.find(head)
     found: list[Block] = []
     if start < 0:

@@ -4,7 +4,6 @@ The follower is held until its leader is close, then what is left between them f
 Recording begins and ends by keys; what is kept is in its journal before the next episode begins.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,19 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from envs.arm import Array, Observation
-from envs.atomic import write_atomic
 from envs.collection import Collection
 from envs.episode_meta import EpisodeMeta
 from envs.errors import UsageError
 from envs.recorder import INTERRUPTED, Recorder
-from real.cadence import Cadence, measure
+from real.cadence import CADENCE, Cadence, Notes, report
 from real.real_arm import RealArm
 from real.scene_words import scene
 from real.teleop.later import LaterAlbum
 from real.teleop.takeover import PERSON, Leader, TakeOver
-
-CADENCE = "cadence"
-"""Failure label of an episode that did not keep its rate, and the folder of the reports."""
 
 OTHER = "other"
 
@@ -113,7 +108,7 @@ class FollowSession:
     @property
     def steps(self) -> int:
         """Control periods recorded of the present episode."""
-        return len(self._times)
+        return len(self._notes)
 
     def begin(self) -> None:
         """Bring arm and table to the start of the next episode; the leader may take over.
@@ -127,7 +122,7 @@ class FollowSession:
         self._held.at = np.array(start.qpos)
         self._drive.begin(self._held.at)
         self._drive.take()
-        self._clear()
+        self._notes = Notes()
         self._meta = EpisodeMeta(
             task=self.arm.task.name,
             instruction=self.arm.task.instruct(start),
@@ -144,12 +139,6 @@ class FollowSession:
         placed = "" if self._sim else f"{scene(start)} "
         self.tell(f"Episode {self.album.index}: {self._meta.instruction}. {placed}{HELP}")
 
-    def _clear(self) -> None:
-        self._times: list[float] = []
-        self._numbers: dict[str, list[int]] = {}
-        self._wanted: list[Array] = []
-        self._measured: list[Array] = []
-
     def tick(self) -> None:
         """Let one control period pass, recorded if an episode is.
 
@@ -159,18 +148,12 @@ class FollowSession:
         """
         seen, command = self._seen, self._drive.step(self._seen).action
         if self._recorder is not None:
-            first = self._times[0] if self._times else self.arm.stamp
-            self._recorder.append(seen, command, self.arm.stamp - first)
-            self._note(seen, command)
+            now = self.arm.stamp
+            first = now if self._notes.first is None else self._notes.first
+            self._recorder.append(seen, command, now - first)
+            self._notes.add(now, self.arm.numbers, command, seen["qpos"])
         self._seen = self.arm.command(command)
         self.album.collect()
-
-    def _note(self, seen: Observation, command: Array) -> None:
-        self._times.append(self.arm.stamp)
-        self._wanted.append(command)
-        self._measured.append(seen["qpos"])
-        for camera, number in self.arm.numbers.items():
-            self._numbers.setdefault(camera, []).append(number)
 
     def press(self, key: str) -> None:
         """Do what a key of ``KEYS`` asks for; others do nothing.
@@ -200,7 +183,7 @@ class FollowSession:
             self.tell(f"Bring the leader to the arm first: {self._drive.gap:.2f} rad between them.")
         else:
             self._recorder = self.album.record(self._meta)
-            self._clear()
+            self._notes = Notes()
             self.tell("Recording.")
 
     def end(self, success: bool, failure: str = OTHER) -> None:
@@ -209,20 +192,19 @@ class FollowSession:
         One that did not keep the rate it would claim is kept among the failures.
         """
         recorder, self._recorder = self._recorder, None
-        if recorder is None or len(self._times) < 2:
+        if recorder is None or len(self._notes) < 2:
             if recorder is not None:
                 recorder.discard()
             self.tell("Nothing was recorded yet: s starts.")
             return
-        cadence = self._measure()
-        flag = ""
-        if not cadence.kept:
+        cadence = self._notes.measure(self.arm.spec.control_hz, self.arm.spec.joints)
+        flag = cadence.flag
+        if flag:
             success, failure = False, CADENCE
-            flag = f"recorded at {cadence.hz:.1f} Hz, not {cadence.declared_hz:g}"
         index = self.album.index
         meta = replace(self._meta, success=success, failure="" if success else failure, flag=flag)
         self.album.keep(recorder, meta)
-        self._report(index, cadence)
+        report(self.album.out, index, cadence)
         self.takes.append(Take(index, success, cadence))
         said = "kept" if success else f"kept as a failure ({failure})"
         self.tell(f"Episode {index} {said}: {cadence}{'; ' if flag else ''}{flag}.")
@@ -231,22 +213,6 @@ class FollowSession:
         """Keep what is being recorded as interrupted, among the failures."""
         if self.recording:
             self.end(False, INTERRUPTED)
-
-    def _measure(self) -> Cadence:
-        return measure(
-            self._times,
-            self.arm.spec.control_hz,
-            numbers=self._numbers,
-            wanted=np.array(self._wanted),
-            measured=np.array(self._measured),
-            joints=self.arm.spec.joints,
-        )
-
-    def _report(self, index: int, cadence: Cadence) -> None:
-        folder = self.album.out / CADENCE
-        folder.mkdir(exist_ok=True)
-        data = json.dumps(cadence.to_json(), indent=1, sort_keys=True) + "\n"
-        write_atomic(folder / f"episode_{index}.json", data.encode())
 
     def _discard(self) -> None:
         recorder, self._recorder = self._recorder, None

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 PRIORITY = 20
 """Of ``SCHED_FIFO``, 1..99: before everything that has none."""
 
+BELOW = 10
+"""For a program that commands an arm: after the control loop, before what has no priority."""
+
 NICE = -10
 """Where that is not allowed but this is."""
 
@@ -30,6 +33,8 @@ class Timely:
 
 def keep_time(priority: int = PRIORITY) -> Timely:
     """Let this process go before others, from now on; call it once all is imported.
+
+    Of its threads only the one that calls, and what that one starts afterwards.
 
     The kernel keeps a share of each second for the others, so a loop gone wild stops nothing.
     """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ class Place:
         interface: of python-can, for an OpenArm.
         twin: whether it is the twin.
         own_clock: whether the twin lives on a clock of its own.
-        patient: whether a twin's motors are waited for longer than real ones.
+        patient: whether emulated motors are waited for longer than real ones.
         objects: of a twin: ``truth`` or ``tags``.
         cameras: of an arm: name=source.
         tags: of an arm: file of tagged objects.
@@ -54,8 +54,17 @@ class Place:
             raise UsageError("give the port of an arm, or --twin")
         if self.twin and (self.cameras or self.tags or self.calibration):
             raise UsageError("--cameras, --tags and --calibration are of an arm, not of the twin")
-        if not self.twin and (self.objects != "truth" or self.patient or self.own_clock):
-            raise UsageError("--objects, --patient and --clock are of the twin, not of an arm")
+        if not self.twin and (self.objects != "truth" or self.own_clock):
+            raise UsageError("--objects and --clock are of the twin, not of an arm")
+        if self.patient and not self.emulated:
+            raise UsageError("--patient is for emulated motors, not for an arm")
+
+    @property
+    def emulated(self) -> bool:
+        """Whether what is driven is a program: what it does is not labelled real."""
+        from real.address import ArmAddress
+
+        return self.twin or ArmAddress("", self.port, self.interface).emulated
 
     def find(self, robot: str) -> "tuple[ArmAddress, Eyes]":
         """Return where an arm is, and how it sees.
@@ -74,9 +83,16 @@ class Place:
 
 
 def open_arm(
-    stack: ExitStack, place: Place, collection: "Collection", tell: Callable[[str], None]
+    stack: ExitStack,
+    place: Place,
+    collection: "Collection",
+    tell: Callable[[str], None],
+    views: bool = False,
 ) -> tuple["RealArm", "Twin | ClockTwin | None"]:
     """Connect to the arm of a collection, or to its twin; ``stack`` releases both.
+
+    ``views``: a person looks through the cameras of an arm, so all of them are started, not only
+    those that are recorded.
 
     Raises:
         UsageError: an arm, a bus or a camera library that is not there or not as it should be.
@@ -85,16 +101,20 @@ def open_arm(
     if place.twin:
         return _open_twin(stack, place, collection)
     from envs.tasks import TASKS
+    from real.address import PATIENT
     from real.control import FarArm
     from real.real_arm import OperatorTable, RealArm
-    from real.real_senses import open_senses
+    from real.real_senses import open_all, open_senses
     from real.scene_words import scene
 
     task, cameras = TASKS[collection.task], collection.cameras
     address, eyes = place.find(collection.robot)
     eyes.needed(cameras)  # before the torque is on
-    joints = stack.enter_context(FarArm(address))
-    senses = open_senses(eyes, cameras, joints)
+    joints = stack.enter_context(FarArm(address, PATIENT if place.patient else None))
+    if views:  # tags only where no pictures are recorded
+        senses = open_all(replace(eyes, tags=None) if cameras else eyes, joints)
+    else:
+        senses = open_senses(eyes, cameras, joints)
     table = OperatorTable(lambda start: tell(scene(start)))
     arm = stack.enter_context(
         RealArm(joints, task, table, senses, cameras, address.calibration_hash)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.calibrate_camera import Pictures
+from scripts.calibrate_camera import Pictures, opened
 from scripts.calibrate_prints import say
 
 if TYPE_CHECKING:
@@ -130,11 +130,14 @@ class Reset(Pictures):
     def _joints(self) -> "Array | None":
         """Return the arm's joints; None without a port."""
         from envs.tasks import TASKS
+        from real.address import ArmAddress
         from real.connect import connect_leader
 
         if not self.port:
             return None
-        return connect_leader(self.robot or TASKS[self.task].robot, self.port)()
+        robot = self.robot or TASKS[self.task].robot
+        known = None if self.twin else opened(self.file, robot)
+        return connect_leader(ArmAddress(robot, self.port, calibration=known))()
 
 
 def _opened(path: Path) -> "Array":

@@ -88,6 +88,8 @@ class Demo:
 
         if self.trials is not None and self.trials < 1:
             raise UsageError(f"--trials must be at least 1, got {self.trials}")
+        if self.what == "twin" and self.out.is_dir():
+            raise UsageError(f"--out must be a file, got the folder {self.out}")
         GAPS[self.gap]
         console = Console(highlight=False, soft_wrap=True)
         if self.what == "session":

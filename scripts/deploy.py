@@ -68,6 +68,8 @@ class Deploy:
     """Serial port of a leader, with which a person takes over."""
     leader_robot: str = ""
     """What leads: koch_leader (of a koch), viperx (of a viperx, in compliance)."""
+    leader_calibration: Path | None = None
+    """Calibration of this very leader."""
     rescue: float | None = None
     """With --twin: the task's demonstrator takes over after so many seconds, as a person would."""
     clock: Literal["own", "real"] = "own"
@@ -109,7 +111,7 @@ class Deploy:
         with ExitStack() as stack:
             controller = self._controller(policy)
             album = stack.enter_context(LaterAlbum(out, collection, self._who()))
-            duty = duty_of(policy, self.policy, leave, out, self.twin)
+            duty = duty_of(policy, self.policy, leave, out, place.emulated)
             site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
@@ -199,7 +201,7 @@ class Deploy:
         from envs.gap import GAPS
         from real.emulators.twin import TwinSetup
 
-        lead = Lead(self.leader, self.leader_robot)
+        lead = Lead(self.leader, self.leader_robot, self.leader_calibration)
         if self.twin:
             task, gap = policy.spec.task, GAPS[self.gap]
             setup = TwinSetup(task, robot, gap, faults=self.faults, seed=self.seed)

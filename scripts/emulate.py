@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ EXAMPLES = """
 armtrials emulate --robot koch
 armtrials emulate --robot viperx --faults loss=0.01 crc=0.01 truncation=0.01
 armtrials emulate --robot viperx --task pick_place
+armtrials emulate --robot koch_leader --hand
 armtrials emulate --robot openarm --task pick_place
 armtrials emulate --robot koch --link koch-port --latency 0.016 --return-delay 250
 """
@@ -29,6 +31,7 @@ Lines typed here are obeyed while it runs:
   name[=value][@id]      begin a fault; without an id of all motors
   clear [name[@id]]      end a fault, or all
   status                 what every motor does
+  start NUMBER           put the task's things where episode NUMBER begins
 faults:"""
 
 
@@ -45,6 +48,8 @@ class Emulate:
     """Arm: viperx, koch, koch_leader or openarm."""
     task: str = ""
     """Task whose scene is behind the motors, in MuJoCo: a hardware twin for any software."""
+    hand: bool = False
+    """Somebody moves the arm by hand, as a leader: about the pose in which tasks begin."""
     channel: str = ""
     """Of an openarm's udp_multicast (default: python-can's own)."""
     faults: tuple[str, ...] = ()
@@ -70,6 +75,8 @@ class Emulate:
         """Refuse what cannot be."""
         from envs.errors import UsageError
 
+        if self.hand and self.task:
+            raise UsageError("--hand moves an arm without a scene; leave out --task")
         if self.channel:
             raise UsageError("--channel belongs to --robot openarm; a port is chosen by the system")
         if not 0 <= self.return_delay <= 254:
@@ -83,16 +90,20 @@ class Emulate:
         """Run servos on a serial port."""
         from real.dynamixel_arms import WIRINGS
         from real.emulators.dynamixel import Emulated
+        from real.emulators.dynamixel_hand import Hand
         from real.emulators.dynamixel_wire import Timing
+        from real.realtime import keep_time
 
         wiring = WIRINGS[self.robot]
+        scenery = self._scenery(stack)
+        told = offered(scenery)
         emulated = Emulated(
             self.robot,
             Timing(latency=self.latency),
             self.faults,
             self.seed,
             self.return_delay,
-            plant=self._plant(stack),
+            plant=partial(Hand, self.robot) if self.hand else scenery,
             link=self.link,
         )
         line = emulated.line()
@@ -100,8 +111,11 @@ class Emulate:
             motors = ", ".join(f"{number}" for number in wiring.ids)
             say(f"{self.robot}: motors {motors} at {wiring.baud} baud (Ctrl-C ends it)")
             say(f"port: {line.port}")
+            for text in told:
+                say(text)
             signal.signal(signal.SIGTERM, lambda *_: setattr(line, "stopped", True))
             line.watched[sys.stdin.fileno()] = lambda: listen(line)
+            keep_time()
             line.serve()
         except KeyboardInterrupt:
             say("")
@@ -109,7 +123,7 @@ class Emulate:
             line.close()
         return 0
 
-    def _plant(self, stack: ExitStack) -> "Scenery | None":
+    def _scenery(self, stack: ExitStack) -> "Scenery | None":
         """Return the scene behind the motors, None where joints just follow them."""
         if not self.task:
             return None
@@ -128,14 +142,19 @@ class Emulate:
         from real.can_bus import MULTICAST
         from real.emulators.damiao import serve
         from real.emulators.twin_plant import DamiaoTwinPlant
+        from real.realtime import keep_time
 
-        if self.faults or self.link:
-            raise UsageError("--faults and --link are of Dynamixel arms")
+        if self.faults or self.link or self.hand:
+            raise UsageError("--faults, --link and --hand are of Dynamixel arms")
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         with ExitStack() as stack:
-            scenery = self._plant(stack)
+            scenery = self._scenery(stack)
+            told = offered(scenery)
             plant = None if scenery is None else DamiaoTwinPlant(scenery)
+            for text in told:
+                say(text)
+            keep_time()
             try:
                 serve(say, stop, channel=self.channel or MULTICAST, seed=self.seed, plant=plant)
             except KeyboardInterrupt:
@@ -167,6 +186,8 @@ def obey(line: "Line", order: str) -> str:
             return f"port: {line.port}" if line.port != port else "cleared"
         if words == ["status"]:
             return status(line)
+        if words[:1] == ["start"]:
+            return set_up(line, *words[1:2])
         if not words or words[0] in ("help", "?"):
             return "\n".join([HELP, *(f"  {name:<18} {kind.what}" for name, kind in KINDS.items())])
         for word in words:
@@ -174,6 +195,35 @@ def obey(line: "Line", order: str) -> str:
     except UsageError as error:
         return str(error)
     return f"in force: {order.strip()}"
+
+
+def offered(scenery: "Scenery | None") -> list[str]:
+    """Leave for other programs what they need to see a scene; return what to tell of it."""
+    if scenery is None:
+        return []
+    from real.emulators.twin_place import offer
+
+    return [f"{name}: {options}" for name, options in offer(scenery).items()]
+
+
+def set_up(line: "Line", number: str = "") -> str:
+    """Put the things on the table where an episode of ``armtrials record`` begins.
+
+    Raises:
+        UsageError: there is no scene, or no such number.
+    """
+    from envs.collection import Collection
+    from envs.errors import UsageError
+    from real.emulators.twin_plant import TwinPlant
+
+    plant = line.chain.plant
+    if not isinstance(plant, TwinPlant):
+        raise UsageError("nothing is on a table here: --task puts it there")
+    if not number.isdecimal():
+        raise UsageError(f"start must be followed by the number of an episode, got {number!r}")
+    made = plant.scene.world
+    plant.set_up(Collection(made.task.name, made.arm.name).start(int(number)))
+    return f"set up: start {number}"
 
 
 def status(line: "Line") -> str:

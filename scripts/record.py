@@ -46,6 +46,8 @@ class Record:
     """Serial port of the leader."""
     leader_robot: str = ""
     """What leads: koch_leader (of a koch), viperx (of a viperx, in compliance)."""
+    leader_calibration: Path | None = None
+    """Calibration of this very leader: armtrials calibrate joints --robot koch_leader."""
     twin: bool = False
     """Drive the hardware twin instead of an arm."""
     script: bool = False
@@ -53,7 +55,7 @@ class Record:
     clock: Literal["real", "own"] = "real"
     """With --twin --script: own: time passes only while the program waits."""
     patient: bool = False
-    """With --twin: wait longer for its motors than for real ones, on a busy computer."""
+    """Wait longer for emulated motors than for real ones, on a busy computer."""
     interface: str = "socketcan"
     """Of python-can, for an openarm whose CAN channel is --port."""
     calibration: Path | None = None
@@ -101,7 +103,7 @@ class Record:
             leader = self._leader(arm, twin)
             album = stack.enter_context(LaterAlbum(self.out, collection))
             who = "script" if self.script else self.operator
-            session = FollowSession(arm, leader, album, who, tell, sim=self.twin)
+            session = FollowSession(arm, leader, album, who, tell, sim=place.emulated)
             try:
                 self._record(session, leader, stack)
             except KeyboardInterrupt:
@@ -153,6 +155,8 @@ class Record:
 
     def _leader(self, arm: "RealArm", twin: "Twin | ClockTwin | None") -> "Leader":
         from envs.crew import crew
+        from real.address import PATIENT, ArmAddress
+        from real.calibration import Calibration
         from real.connect import connect_leader
         from real.emulators.twin_script import ScriptedLeader
         from real.teleop.takeover import PoseLeader
@@ -162,13 +166,17 @@ class Record:
             expert = arm.task.expert(twin.truth.world, operator)
             return ScriptedLeader(twin.truth, expert, self.seed)
         usual = {"koch": "koch_leader"}.get(arm.spec.name, arm.spec.name)
-        return PoseLeader(connect_leader(self.leader_robot or usual, self.leader))
+        pace = PATIENT.pace if self.patient else None
+        known = Calibration.in_force(self.leader_calibration)
+        address = ArmAddress(self.leader_robot or usual, self.leader, calibration=known)
+        return PoseLeader(connect_leader(address, pace))
 
     def _record(self, session: "FollowSession", leader: "Leader", stack: ExitStack) -> None:
         """Record until there are enough episodes, or the person quits."""
         from real.control import FarArm
         from real.emulators.twin_script import ScriptedLeader, scripted
         from real.keys import on_keys
+        from real.realtime import BELOW, keep_time
         from real.safe_arm import StoppedError
         from real.stop import StopBoard
 
@@ -181,6 +189,7 @@ class Record:
             while len(album.successes) + self._pending(session) < self.episodes:
                 scripted(session, leader)
             return
+        keep_time(BELOW)  # whatever is started has been
         ready = False
         while not session.quit and len(album.successes) + self._pending(session) < self.episodes:
             try:

@@ -128,6 +128,7 @@ class Lock:
         from benchmarks.session.lock import Terms
         from benchmarks.session.opening import protocol_of
         from envs.errors import UsageError
+        from real.address import ArmAddress
 
         if self.twin == bool(self.port):
             raise UsageError("give --twin, or --port of an arm")
@@ -139,6 +140,10 @@ class Lock:
         robot = PROTOCOLS[protocol].robot
         reach: dict[str, Any] = {"gap": self.gap, "clock": self.clock}
         if not self.twin:
+            if ArmAddress(robot, self.port, self.interface).emulated:
+                raise UsageError(
+                    f"{self.port} is a program, its trials are not real ones: give --twin instead"
+                )
             reach = {"port": self.port, "interface": self.interface,
                      "cameras": list(self.cameras), "objects": _text(self.tags)}  # fmt: skip
         world = "twin" if self.twin else "real"

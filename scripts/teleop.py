@@ -5,7 +5,7 @@ import contextlib
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,8 @@ armtrials teleop --robot koch --pixels --operator anna --out data/anna
 armtrials teleop --task transfer --out data/two_arms
 armtrials teleop --twin --out data/twin_by_hand
 armtrials teleop --robot koch --arm /dev/ttyUSB0 --cameras overhead=realsense wrist=/dev/video0
+armtrials teleop --robot koch --arm /dev/ttyUSB0 --cameras overhead=realsense \\
+    --tags objects.json --calibration calibration.json
 armtrials teleop --randomise object_pose/L2 --port 9000 --out data/varied
 """
 
@@ -61,8 +63,12 @@ class Teleop:
     """Calibration of this very arm; its hash goes into every episode."""
     cameras: tuple[str, ...] = ()
     """Where a real arm's cameras are: overhead=realsense:SERIAL wrist=/dev/video0."""
+    objects: Literal["truth", "tags"] = "truth"
+    """With --twin: object poses by what is true, or by tags that the overhead camera sees."""
+    tags: Path | None = None
+    """Of an arm: file of tagged objects, for their poses by the overhead camera."""
     patient: bool = False
-    """With --twin: wait longer for its motors than for real ones, on a busy computer."""
+    """Wait longer for emulated motors than for real ones, on a busy computer."""
 
     def run(self) -> int:
         """Serve until Ctrl-C; return 0."""
@@ -70,6 +76,7 @@ class Teleop:
 
         from envs.errors import UsageError
         from real.teleop.album import Album
+        from real.teleop.later import LaterAlbum
         from real.teleop.loop import Loop
         from real.teleop.server import TeleopServer
         from real.teleop.session import Session
@@ -84,7 +91,8 @@ class Teleop:
         collection = self._collection()
         with ExitStack() as stack:
             rig = self._rig(stack, collection, tell)
-            album = stack.enter_context(Album(self.out, collection))
+            kind = LaterAlbum if rig.timed else Album  # time goes on while a file is made
+            album = stack.enter_context(kind(self.out, collection))
             server = TeleopServer(Loop(Session(rig, album, self.operator)))
 
             def ready() -> None:
@@ -92,7 +100,7 @@ class Teleop:
 
             with contextlib.suppress(KeyboardInterrupt):
                 asyncio.run(server.run(self.port, ready))
-            counts = f"{len(album.successes)} demonstrations, {len(album.failed)} failures"
+        counts = f"{len(album.successes)} demonstrations, {len(album.failed)} failures"
         tell(f"{self.out}: {counts}.\nLook at them: armtrials inspect {self.out}")
         return 0
 
@@ -119,6 +127,7 @@ class Teleop:
             simulated = SimRig(collection, self.limit)
             stack.callback(simulated.close)
             return simulated
+        from real.follow import preflight
         from real.keys import on_keys
         from real.teleop.arm_rig import RealRig, TwinRig
         from scripts.arms import Place, open_arm
@@ -128,12 +137,19 @@ class Teleop:
             interface=self.interface,
             twin=self.twin,
             patient=self.patient,
+            objects=self.objects,
             cameras=self.cameras,
+            tags=self.tags,
             calibration=self.calibration,
         )
-        arm, twin = open_arm(stack, place, collection, tell)
+        arm, twin = open_arm(stack, place, collection, tell, views=True)
+        preflight(self.out, arm, 1, self.limit)
         board = arm.joints.stop  # type: ignore[attr-defined]
         stack.enter_context(on_keys(board))
-        rig = (RealRig if twin is None else TwinRig)(arm, collection, self.limit, board)
+        rig: RealRig
+        if twin is None:
+            rig = RealRig(arm, collection, self.limit, board, place.emulated)
+        else:
+            rig = TwinRig(arm, collection, self.limit, board)
         stack.callback(rig.close)
         return rig

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,8 +28,17 @@ It is always called from one thread, in which it may keep an OpenGL context.
 """
 
 _log = logging.getLogger(__name__)
+_starting = threading.Lock()
 _NOISE = 3_000_000
 """So many values of noise are drawn; a picture takes a stretch that begins anywhere."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """What draws and has something to release; called in the thread in which it drew."""
+
+    def close(self) -> None:
+        """Release it."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,10 @@ class RealSenseEmulator:
 
     def start(self) -> None:
         """Let time pass by itself, in a thread; without it ``tick`` does."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="cameras", daemon=True)
-            self._thread.start()
+        with _starting:  # cameras are opened in threads of their own
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="cameras", daemon=True)
+                self._thread.start()
 
     def close(self) -> None:
         """End the thread."""
@@ -146,6 +157,9 @@ class RealSenseEmulator:
             _log.exception("the emulated cameras stop: their pictures could not be drawn")
             for running in [*self._running.values()]:
                 running.device.connected = False
+        finally:
+            if isinstance(self._render, Closing):
+                self._render.close()
 
     def tick(self, now: float) -> float:
         """Take the pictures that are due at ``now`` [s]; return when the next ones are."""

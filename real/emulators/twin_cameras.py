@@ -15,6 +15,7 @@ from pathlib import Path
 from envs.arm import Array, CameraSpec
 from envs.errors import UsageError
 from envs.gap import Gap, with_gap
+from envs.gl import let_go
 from envs.pictures import with_pictures
 from envs.scene_view import SceneView
 from envs.tasks import TASKS
@@ -71,6 +72,11 @@ class TwinEye:
         seen = Snapshot(with_gap(shot.start, self.gap), shot.qpos, shot.zones)
         return view.draw(seen, CameraSpec(camera, self.mode.width, self.mode.height)), None
 
+    def close(self) -> None:
+        """Release what draws, in the thread that drew."""
+        self._made = None
+        let_go()
+
     def _make(self) -> tuple[Truth, SceneView]:
         task = TASKS[self.task]
         truth = Truth(self.truth, task, self.robot)
@@ -103,18 +109,23 @@ def twin_rig(
     realsense()
     setup = twin.setup
     eye = TwinEye(twin.truth.path, setup.task, setup.arm, setup.gap, mode, tuple(tags))
-    model = world(TASKS[setup.task], setup.arm).model
-    emulated = [
-        EmulatedCamera(
-            name, MODELS.get(name, "D405"), f"{k:012d}", fovy=float(model.camera(name).fovy[0])
-        )
-        for k, name in enumerate(cameras, 1)
-    ]
+    emulated = emulated_cameras(world(TASKS[setup.task], setup.arm), cameras)
     emulator = RealSenseEmulator(emulated, eye, faults, setup.seed)
     config = RealSenseConfig(mode)
     return CameraRig(
         [CameraSource(name, partial(emulator.open, name, config), mode) for name in cameras]
     )
+
+
+def emulated_cameras(robot_world: World, names: Sequence[str]) -> list[EmulatedCamera]:
+    """Return the emulated cameras that stand for those of a simulation, with their lenses."""
+    model = robot_world.model
+    return [
+        EmulatedCamera(
+            name, MODELS.get(name, "D405"), f"{k:012d}", fovy=float(model.camera(name).fovy[0])
+        )
+        for k, name in enumerate(names, 1)
+    ]
 
 
 def tag_sight(robot_world: World, mode: Mode = TAG_MODE) -> TagSight:

@@ -15,22 +15,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from envs.errors import UsageError
-from real.loopback import HOST, POLICY, is_local, quiet, response, unusable
+from real.loopback import POLICY, SHARED, Files, file_response, is_local, listen, response
 from real.operating.message import Answer, Hello, Message, Stop, Take, parse
 
 PAGE = Path(__file__).parent / "page"
-FILES = {
-    "/": ("index.html", "text/html"),
-    "/style.css": ("style.css", "text/css"),
-    "/operate.js": ("operate.js", "text/javascript"),
-    "/choices.js": ("choices.js", "text/javascript"),
-    "/mark.svg": ("mark.svg", "image/svg+xml"),
+FILES: Files = {
+    "/": (PAGE / "index.html", "text/html"),
+    "/style.css": (PAGE / "style.css", "text/css"),
+    "/operate.js": (PAGE / "operate.js", "text/javascript"),
+    "/choices.js": (PAGE / "choices.js", "text/javascript"),
+    **SHARED,
 }
 SOCKET, PICTURE, REPORT = "/socket", "/picture/", "/report"
 PAGE_POLICY = f"{POLICY}; media-src blob:"
@@ -120,7 +120,6 @@ class OperatorServer:
         self.driver: Browser | None = None
         self._acting: set[asyncio.Task[None]] = set()
         self._view = session.view()
-        self._files = {path: (PAGE / name).read_bytes() for path, (name, _) in FILES.items()}
         # Who waits for an answer or a picture must not keep the stop waiting.
         self._work = ThreadPoolExecutor(4, "operating")
         self._stop = ThreadPoolExecutor(1, "stop")
@@ -133,10 +132,8 @@ class OperatorServer:
         Raises:
             UsageError: the port is not free; or what ended the session.
         """
-        try:
-            server = await self._listen(port)
-        except OSError as error:
-            raise unusable(port, error) from error
+        limits = {"max_size": MAX_MESSAGE, "ping_timeout": 6}
+        server = await listen(port, self._meet, self._answer, **limits)
         try:
             async with server:
                 self.port = int(server.sockets[0].getsockname()[1])
@@ -145,20 +142,6 @@ class OperatorServer:
         finally:
             self._work.shutdown(wait=False, cancel_futures=True)
             self._stop.shutdown(wait=True)
-
-    async def _listen(self, port: int) -> Server:
-        return await serve(
-            self._meet,
-            HOST,
-            port,
-            process_request=self._answer,
-            max_size=MAX_MESSAGE,
-            compression=None,
-            ping_interval=2,
-            ping_timeout=6,
-            close_timeout=1,
-            logger=quiet,
-        )
 
     @property
     def address(self) -> str:
@@ -215,10 +198,7 @@ class OperatorServer:
             return await self._picture(path.removeprefix(PICTURE))
         if path == REPORT and (page := await self._reported()):
             return response(http.HTTPStatus.OK, page, "text/html", REPORT_POLICY)
-        if path not in FILES:
-            return response(http.HTTPStatus.NOT_FOUND, b"there is no such page\n")
-        kind = FILES[path][1]
-        return response(http.HTTPStatus.OK, self._files[path], kind, PAGE_POLICY)
+        return file_response(FILES, path, PAGE_POLICY)
 
     async def _reported(self) -> bytes | None:
         """Return the report; it names policies, so not before the session is closed."""

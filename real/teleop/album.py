@@ -95,6 +95,9 @@ class Album:
         self.skip()
         return kept
 
+    def collect(self) -> None:
+        """Nothing: every file is made at once; see ``LaterAlbum``."""
+
     def skip(self) -> None:
         """Go on to the next number that is free."""
         self.index = self._free(self.index + 1)

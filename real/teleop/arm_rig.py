@@ -10,6 +10,7 @@ from envs.tasks import TASKS
 from envs.viewer import Snapshot, Viewer, compass, facing, to_jpeg
 from envs.world import world
 from real.real_arm import RealArm, fit
+from real.scene_words import scene
 from real.stop import StopBoard
 from real.teleop.rig import LONGEST_S, MAIN, SMALL, ArmRig, Seat
 
@@ -27,9 +28,16 @@ class RealRig(ArmRig):
     arm: RealArm
 
     def __init__(
-        self, arm: RealArm, collection: Collection, limit_s: float, board: StopBoard
+        self,
+        arm: RealArm,
+        collection: Collection,
+        limit_s: float,
+        board: StopBoard,
+        emulated: bool = False,
     ) -> None:
         """Drive ``arm``; its cameras are the views. An episode is over after ``limit_s`` [s].
+
+        ``emulated``: nothing of it is real, and its files say so.
 
         Raises:
             UsageError: a limit that cannot be.
@@ -44,7 +52,7 @@ class RealRig(ArmRig):
         )
         limit = round(limit_s * arm.spec.control_hz)
         super().__init__(arm, collection, limit, Seat(looks, views, ways))
-        self.board = board
+        self.board, self.sim = board, emulated or self.sim
         self._first: float | None = None
 
     def _views(self, arm: RealArm) -> tuple[CameraSpec, ...]:
@@ -56,12 +64,19 @@ class RealRig(ArmRig):
     def begin(self, index: int) -> InitialCondition:
         """Go to the start of episode ``index`` on a slow ramp; see ``RealArm.home``."""
         self._first = None
-        return super().begin(index)
+        start = super().begin(index)
+        self.scene = "" if self.judges else scene(start)
+        return start
 
     @property
     def stage(self) -> int:
         """Stages of the task that were seen to be reached."""
         return self.arm.stage
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Number of every camera's picture in the present observation."""
+        return self.arm.numbers
 
     def moment(self, step: int) -> float:
         """Return when the present observation was made, from the first recorded one on [s]."""

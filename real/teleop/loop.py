@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from envs.cartesian import Hand
+from real.realtime import BELOW, keep_time
 from real.teleop.session import Session, Status
 
 DEADMAN_S = 0.3
@@ -99,6 +100,8 @@ class Loop:
 
     def _keep_time(self) -> None:
         """Tick at the control rate; a real arm's own blocking command does the same."""
+        if self.session.rig.timed:
+            keep_time(BELOW)
         period = 1.0 / self.session.rig.arm.spec.control_hz
         due = since = time.monotonic()
         ticks = 0

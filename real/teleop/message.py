@@ -46,7 +46,8 @@ def parse(text: str | bytes) -> Hand | Press | Stop:
         raise UsageError(f"a message must be an object, got {type(data).__name__}")
     kind = data.get("type")
     if kind == "stop":
-        return Stop({**data, "source": "browser"})
+        source = "gamepad" if data.get("source") == "gamepad" else "browser"
+        return Stop({**data, "source": source})
     if kind == "hand":
         return _hand(data)
     if kind == "press" and data.get("key") in (*PRESSES, TAKE):

@@ -51,6 +51,7 @@ class ArmRig:
         timed: whether time passes by itself, so that it must be measured.
         stops: whether there is something that an emergency stop could stop.
         calibration_hash: identity of the arm's calibration, for the files.
+        scene: what a person has to put where before the episode; empty where nobody has to.
     """
 
     judges = False
@@ -65,6 +66,7 @@ class ArmRig:
         self.world: World = world(self.task, collection.robot, collection.distractors)
         self.control: Control = control_of(self.world, seat.facing)
         self.observation: Observation = {}
+        self.scene = ""
         self.calibration_hash: str = getattr(arm, "calibration_hash", "")
 
     def begin(self, index: int) -> InitialCondition:
@@ -92,6 +94,11 @@ class ArmRig:
     def success(self) -> bool:
         """Whether success was seen."""
         return False
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Number of every camera's picture in the present observation; equal ones are one."""
+        return {}
 
     def moment(self, step: int) -> float:
         """Return when the observation of recorded step ``step`` was made [s]."""

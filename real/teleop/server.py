@@ -10,25 +10,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from envs.errors import UsageError
-from real.loopback import HOST, is_local, quiet, response, unusable
+from real.loopback import SHARED, Files, file_response, is_local, listen, response
 from real.teleop.loop import Loop
 from real.teleop.message import TAKE, Press, Stop, parse
 
 PAGE = Path(__file__).parent / "page"
-FILES = {
-    "/": ("index.html", "text/html"),
-    "/style.css": ("style.css", "text/css"),
-    "/teleop.js": ("teleop.js", "text/javascript"),
-    "/keys.js": ("keys.js", "text/javascript"),
-    "/xr.js": ("xr.js", "text/javascript"),
-    "/panel.js": ("panel.js", "text/javascript"),
-    "/mark.svg": ("mark.svg", "image/svg+xml"),
+FILES: Files = {
+    "/": (PAGE / "index.html", "text/html"),
+    "/style.css": (PAGE / "style.css", "text/css"),
+    "/teleop.js": (PAGE / "teleop.js", "text/javascript"),
+    "/keys.js": (PAGE / "keys.js", "text/javascript"),
+    "/xr.js": (PAGE / "xr.js", "text/javascript"),
+    "/panel.js": (PAGE / "panel.js", "text/javascript"),
+    **SHARED,
 }
 SOCKET = "/socket"
 
@@ -77,7 +77,6 @@ class TeleopServer:
         self.driver: Browser | None = None
         self.frames: tuple[bytes, ...] = ()
         self._frame = 0
-        self._files = {path: (PAGE / name).read_bytes() for path, (name, _) in FILES.items()}
 
     async def run(self, port: int, ready: Callable[[], None] = lambda: None) -> None:
         """Serve on loopback ``port`` (0: a free one) until cancelled or the loop ends.
@@ -89,10 +88,8 @@ class TeleopServer:
         """
         running = asyncio.get_running_loop()
         ended = asyncio.Event()
-        try:
-            server = await self._listen(port)
-        except OSError as error:
-            raise unusable(port, error) from error
+        limits = {"max_size": MAX_MESSAGE, "max_queue": 64, "ping_timeout": 4}
+        server = await listen(port, self._meet, self._answer, **limits)
 
         def tell() -> None:
             running.call_soon_threadsafe(ended.set)
@@ -111,21 +108,6 @@ class TeleopServer:
         if self.loop.error is not None:
             raise self.loop.error
 
-    async def _listen(self, port: int) -> Server:
-        return await serve(
-            self._meet,
-            HOST,
-            port,
-            process_request=self._answer,
-            max_size=MAX_MESSAGE,
-            max_queue=64,
-            compression=None,
-            ping_interval=2,
-            ping_timeout=4,
-            close_timeout=1,
-            logger=quiet,
-        )
-
     @property
     def address(self) -> str:
         """Where the page is."""
@@ -140,9 +122,7 @@ class TeleopServer:
             full = len(self.browsers) >= MOST_BROWSERS
             status = http.HTTPStatus.SERVICE_UNAVAILABLE
             return response(status, b"too many browsers\n") if full else None
-        if path not in FILES:
-            return response(http.HTTPStatus.NOT_FOUND, b"there is no such page\n")
-        return response(http.HTTPStatus.OK, self._files[path], FILES[path][1])
+        return file_response(FILES, path)
 
     async def _meet(self, connection: ServerConnection) -> None:
         """Look after one browser until it leaves."""
@@ -250,6 +230,7 @@ class TeleopServer:
         return {
             **self.loop.status.to_json(),
             "instruction": self.loop.instruction,
+            "scene": self.loop.session.rig.scene,
             "held": self.loop.held,
             "rate": round(self.loop.rate, 1),
             "drives": browser is self.driver,

@@ -7,14 +7,14 @@ from typing import Any
 from envs.cartesian import Hand
 from envs.episode_meta import EpisodeMeta
 from envs.recorder import INTERRUPTED, Recorder
-from real.cadence import measure
+from real.cadence import CADENCE, Notes, report
 from real.safe_arm import StoppedError
 from real.teleop.album import Album
 from real.teleop.rig import ArmRig
 
 READY, RECORDING = "ready", "recording"
 SQUEEZE = 0.05  # change of the opening that counts as a wish
-TIMEOUT, OTHER, CADENCE = "timeout", "other", "cadence"  # labels of failures
+TIMEOUT, OTHER = "timeout", "other"  # labels of failures, beside CADENCE
 GO_ON = ("reset", "discard")
 """What lets an arm that was stopped move again: it goes to a start, slowly."""
 
@@ -79,7 +79,7 @@ class Session:
         self._recorder: Recorder | None = None
         self._steps, self._armed = 0, False
         self._squeezed: tuple[float, ...] = ()  # the openings asked for by triggers at rest
-        self._times: list[float] = []
+        self._notes = Notes()
         self.stopped = ""
         self.notice = Notice(0, "plain", "Move the arm to begin.")
         self._meta = self._begin()
@@ -120,6 +120,7 @@ class Session:
         Raises:
             UsageError: the disk is full; what was recorded is found again by the next session.
         """
+        self.album.collect()
         if self.stopped:
             return
         try:
@@ -165,8 +166,9 @@ class Session:
         """Command and record one period, and see whether the episode is over."""
         rig = self.rig
         action = rig.control.step(hand, rig.observation["qpos"])
-        self._times.append(rig.moment(self._steps))
-        recorder.append(rig.observation, action, self._times[-1])
+        moment = rig.moment(self._steps)
+        recorder.append(rig.observation, action, moment)
+        self._notes.add(moment, rig.numbers, action, rig.observation["qpos"])
         rig.command(action)
         self._steps += 1
         if rig.success:
@@ -206,7 +208,7 @@ class Session:
         """Set the scene of the next episode up and return what is known of it."""
         rig = self.rig
         self._recorder, self._steps, self._armed = None, 0, False
-        self._squeezed, self._times = (), []
+        self._squeezed, self._notes = (), Notes()
         start = rig.begin(self.album.index)
         self.stopped = ""
         return EpisodeMeta(
@@ -235,7 +237,7 @@ class Session:
             self.tell("Nothing is being recorded yet: move the arm first.")
             return
         self._recorder = None
-        flag = self._off_beat()
+        flag, told = self._rhythm()
         if flag:
             success, failure, text = False, CADENCE, f"Kept as a failure, {flag}"
         meta = replace(self._meta, success=success, failure=failure, flag=flag)
@@ -243,16 +245,15 @@ class Session:
         seconds = self._steps / meta.control_hz
         self._meta = self._begin()
         tone = "good" if success else "bad"
-        self.tell(f"{text}: episode {kept.index}, {seconds:.1f} s.", tone)
+        self.tell(f"{text}: episode {kept.index}, {seconds:.1f} s{told}.", tone)
 
-    def _off_beat(self) -> str:
-        """Return what is wrong with the rate of the recording; empty where it was kept."""
-        if not self.rig.timed or len(self._times) < 2:
-            return ""
-        cadence = measure(self._times, self._meta.control_hz)
-        if cadence.kept:
-            return ""
-        return f"recorded at {cadence.hz:.1f} Hz, not {cadence.declared_hz:g}"
+    def _rhythm(self) -> tuple[str, str]:
+        """Report how regular the recording was; return what is wrong with it, and what to tell."""
+        if not self.rig.timed or len(self._notes) < 2:
+            return "", ""
+        cadence = self._notes.measure(self._meta.control_hz, self._meta.joints)
+        report(self.album.out, self.album.index, cadence)
+        return cadence.flag, f" at {cadence.hz:.1f} Hz, {cadence.lost} lost ticks"
 
     def _toggle(self) -> None:
         self.rig.control.toggle()

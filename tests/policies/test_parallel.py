@@ -1,15 +1,18 @@
 """Several processes train one policy: started by torchrun, over gloo, on the CPU."""
 
+import multiprocessing
 import os
-import runpy
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
 from toy import episode
 
 from envs.episode import write_episode
@@ -17,75 +20,96 @@ from envs.errors import UsageError
 from policies import train_state
 from policies.checkpoint import load_checkpoint
 from policies.parallel import ALONE, Team, joined
-from policies.train import train
+from policies.sources import source_of
+from policies.train import Trainer, train
 from policies.train_config import TrainConfig
 from policies.train_log import read_log
+from scripts.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 STEPS, STOPPED = 12, 5
 
-GRADIENTS = """
-import sys
-from pathlib import Path
-import numpy as np
-from safetensors.torch import save_file
-from policies.parallel import Team, joined
-from policies.sources import source_of
-from policies.train import Trainer
-from policies.train_config import TrainConfig
-import torch
-
-data, out = map(Path, sys.argv[1:])
-config = TrainConfig("bc", data, out, preset="quick")
-plan = config.resolve()
-with joined() as team:
-    run = Trainer(config, plan, source_of(config), lambda text: None, team)
-    drawn = run.team.part(run.sampler.draw(np.random.default_rng(3), 63))
-    batch = run._tensors(run.sampler.sequences(drawn), learn=True)
-    run.algorithm.eval()
-    loss, _ = run.algorithm.loss(batch)
-    loss.backward()
-    value = team.average(run.algorithm.parameters(), loss, batch["pad"])
-    found = {name: p.grad for name, p in run.algorithm.named_parameters()}
-    save_file({**found, "loss": torch.tensor(value)}, f"{out}-{team.rank}.safetensors")
-"""
-
-STOP = """
-import os, signal, sys
-from pathlib import Path
-from policies.train import train
-from policies.train_config import TrainConfig
-
-done = 0
-
-def advance(n):
-    global done
-    done += n
-    if done == 5 and os.environ["RANK"] == "1":
-        signal.raise_signal(signal.SIGINT)
-
-data, out = map(Path, sys.argv[1:])
-try:
-    train(TrainConfig("bc", data, out, preset="quick", steps=12, batch=16), advance)
-except KeyboardInterrupt:
-    sys.exit(0)
-sys.exit(1)
-"""
+SIZE = 2
 
 
-def run(*words: str | Path) -> None:
-    """Run a program to its end."""
+def gradients(data: Path, out: Path) -> None:
+    """Write the gradient of one batch, as every process of the team has it in the end."""
+    config = TrainConfig("bc", data, out, preset="quick")
+    plan = config.resolve()
+    with joined() as team:
+        trainer = Trainer(config, plan, source_of(config), lambda text: None, team)
+        drawn = team.part(trainer.sampler.draw(np.random.default_rng(3), 63))
+        batch = trainer._tensors(trainer.sampler.sequences(drawn), learn=True)
+        trainer.algorithm.eval()
+        loss, _ = trainer.algorithm.loss(batch)
+        loss.backward()
+        value = team.average(trainer.algorithm.parameters(), loss, batch["pad"])
+        found = {name: p.grad for name, p in trainer.algorithm.named_parameters()}
+        save_file({**found, "loss": torch.tensor(value)}, f"{out}-{team.rank}.safetensors")
+
+
+def stopped(data: Path, out: Path) -> None:
+    """Train until the second process gets a Ctrl-C."""
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done
+        done += n
+        if done == STOPPED and os.environ["RANK"] == "1":
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TrainConfig("bc", data, out, preset="quick", steps=STEPS, batch=16), advance)
+
+
+def trained(data: Path, out: Path) -> None:
+    """Train by the command."""
+    assert main(command(data, out)) == 0
+
+
+def command(data: Path, out: Path) -> list[str]:
+    words = ("train", "--algo", "bc", "--preset", "quick", "--steps", str(STEPS), "--batch", "16")
+    return [*words, "--data", str(data), "--out", str(out)]
+
+
+def member(rank: int, port: int, work: Callable[[Path, Path], None], data: Path, out: Path) -> None:
+    """Do ``work`` as one process of a team, told what torchrun tells it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    torch.set_num_threads(1)
+    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": SIZE, "MASTER_PORT": port}
+    os.environ |= {key: str(value) for key, value in told.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    work(data, out)
+
+
+def team(work: Callable[[Path, Path], None], data: Path, out: Path) -> None:
+    """Let two processes do ``work``: as torchrun does, but torch is imported once for all."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["policies.train", "scripts.main", "tensorboard.summary.writer"])
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    members = [
+        context.Process(target=member, args=(rank, store.port, work, data, out))
+        for rank in range(SIZE)
+    ]
+    for one in members:
+        one.start()
+    for one in members:
+        one.join()
+    assert [one.exitcode for one in members] == [0] * SIZE
+
+
+def torchrun(*words: str) -> None:
+    """Run the command under torchrun to its end."""
+    launch = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [str(word) for word in words], env=environment, capture_output=True, text=True, check=False
+        [*launch, str(SIZE), "-m", "scripts.main", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-def command(data: Path, out: Path) -> list[str | Path]:
-    words = ("train", "--algo", "bc", "--preset", "quick", "--steps", str(STEPS), "--batch", "16")
-    return ["-m", "scripts.main", *words, "--data", data, "--out", out]
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +121,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_gradient_of_two_processes_is_that_of_one_on_the_whole_batch(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path
 ) -> None:
-    script = tmp_path / "gradients.py"
-    script.write_text(GRADIENTS)
-    monkeypatch.setattr(sys, "argv", [str(script), str(data), str(tmp_path / "alone")])
-    runpy.run_path(str(script))
-    run(*TORCHRUN, script, data, tmp_path / "pair")
+    gradients(data, tmp_path / "alone")
+    team(gradients, data, tmp_path / "pair")
     alone = load_file(tmp_path / "alone-0.safetensors")
     first, second = (load_file(tmp_path / f"pair-{rank}.safetensors") for rank in (0, 1))
     for name, gradient in alone.items():
@@ -115,7 +136,7 @@ def test_two_processes_write_one_checkpoint_and_the_same_bytes_again_also_after_
     data: Path, tmp_path: Path
 ) -> None:
     once, again = tmp_path / "once", tmp_path / "again"
-    run(*TORCHRUN, *command(data, once))
+    torchrun(*command(data, once))
     provenance = load_checkpoint(once).provenance
     assert provenance["training"]["processes"] == 2
     steps = [line["step"] for line in read_log(once)]
@@ -123,14 +144,12 @@ def test_two_processes_write_one_checkpoint_and_the_same_bytes_again_also_after_
     assert len(list((once / "tensorboard").iterdir())) == 1
     assert not (once / train_state.FILE).exists()
 
-    script = tmp_path / "stop.py"
-    script.write_text(STOP)
-    run(*TORCHRUN, script, data, again)
+    team(stopped, data, again)
     assert train_state.step_of(again) == STOPPED
     assert not (again / "model.safetensors").exists()
     with pytest.raises(UsageError, match="another processes: 2 there, None asked for"):
         train(TrainConfig("bc", data, again, preset="quick", steps=STEPS, batch=16))
-    run(*TORCHRUN, *command(data, again))
+    team(trained, data, again)
     for name in ("model.safetensors", "stats.json"):
         assert (once / name).read_bytes() == (again / name).read_bytes(), name
     assert [line["step"] for line in read_log(again)] == steps

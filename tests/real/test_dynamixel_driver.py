@@ -55,6 +55,20 @@ def test_the_wire_and_the_adapter_leave_150_readings_and_writings_a_second(wirin
     assert 100 / (bench.port.now() - start) >= 150
 
 
+def test_an_answer_that_comes_late_counts_with_the_age_of_its_own_question() -> None:
+    bench = Bench("viperx")
+    bench.arm.engage()
+    drive(bench, 5)
+    bench.wait_for_tick()
+    bench.inject("delay=0.005@1")  # beyond the patience, and so is the next one
+    asked, repeats = bench.port.now(), bench.arm.bus.counts.repeats
+    state = bench.arm.read()
+    assert bench.arm.bus.counts.repeats == repeats + 1
+    assert state.fresh.all()
+    np.testing.assert_allclose(state.age, bench.port.now() - asked, atol=1e-9)
+    assert bench.port.now() - asked < Pace().budget
+
+
 def test_the_limits_are_those_of_the_arm_and_of_its_motors() -> None:
     bench = Bench("viperx")
     elbow = bench.servo(4)

@@ -1,6 +1,7 @@
 """Recording by leader and follower: keys, cadence, no jump, nothing that was kept is lost."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -18,15 +19,21 @@ from envs.arm import Observation
 from envs.collection import Collection
 from envs.episode import episode_files, read_episode
 from envs.errors import UsageError
+from real.address import PATIENT, ArmAddress, Manner
 from real.cadence import measure
+from real.calibration import Calibration, JointCalibration
 from real.connect import connect_leader
+from real.dynamixel_arms import PER_RADIAN
 from real.emulators.dynamixel import Emulated
+from real.emulators.dynamixel_faults import Fault
 from real.emulators.dynamixel_plant import FirstOrderPlant
 from real.emulators.dynamixel_wire import Timing, VirtualPort
 from real.emulators.twin import ClockTwin
 from real.emulators.twin_table import twin_arm
 from real.follow import FollowSession, preflight
+from real.machine import MachineError
 from real.real_arm import RealArm
+from real.safe_arm import StoppedError
 from real.teleop.album import FAILED, RECORDING, UNDONE
 from real.teleop.later import LaterAlbum
 
@@ -198,7 +205,7 @@ def test_lost_and_repeated_pictures_are_counted() -> None:
 def test_a_leader_is_read_without_torque_and_moved_by_hand() -> None:
     chain = Emulated("koch_leader").chain(0.0)
     port = VirtualPort(chain, Timing())
-    read = connect_leader("koch_leader", lambda: port)
+    read = connect_leader(ArmAddress("koch_leader", lambda: port))
     before = read()
     assert not any(servo.get("Torque Enable") for servo in chain.servos)
     assert isinstance(chain.plant, FirstOrderPlant)
@@ -209,7 +216,60 @@ def test_a_leader_is_read_without_torque_and_moved_by_hand() -> None:
     assert np.abs(moved[1:]).max() < 0.01
     assert not any(servo.get("Torque Enable") for servo in chain.servos)
     with pytest.raises(UsageError, match="koch_leader"):
-        connect_leader("hand", "/dev/nothing")
+        connect_leader(ArmAddress("hand", "/dev/nothing"))
+
+
+def test_a_leader_that_falls_silent_stops_the_arm_and_is_read_again_once_it_answers() -> None:
+    chain = Emulated("koch_leader").chain(0.0)
+    port = VirtualPort(chain, Timing())
+    read = connect_leader(ArmAddress("koch_leader", lambda: port))
+    before = read()
+    chain.inject(Fault.parse("silence@2"))
+    np.testing.assert_allclose(read(), before, atol=1e-3)  # for a moment it only stays
+    port.pass_time(1.0)
+    with pytest.raises(StoppedError, match=r"the leader's shoulder_lift \(id 2\): no answer"):
+        read()
+    chain.clear()
+    np.testing.assert_allclose(read(), before, atol=1e-3)
+
+
+def test_a_leader_of_which_a_motor_never_answers_is_refused() -> None:
+    chain = Emulated("koch_leader").chain(0.0)
+    port = VirtualPort(chain, Timing())
+    chain.inject(Fault.parse("unplug@4"))
+    with pytest.raises((UsageError, MachineError), match="wrist_flex"):
+        connect_leader(ArmAddress("koch_leader", lambda: port))
+
+
+def test_a_leader_is_read_through_its_own_calibration() -> None:
+    chain = Emulated("koch_leader").chain(0.0)
+    port = VirtualPort(chain, Timing())
+    nominal = connect_leader(ArmAddress("koch_leader", lambda: port))()
+    turned = JointCalibration(2048 + 100, 1, -1.0, 1.0)
+    own = Calibration("koch_leader", {"shoulder_pan": turned})
+    found = connect_leader(ArmAddress("koch_leader", lambda: port, calibration=own))()
+    assert found[0] - nominal[0] == pytest.approx(-100 / PER_RADIAN, abs=1e-6)
+    np.testing.assert_allclose(found[1:], nominal[1:], atol=1e-6)
+    with pytest.raises(UsageError, match="calibration is of koch_leader, not of koch"):
+        ArmAddress("koch", "/dev/nothing", calibration=own)
+
+
+def test_an_action_is_never_waited_for_until_the_watchdog_of_the_motors_bites() -> None:
+    for watchdog_s in (0.1, 0.2, 2.0, None):
+        for manner in (Manner(), PATIENT):
+            assert 0 < manner.patience(watchdog_s) < 0.5 * (watchdog_s or manner.pace.watchdog)
+
+
+def test_what_only_a_program_can_be_counts_as_emulated() -> None:
+    handle, slave = os.openpty()
+    try:
+        assert ArmAddress("koch", os.ttyname(slave)).emulated
+    finally:
+        os.close(handle)
+        os.close(slave)
+    assert ArmAddress("openarm", "239.74.163.2", "udp_multicast").emulated
+    assert not ArmAddress("openarm", "can0", "socketcan").emulated
+    assert not ArmAddress("koch", "/dev/ttyUSB0").emulated
 
 
 def test_a_killed_session_loses_no_episode_that_was_kept(tmp_path: Path) -> None:

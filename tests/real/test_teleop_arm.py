@@ -17,6 +17,7 @@ from real.teleop.arm_rig import TwinRig
 from real.teleop.server import TeleopServer
 from tests.chromium import MARKS
 from tests.real.served import PICK_PLACE, SECONDS, SMALL, drives
+from tests.real.test_teleop_browser import GAMEPAD
 
 pytest.importorskip(
     "dynamixel_easy_sdk",
@@ -84,7 +85,7 @@ def test_keys_move_the_arm_and_what_was_done_is_kept_with_its_times(
     assert np.unique(np.round(steps, 7)).size > 1  # measured, not reckoned
 
 
-@pytest.mark.parametrize("how", ["button", "Escape", "watcher"])
+@pytest.mark.parametrize("how", ["button", "Escape", "watcher", "gamepad"])
 def test_anybody_stops_the_arm_at_once_and_put_back_goes_on(
     browser: Any, page: Any, server: TeleopServer, how: str
 ) -> None:
@@ -94,6 +95,8 @@ def test_anybody_stops_the_arm_at_once_and_put_back_goes_on(
         page.keyboard.press("Escape")
     elif how == "button":
         page.locator("[data-stop=hold]").click()
+    elif how == "gamepad":
+        page.evaluate(f"{GAMEPAD} pad.buttons[7].pressed = true")
     else:
         other = browser.new_page()
         other.goto(server.address)
@@ -101,7 +104,8 @@ def test_anybody_stops_the_arm_at_once_and_put_back_goes_on(
         other.locator("[data-stop=hold]").click()
     until(page, f"{SHOWN}.stopped === 'true'")
     page.keyboard.up("w")
-    assert "emergency stop of browser" in server.loop.status.stopped
+    who = {"gamepad": "gamepad"}.get(how, "browser")
+    assert f"emergency stop of {who}" in server.loop.status.stopped
     assert page.locator("#phase").inner_text() == "Stopped"
     if folder := os.environ.get("ARMTRIALS_PAGE_OUT"):
         page.screenshot(path=str(Path(folder) / "teleop_arm.png"), full_page=True)

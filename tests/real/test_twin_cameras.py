@@ -2,20 +2,27 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from envs.arm import CameraSpec, InitialCondition
 from envs.errors import UsageError
+from envs.gl import let_go
 from envs.tasks import TASKS
 from envs.world import world
 from real.address import PATIENT
+from real.board_pictures import open_camera
 from real.calibration import Calibration, CameraCalibration
+from real.cameras import Mode
 from real.emulators.camera_faults import CameraFaults
 from real.emulators.twin import ClockTwin, Twin, TwinSetup
 from real.emulators.twin_cameras import tag_sight
-from real.emulators.twin_table import TAGS, Sight, twin_arm
+from real.emulators.twin_place import offer
+from real.emulators.twin_plant import Scenery
+from real.emulators.twin_table import TAGS, Sight, TwinTable, twin_arm
 from real.emulators.twin_tags import tagged_objects
 from real.pinhole import Intrinsics
 from real.real_arm import RealArm, Senses
@@ -84,6 +91,32 @@ def test_objects_are_seen_by_their_tags_where_they_are() -> None:
             np.testing.assert_allclose(seen["objects/cube"][:3], truth[:3], atol=2e-3)
             assert abs(float(np.dot(seen["objects/cube"][3:], truth[3:]))) > 0.999
             np.testing.assert_allclose(seen["objects/target"], start.objects["target"], rtol=1e-6)
+
+
+@needs_realsense
+@needs_gl
+def test_the_cameras_of_a_twin_are_sources_for_other_programs(tmp_path: Path) -> None:
+    pytest.importorskip("dynamixel_easy_sdk")
+    mode = Mode(424, 240, 30)
+    let_go()  # a test before may have drawn in this thread; here another one draws
+    with ClockTwin() as twin:
+        options = offer(Scenery("pick_place", "viperx", twin.truth.path))
+        folder = twin.truth.path.parent
+        assert options["cameras"].split()[1:] == [f"overhead=twin:{folder}", f"wrist=twin:{folder}"]
+        seen = {}
+        for kind in ("twin", "twin-tags"):
+            with closing(open_camera(f"{kind}:{folder}", "overhead", mode)) as camera:
+                camera.start()
+                seen[kind] = camera.wait(SECONDS).image.astype(int)
+        with pytest.raises(UsageError, match="no camera 'side'; known: overhead, wrist"):
+            open_camera(f"twin:{folder}", "side", mode)
+        drawn = TwinTable(twin).picture(CameraSpec("overhead", 424, 240)).astype(int)
+        let_go()
+    assert seen["twin"].shape == (240, 424, 3)
+    assert np.abs(seen["twin"] - drawn).mean() < 6
+    assert np.abs(seen["twin-tags"] - seen["twin"]).max() > 100  # white and black on the cube
+    with pytest.raises(UsageError, match="there is no twin"):
+        open_camera(f"twin:{tmp_path}", "overhead", mode)
 
 
 @needs_opencv

@@ -20,7 +20,7 @@ def test_what_does_not_go_together_is_told(
         (["--twin", "--arm", "/dev/ttyUSB0"], "give the port of an arm, or --twin"),
         (["--twin", "--cameras", "overhead=realsense"], "are of an arm, not of the twin"),
         (["--arm", str(tmp_path / "none")], "there is no such port"),
-        (["--arm", "x", "--patient"], "are of the twin, not of an arm"),
+        (["--arm", "x", "--patient"], "--patient is for emulated motors, not for an arm"),
     ):
         assert main(["teleop", *out, *words]) == 2
         assert told in capsys.readouterr().err

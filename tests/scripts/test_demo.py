@@ -61,6 +61,7 @@ def test_a_mistake_is_told_in_one_line(policy: Path, capsys: pytest.CaptureFixtu
         (["--objects", "tags"], "leave out the own clock"),
         (["--robot", "koch"], "--robot belongs to --script"),
         (["--script"], "give --policy or --script, not both"),
+        (["--out", "."], "--out must be a file, got the folder"),
     ):
         assert main(["demo", "twin", "--policy", str(policy), "--clock", "own", *words]) == 2
         assert told in capsys.readouterr().err

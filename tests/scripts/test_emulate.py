@@ -35,6 +35,7 @@ def test_it_names_a_port_obeys_what_is_typed_and_ends_with_ctrl_c(tmp_path: Path
             "overload@2": "in force: overload@2",
             "fire": "unknown fault 'fire'",
             "clear overload@2": "cleared",
+            "start 3": "nothing is on a table here",
         }.items():
             running.stdin.write(f"{typed}\n")
             running.stdin.flush()
@@ -87,7 +88,11 @@ sys.exit(main(["emulate", "--robot", "koch"]))
     [
         (["--robot", "ur5"], "unknown Dynamixel arm 'ur5'; known: koch, koch_leader, viperx"),
         (["--robot", "openarm", "--task", "pour"], "arm 'openarm' cannot do pour"),
-        (["--robot", "openarm", "--faults", "loss"], "--faults and --link are of Dynamixel"),
+        (
+            ["--robot", "openarm", "--faults", "loss"],
+            "--faults, --link and --hand are of Dynamixel",
+        ),
+        (["--robot", "koch", "--task", "pick_place", "--hand"], "leave out --task"),
         (["--channel", "can0"], "--channel belongs to --robot openarm"),
         (["--task", "juggle"], "unknown task 'juggle'"),
         (["--faults", "fire"], "unknown fault 'fire'"),

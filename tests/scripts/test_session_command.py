@@ -44,6 +44,7 @@ def test_lock_writes_what_is_fixed_and_status_names_nobody(
 @pytest.mark.parametrize(("step", "told"), [
     (["lock", "--policy", "floor:hold"], "give --twin, or --port of an arm"),
     (["lock", "--policy", "floor:hold", "--port", "/dev/null"], "there is no verdict"),
+    (["lock", "--policy", "floor:hold", "--port", "/dev/pts/9"], "/dev/pts/9 is a program"),
     (["lock", "--policy", "floor:hold", "--twin", "--blocks", "0"], "blocks must be 1..200"),
     (["lock", "--policy", "runs/none", "--twin"], "runs/none"),
     (["lock", "--policy", "floor:hold", "floor:hold", "--twin", "--verdict", "a"],

@@ -11,6 +11,7 @@ const PAD_PRESSES = {
   0: "gripper", 1: "undo", 2: "failure", 3: "reset", 5: "switch", 8: "discard", 9: "success",
 };
 const LEFT_BUMPER = 4;
+const TRIGGERS = [6, 7];
 
 export const CROSS = [["w", "s"], ["a", "d"], ["e", "q"]]; // keys along the three axes
 
@@ -79,9 +80,17 @@ export class Keys {
     return { type: "hand", move: move.map(limited), turn: turn.map(limited), slow };
   }
 
+  /** Tell whether a trigger of the first gamepad was pressed just now: an emergency stop. */
+  stops() {
+    const pad = firstPad();
+    const before = this.stopping;
+    this.stopping = TRIGGERS.some((index) => pad?.buttons[index]?.pressed);
+    return this.stopping && !before;
+  }
+
   /** Add the first gamepad's sticks; return whether it asks for slow motion. */
   gamepad(move, turn) {
-    const pad = [...(navigator.getGamepads?.() ?? [])].find((one) => one?.connected);
+    const pad = firstPad();
     this.pad = pad?.id ?? null;
     if (!pad) return false;
     const stick = (axis) => {
@@ -103,6 +112,7 @@ export class Keys {
   }
 }
 
+const firstPad = () => [...(navigator.getGamepads?.() ?? [])].find((one) => one?.connected);
 const limited = (value) => Number.isFinite(value) ? Math.max(-1, Math.min(1, value)) : 0;
 
 function name(event) {

@@ -50,7 +50,8 @@ for (const button of document.querySelectorAll("[data-press]")) {
 
 // ---- emergency stop: anybody may, driving or watching ---------------------------------------
 
-const stop = (reaction) => say({ type: "stop", reaction });
+const stop = (reaction, source = "browser") => say({ type: "stop", reaction, source });
+setInterval(() => { if (keys.stops() && hello?.stops) stop("hold", "gamepad"); }, 20);
 for (const button of document.querySelectorAll("[data-stop]"))
   button.addEventListener("click", () => stop(button.dataset.stop));
 addEventListener("keydown", (event) => {
@@ -118,7 +119,7 @@ function offer(words, act) {
 
 function showHello(message) {
   hello = message;
-  text("about", `${hello.task} on ${hello.robot}; episodes go to the folder ${hello.folder}. Recording begins when you move.`);
+  hello.about = `${hello.task} on ${hello.robot}; episodes go to the folder ${hello.folder}. Recording begins when you move.`;
   $("stages").replaceChildren(...hello.stages.map((name) => {
     const item = document.createElement("li");
     item.textContent = name;
@@ -127,6 +128,7 @@ function showHello(message) {
   text("judge", hello.judges
     ? "A success is seen and kept by itself. Discard shows another scene, Put back the same again."
     : "You judge: end each episode with Success or No success.");
+  for (const item of document.querySelectorAll("[data-arm]")) item.hidden = !hello.stops;
   $("emergency").hidden = !hello.stops;
   text("adb", `adb reverse tcp:${location.port} tcp:${location.port}`);
   $("views").replaceChildren(...hello.views.map(makeView));
@@ -221,6 +223,7 @@ function showState(message) {
   const which = hello.hands.includes(state.hand) ? `${state.hand} gripper` : "gripper";
   text("gripper", `${state.closing ? "Open" : "Close"} the ${which}`);
   text("instruction", state.instruction);
+  text("about", state.scene || hello.about);
   [...$("stages").children].forEach((item, i) => {
     const look = i < state.stage ? "done" : i === state.stage ? "next" : "";
     if (item.className !== look) item.className = look;
