@@ -24,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     A browser, a bus or a camera waits 0.1 s to 0.5 s for its peer and then rightly stops the arm;
     other tests kill and resume processes. A machine that stands still is not what they are about,
-    and a fault of the code fails every time.
+    and a fault of the code that is no race
+    fails every time; the summary shows who needed a second try.
     """
     for item in items:
         by_the_clock = item.get_closest_marker("browser") or OUTSIDE in item.path.parents
