@@ -16,7 +16,6 @@ from envs.errors import UsageError
 MAX_OBJECTS = 4096
 MAX_DEPTH = 16
 MAX_STEPS = 200_000  # more than an hour at 50 Hz
-MAX_JOINTS = 64
 MAX_PIXELS = 4096  # a side
 MAX_BYTES = 16 << 30  # all datasets of one file together
 MAX_CHUNK_BYTES = 1 << 30

@@ -146,7 +146,7 @@ def _knock(address: str) -> None:
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
-        with socket.create_connection((host, int(port)), KNOCK_S):
+        with socket.create_connection((host.strip("[]"), int(port)), KNOCK_S):
             pass
 
 

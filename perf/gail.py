@@ -117,6 +117,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("runs/gail-perf"), help="of our half")
     given = parser.parse_args()
+    if given.rounds < 2:
+        parser.error("--rounds must be at least 2: the first one tells what cloning took")
     torch.manual_seed(0)
     torch.set_num_threads(1)
     preset = Gail.PRESETS["state", "cpu"]

@@ -12,6 +12,7 @@ from envs.errors import UsageError
 from envs.registry import Registry
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
+from policies.base import ALGORITHMS
 from policies.train_config import TrainConfig
 
 SHARE = 4
@@ -80,6 +81,10 @@ class DaggerConfig:
         if not 0 <= self.decay <= 1:
             raise UsageError(f"decay must be 0..1, got {self.decay}")
         self.training(0)
+        if ALGORITHMS[self.algo].trainer:
+            raise UsageError(
+                f"{self.algo} does not learn from labels of single steps: choose another --algo"
+            )
 
     def beta(self, r: int) -> float:
         """Return the chance that the expert acts in round ``r``."""

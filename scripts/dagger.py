@@ -30,7 +30,7 @@ class Dagger:
     task: str = "pick_place"
     """Task whose scripted expert can label states of others."""
     algo: str = "bc"
-    """Algorithm: bc, act, diffusion."""
+    """Algorithm, as of armtrials train, but gail."""
     rounds: int = 8
     """Rounds after round 0."""
     labels: int | None = None

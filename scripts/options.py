@@ -1,13 +1,11 @@
 """Options of a command from its words: tyro, with its mistakes told in one line."""
 
-import errno
 import io
-import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -69,11 +67,11 @@ def check_out(command: object) -> None:
     out = chosen.get(OUT)
     if not isinstance(out, Path):
         return
-    there = next(path for path in (out, *out.absolute().parents) if path.is_dir())
-    between = out.absolute().relative_to(there.absolute()).parts[:-1]
+    there = out.parent
     try:
-        if between and (there / between[0]).exists():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with suppress(FileNotFoundError):
+            out.stat()
+        there = next(path for path in (out, *out.absolute().parents) if path.is_dir())
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:

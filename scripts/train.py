@@ -20,6 +20,7 @@ armtrials train --algo diffusion --data data/pick_place --out runs/diffusion --s
 armtrials train --algo act --stream pick_place --randomise full --operator mixed --out runs/act
 armtrials train --algo bc --data data/pixels --track pixels --out runs/bc --preset quick
 armtrials train --algo vla --data data/pick_place data/language_pick data/wipe --out runs/vla
+armtrials train --algo gail --data data/pick_place --steps 150 --out runs/gail
 armtrials train --algo pi0 --weights models/pi0 --lora 16 --data pix --track pixels --out runs/pi0
 torchrun --nproc-per-node 2 -m scripts.main train --algo diffusion --data data/p --out runs/p
 armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out runs/vla-insertion
@@ -51,7 +52,7 @@ class Train:
     seed: int = 0
     """Seed of weights, windows and noise."""
     steps: int | None = None
-    """Gradient steps (default: the preset's)."""
+    """Gradient steps, with gail iterations (default: the preset's)."""
     batch: int | None = None
     """Windows a step (default: the preset's)."""
     lr: float | None = None

@@ -23,8 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a test that fails try once more, twice if it talks by the wall clock; "R" tells it.
 
     A browser, a bus or a camera waits 0.1 s to 0.5 s for its peer and then rightly stops the arm;
-    other tests kill and resume processes. A machine that stands still is not what they are about,
-    and a fault of the code fails every time.
+    other tests kill and resume processes. A machine that stands still is not what they are about.
+    A race in the code may hide behind a second try: who needed one stands in the summary.
     """
     for item in items:
         by_the_clock = item.get_closest_marker("browser") or OUTSIDE in item.path.parents

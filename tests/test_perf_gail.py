@@ -42,6 +42,16 @@ def test_our_half_says_what_it_trained_and_how_often_it_succeeds(
     assert (tmp_path / "out" / "log.jsonl").exists()
 
 
+def test_one_round_alone_is_refused_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["gail", "armtrials", "--data", "nowhere", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        main()
+    assert "--rounds must be at least 2" in capsys.readouterr().err
+
+
 def test_both_halves_are_asked_for_normalised_actions_and_see_the_flag(demos: Path) -> None:
     bench = Bench(EpisodeSet.load(demos), SMALL, Gail.PRESETS["state", "cpu"], 1)
     asked: list[tuple[torch.Size, torch.Size]] = []

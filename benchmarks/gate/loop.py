@@ -51,7 +51,8 @@ class Driven:
             refused it.
         targets: what was asked for, (steps, n).
         force_n: largest force on the table, None where the arm does not tell.
-        ends: who ended the trial early and how, one of ``CAUSES``; empty where nobody did.
+        ends: who ended the trial early and how: one of ``CAUSES``, or a verdict of the safety
+            chain; empty where nobody did.
         ended: why, in words.
         done: whether the task was done, as far as the arm tells.
     """

@@ -38,7 +38,9 @@ def write_flywheel(turn: Turn) -> Path:
 
 def flywheel_page(turn: Turn, spec: Spec) -> str:
     """Return the HTML page; it needs no other file and no network."""
-    told = {stage: turn.read(stage) for stage in (*STAGES, CONTROL)}
+    told = {stage: turn.read(stage) for stage in STAGES}
+    if control := turn.read(CONTROL):  # whoever did not ask for it misses nothing
+        told[CONTROL] = control
     counts = (told["select"] or {}).get("outcomes", {})
     outcomes = [(name, n, _about(name)) for name, n in counts.items()]
     return render(

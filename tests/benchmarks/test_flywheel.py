@@ -177,7 +177,8 @@ def test_a_control_is_trained_as_long_on_the_old_data_alone(
         one.run(("control",))
     one.run()
     assert one.read("control") is None
-    assert "old data alone" not in write_flywheel(one).read_text()
+    page = write_flywheel(one).read_text()
+    assert not [words for words in ("old data alone", "not run yet") if words in page]
     one.run(("control",))
     folders = (made / "bc", one.wheel.made, one.wheel.control)
     old, new, control = (load_checkpoint(folder).provenance for folder in folders)

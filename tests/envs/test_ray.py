@@ -137,6 +137,22 @@ def test_a_head_that_does_not_answer_is_told_before_ray_asks_for_it(
     assert asked == [place]
 
 
+def test_a_head_at_an_address_with_colons_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda address, **_: asked.append(address))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8})
+    knocked: list[tuple[str, int]] = []
+
+    def connect(place: tuple[str, int], timeout: float) -> socket.socket:
+        knocked.append(place)
+        return socket.socket()
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    executor_of("ray", ray=["address=[::1]:6379"])
+    assert (knocked, asked) == ([("::1", 6379)], ["[::1]:6379"])
+
+
 def test_an_address_without_a_port_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UsageError, match="no Ray cluster at head:many"):

@@ -111,6 +111,7 @@ def test_another_run_in_the_folder_is_refused(config) -> None:
         ({"episodes": 0}, "episodes must be at least 1"),
         ({"decay": 1.5}, "decay must be 0..1, got 1.5"),
         ({"algo": "bcc"}, "unknown algorithm 'bcc'"),
+        ({"algo": "gail"}, "gail does not learn from labels of single steps"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_rule(config, change, message) -> None:

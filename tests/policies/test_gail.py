@@ -13,7 +13,7 @@ from envs.collection import Collection
 from envs.errors import UsageError
 from policies.base import PolicySpec
 from policies.checkpoint import load_checkpoint
-from policies.dataset import EpisodeSet
+from policies.dataset import EpisodeSet, Reading
 from policies.gail import Gail, GailConfig
 from policies.gail_rollout import UNIT, Rollout, as_judged, demonstrated
 from policies.gail_train import FASTER, PATIENCE, GailTrainer, Watch
@@ -56,6 +56,28 @@ def test_it_trains_logs_its_curve_and_leaves_a_policy_like_any_other(config) -> 
     for name in ("reward", "judge_loss", "judge_expert", "judge_policy", "kl", "rollout_success"):
         assert all(np.isfinite(line[name]) for line in lines)
     assert not (config.out / LAST_GOOD).exists()
+
+
+def test_offsets_are_refused_instead_of_rolled_out_as_targets(config) -> None:
+    with pytest.raises(UsageError, match="absolute actions: --preset without -delta"):
+        train(replace(config, preset="quick-delta"))
+
+
+def test_several_actions_at_once_are_refused(config) -> None:
+    with pytest.raises(UsageError, match="decides at every step: --chunk 1, got 4"):
+        train(replace(config, chunk=4))
+
+
+def test_a_policys_own_steps_are_not_taken_for_the_experts(config, monkeypatch) -> None:
+    load = EpisodeSet.load
+
+    def partly(folder: Path, reading: Reading) -> EpisodeSet:
+        data = load(folder, reading)
+        return replace(data, labelled=np.arange(len(data.actions)) % 2 == 0)
+
+    monkeypatch.setattr(EpisodeSet, "load", partly)
+    with pytest.raises(UsageError, match="some of --data are a policy's"):
+        train(config)
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(config) -> None:

@@ -57,6 +57,17 @@ def test_a_file_on_the_way_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Not a directory" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_even_be_looked_at_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longer = tmp_path / ("x" * 300)  # than the system allows: like a folder of somebody else's,
+    for out in (longer, longer / "data"):  # where root may look
+        assert cli.main(["collect", "--out", str(out)]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"armtrials: error: {out} cannot be written: no file can be made in")
+        assert "File name too long" in line
+
+
 def test_looking_makes_nothing(tmp_path: Path) -> None:
     from scripts.options import check_out
     from scripts.train import Train
