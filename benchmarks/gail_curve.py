@@ -18,6 +18,8 @@ SHARES = {
     "discriminator right": ("judge_expert", "judge_policy"),
 }
 """Curves without an interval: by name, the columns of the log whose mean they are."""
+REQUIRED = {"environment_steps", "episodes", "rollout_success", *sum(SHARES.values(), ())}
+"""Columns that a log must have to be drawn."""
 
 Row = Mapping[str, Any]
 

@@ -119,18 +119,29 @@ class Train:
         settings = {name: getattr(self, name) for name in own}
         config = TrainConfig(**settings, **self._folders(), stream=self._stream())
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
-            out = training.train(config, advance, console.print)
-        if self.algo == "gail":
-            from benchmarks.gail_curve import write_curve
-
-            console.print(f"learning curve: {write_curve(out)}")
+        try:
+            with progress(f"train {self.algo}", config.resolve().training.steps) as advance:
+                out = training.train(config, advance, console.print)
+        finally:
+            self._draw(console)
         made = load_checkpoint(out).provenance["training"]
         console.print(
             f"{out}: {made['steps']} steps in {duration(made['wall_s'])}, "
             f"{made['parameters'] / 1e6:.1f} M parameters, {made['device']}, {made['precision']}"
         )
         return 0
+
+    def _draw(self, console: Console) -> None:
+        """Draw the learning curve of GAIL, also of a training that was ended or failed."""
+        from policies.train_log import FILE, read_log
+
+        if self.algo != "gail" or not (self.out / FILE).is_file():
+            return
+        from benchmarks.gail_curve import REQUIRED, write_curve
+
+        rows = read_log(self.out)
+        if rows and rows[-1].keys() >= REQUIRED:  # else it is another algorithm's
+            console.print(f"learning curve: {write_curve(self.out)}")
 
     def _folders(self) -> dict[str, Any]:
         """Return what is learned from, and how much beside the weights that are there."""

@@ -1,11 +1,14 @@
 """armtrials train: what the user sees."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.gail_curve import REQUIRED, SVG
 from envs.episode import Episode, EpisodeMeta, write_episode
+from policies.train_log import FILE
 from scripts.main import main
 
 
@@ -60,3 +63,25 @@ def test_a_mistake_is_answered_in_one_line_with_exit_code_2(
 def test_the_help_shows_examples(capsys):
     assert main(["train", "--help"]) == 0
     assert "armtrials train --algo act --data data/pick_place" in capsys.readouterr().out
+
+
+def test_gail_that_is_interrupted_leaves_its_learning_curve(data, tmp_path, monkeypatch, capsys):
+    def ended(config: object, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    out.mkdir()
+    row = dict.fromkeys(REQUIRED, 0.25) | {"step": 1, "environment_steps": 800.0, "episodes": 4.0}
+    (out / FILE).write_text(json.dumps(row) + "\n")
+    monkeypatch.setattr("policies.train.train", ended)
+    assert main(arguments(data, out, {"algo": "gail"})) == 130
+    assert "learning curve" in capsys.readouterr().err
+    assert (out / SVG).read_text().startswith("<svg")
+
+
+def test_gail_in_the_folder_of_another_policy_is_refused_in_one_line(data, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(arguments(data, out)) == 0
+    assert main(arguments(data, out, {"algo": "gail"})) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not (out / SVG).exists()
