@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -184,6 +185,8 @@ def make_context(backend: str) -> Context:
 
 _contexts: dict[str, tuple[int, Context]] = {}
 """This process's context by backend, with the process that made it."""
+_here = threading.local()
+"""Whether this thread took the context last, as far as it knows."""
 
 
 def shared_context(backend: str) -> Context:
@@ -202,11 +205,18 @@ def shared_context(backend: str) -> Context:
             "start processes with 'spawn', or choose the backend 'ray'"
         )
     context.make_current()
+    _here.holds = True
     return context
+
+
+def holds() -> bool:
+    """Tell whether this thread may draw: it took the context and has not let it go."""
+    return getattr(_here, "holds", False)
 
 
 def let_go() -> None:
     """Take the context from this thread, so that another one can draw; without one: nothing."""
+    _here.holds = False
     if not _contexts:
         return
     if "egl" in _contexts:

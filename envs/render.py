@@ -4,7 +4,10 @@ Quality is explicit because it costs: with software OpenGL an 84 x 84 image take
 shadows, about 4 ms with them.
 """
 
+import atexit
+import threading
 import weakref
+from collections import deque
 from typing import Protocol
 
 import mujoco
@@ -138,7 +141,7 @@ class _OpenGL:
         backend: str,
     ) -> None:
         self._backend = backend
-        context = gl.shared_context(backend)
+        context = _current(backend)
         self._context = _make_buffers(model, size, shadows)
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + _SPARE_GEOMS)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
@@ -152,9 +155,10 @@ class _OpenGL:
         self._passes = passes
         # Buffers must go before the context, also when the process ends.
         self._release = weakref.finalize(self, _free, context, self._context)
+        _watch_the_end(context)
 
     def draw(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> Array:
-        gl.shared_context(self._backend)
+        _current(self._backend)
         # Another size's renderer in the same context may have bound its own buffer.
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._camera.fixedcamid = camera
@@ -196,11 +200,13 @@ class _OpenGL:
         return image
 
     def upload_texture(self, model: mujoco.MjModel, texture: int) -> None:
-        gl.shared_context(self._backend)
+        _current(self._backend)
         mujoco.mjr_uploadTexture(model, self._context, texture)
 
     def close(self) -> None:
-        self._release()
+        if self._release.alive:
+            _current(self._backend)
+            self._release()
 
 
 def _make_buffers(model: mujoco.MjModel, size: tuple[int, int], shadows: bool) -> mujoco.MjrContext:
@@ -224,6 +230,40 @@ def _make_buffers(model: mujoco.MjModel, size: tuple[int, int], shadows: bool) -
     return context
 
 
+_left: deque[mujoco.MjrContext] = deque()
+"""Buffers of renderers that were collected in a thread that does not draw."""
+_ending = threading.Event()
+
+
+def _watch_the_end(context: gl.Context) -> None:
+    """Have all buffers freed before the context when the process ends."""
+    atexit.unregister(_end)
+    atexit.register(_end, context)
+
+
+def _end(context: gl.Context) -> None:
+    _ending.set()
+    while _left:
+        context.make_current()
+        _left.pop().free()
+
+
+def _current(backend: str) -> gl.Context:
+    """Return the process's context, current in this thread, and free what others left."""
+    context = gl.shared_context(backend)
+    while _left:
+        _left.pop().free()
+    return context
+
+
 def _free(context: gl.Context, buffers: mujoco.MjrContext) -> None:
+    """Free buffers; in a thread that does not draw, leave them to one that does.
+
+    The garbage collector may call this in any thread, and a context that it took there would be
+    missing where pictures are drawn.
+    """
+    if not (gl.holds() or _ending.is_set()):
+        _left.append(buffers)
+        return
     context.make_current()
     buffers.free()

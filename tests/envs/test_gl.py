@@ -128,3 +128,34 @@ def test_a_fork_after_opengl_was_used_is_refused_instead_of_hanging(
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(UsageError, match="start processes with 'spawn'"):
         gl.shared_context(found)
+
+
+ELSEWHERE = (
+    RENDER
+    + """
+import threading
+from envs import gl
+kept = [Renderer(model, 32, 24), renderer]
+image = kept[0].render(model, data, "overhead")
+gl.let_go()
+del renderer
+waits = threading.Event()
+def forget():  # as the garbage collector may, in any thread
+    kept.pop()
+    waits.wait()  # and this thread lives on
+forgetting = threading.Thread(target=forget, daemon=True)
+forgetting.start()
+while len(kept) > 1: pass
+print(bool((kept[0].render(model, data, "overhead") == image).all()))
+"""
+)
+
+
+@pytest.mark.gl
+def test_a_renderer_that_is_forgotten_in_another_thread_does_not_take_the_context() -> None:
+    if gl.probe("egl") is not None:
+        pytest.skip(f"EGL does not work here: {gl.probe('egl')}")
+    done = run(ELSEWHERE, ARMTRIALS_GL="egl")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "True"
+    assert done.stderr == ""
