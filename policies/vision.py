@@ -6,7 +6,7 @@ written here because torchvision does not load beside every CPU build of torch; 
 from scratch with group normalisation (Chi et al. 2023), no downloaded weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -181,10 +181,14 @@ class ImageEncoder(nn.Module):
         Returns:
             (B, T, cameras, features).
         """
+        return self.vectors(self.maps(obs))
+
+    def vectors(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return one feature vector a camera, (B, T, cameras, features), of what ``maps`` gave."""
         out = []
-        for maps, points, head in zip(self.maps(obs), self.points, self.heads, strict=True):
-            features = head(points(maps.flatten(0, 1)))
-            out.append(features.reshape(*maps.shape[:2], -1))
+        for found, points, head in zip(maps, self.points, self.heads, strict=True):
+            features = head(points(found.flatten(0, 1)))
+            out.append(features.reshape(*found.shape[:2], -1))
         return torch.stack(out, dim=2)
 
     def maps(self, obs: Mapping[str, Tensor]) -> list[Tensor]:

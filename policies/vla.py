@@ -2,8 +2,9 @@
 
 Everything is a token. A *sentence encoder* turns the instruction into one a word. The *trunk*, a
 transformer, holds a few readout tokens (Octo, 2024), one of the joints, and what shows the scene:
-on the state track one token an object, its pose and the words of its name; on the pixel track a
-grid of residual-network features a camera. Its layers read the words. A task's objects may be any
+on the state track one token an object, its pose and the words of its name; on the pixel track, of
+each camera's residual network, a grid of features (what is about where) and one token of keypoints
+(where exactly). Its layers read the words. A task's objects may be any
 and of any number, so one network learns several tasks and goes on with others.
 
 An *action head* reads the readouts: the flow matching of ``policies.flow`` (pi0, Black et al.
@@ -192,9 +193,11 @@ class Scene(nn.Module):
         self.joints = nn.Linear(sum(self.free.values()), width)
         self.pose = nn.Linear(config.n_obs * POSE, width)
         self.name = nn.Linear(config.sentence.width, width)
-        self.images = ImageEncoder(spec.observations, config.vision, vectors=False)
+        self.images = ImageEncoder(spec.observations, config.vision)
         self.patch = nn.Linear(self.images.channels, width)
-        cells = len(self.images.shapes) * config.n_obs * config.grid**2
+        features = config.vision.features
+        self.point = nn.Linear(features, width) if self.images.shapes else nn.Identity()
+        cells = len(self.images.shapes) * config.n_obs * (config.grid**2 + 1)
         self.cell = nn.Parameter(torch.randn(cells, width) * 0.02)
 
     def forward(self, obs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -233,7 +236,7 @@ class Scene(nn.Module):
         return mean
 
     def _pictures(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
-        """Return the tokens of all cameras, grid by grid; nothing without cameras."""
+        """Return the tokens of all cameras: keypoints, then grids; nothing without cameras."""
         if not self.images.shapes:
             return []
         maps = self.images.maps(obs)
@@ -242,7 +245,8 @@ class Scene(nn.Module):
         cells = torch.cat(
             [p.permute(0, 2, 3, 1).reshape(rows, -1, self.images.channels) for p in pooled], dim=1
         )
-        return [self.patch(cells) + self.cell]
+        points = self.point(self.images.vectors(maps).flatten(1, 2))
+        return [torch.cat([points, self.patch(cells)], dim=1) + self.cell]
 
 
 class TokenHead(nn.Module):
