@@ -276,8 +276,7 @@ class Chain:
             if packet.parameters[:5] != bytes([0x01, 0x44, 0x58, 0x4C, 0x22]):
                 error = Error.RANGE
             if error is Error.NONE:
-                servo.clear_turns()
-                servo.profile.stop(servo.position)
+                servo.clear_turns(self.now)
             if servo.motor == packet.motor and servo.get("Status Return Level") >= 2:
                 said.append((servo, error, b""))
         return self._answers(said)

@@ -109,8 +109,8 @@ class FirstOrderPlant:
             for i in members:
                 side = -1.0 if self.shafts[i].mirrored else 1.0
                 angle = side * self.angle[axis]
-                current = self._current(i, drives[i], angle)
-                motions[i] = Motion(angle, side * moved / dt, current)
+                speed = side * moved / dt
+                motions[i] = Motion(angle, speed, self._current(i, drives[i], angle, speed))
         return motions
 
     def _wish(self, i: int, drive: Drive, dt: float) -> float:
@@ -128,9 +128,13 @@ class FirstOrderPlant:
         most = shaft.free_speed * dt
         return max(-most, min(most, way))
 
-    def _current(self, i: int, drive: Drive, angle: float) -> float:
-        """Return the current servo ``i`` draws [A] with its shaft at ``angle``."""
+    def _current(self, i: int, drive: Drive, angle: float, speed: float) -> float:
+        """Return the current servo ``i`` draws [A] with its shaft at ``angle``.
+
+        The faster it turns the less it can draw, down to none at the free speed (back-EMF).
+        """
         stall = self.shafts[i].stall_current
+        left = max(0.0, 1 - abs(speed) / self.shafts[i].free_speed)
         if drive.kind == "position":
             wanted = (drive.target - angle) / self.STALL_ERROR * stall
         elif drive.kind == "current":
@@ -139,7 +143,7 @@ class FirstOrderPlant:
             return 0.0
         else:
             wanted = 0.05 * stall if drive.target else 0.0
-        most = min(drive.current, stall)
+        most = min(drive.current, stall * left)
         return max(-most, min(most, wanted))
 
 

@@ -85,7 +85,7 @@ class Servo:
         self.registered: tuple[int, bytes] | None = None
         self.overloaded_for = 0.0
         self.last_heard, self.deaf_until = now, now
-        self.clear_turns()
+        self._within_one_turn()
         self._reset_goals()
         self._show(now)
 
@@ -139,8 +139,13 @@ class Servo:
         """Where the shaft is [ticks]."""
         return round(self._ticks(self.motion.angle))
 
-    def clear_turns(self) -> None:
-        """Forget whole turns: the position is within one turn again."""
+    def clear_turns(self, now: float) -> None:
+        """Forget whole turns: the position is within one turn again, and the registers say so."""
+        self._within_one_turn()
+        self.profile.stop(self.position)
+        self._show(now)
+
+    def _within_one_turn(self) -> None:
         self.turns = 0
         self.turns = (self.position - self.get("Homing Offset")) // TICKS
 

@@ -124,6 +124,19 @@ def test_a_motor_at_its_limit_of_current_grows_hot() -> None:
     assert bench.servo(4).get("Hardware Error Status") == 0
 
 
+def test_a_long_way_without_load_is_no_overload() -> None:
+    bench = Bench("koch")
+    begin = bench.servo(5).position
+    bench.arm.bus.put(5, "Operating Mode", 4)
+    bench.arm.bus.put(5, "Torque Enable", 1)
+    bench.arm.bus.put(5, "Goal Position", begin + 3 * 4096)  # seconds at the free speed
+    bench.port.pass_time(6.0)
+    assert bench.servo(5).position == pytest.approx(begin + 3 * 4096, abs=1)
+    assert bench.servo(5).get("Hardware Error Status") == 0
+    bench.servo(5).clear_turns(bench.port.now())
+    assert bench.servo(5).get("Present Position") == pytest.approx(begin, abs=1)  # at once
+
+
 def test_the_status_return_level_says_which_instructions_are_answered() -> None:
     bench = Bench("koch")
     level = bench.servo(3).table["Status Return Level"].address.to_bytes(2, "little")
