@@ -103,6 +103,26 @@ def test_the_presets_have_the_size_that_is_promised():
             assert 10e6 < sum(p.numel() for p in network.parameters()) < 80e6
 
 
+def test_what_moves_within_a_cell_of_the_grid_is_seen(monkeypatch: pytest.MonkeyPatch):
+    spec = PolicySpec(
+        "viperx", tuple("abcdefg"), 50.0, "pick_place", "pixels",
+        {"qpos": (7,), "images/overhead": (84, 84, 3)}, 1, 96, 48, language=True,
+    )  # fmt: skip
+    scene = Vla(replace(VlaConfig(), **SMALLER["vla"]), spec).scene
+
+    def tokens(row: int, column: int) -> torch.Tensor:
+        maps = torch.zeros(1, 1, scene.images.channels, 8, 8)
+        maps[..., row, column] = 9.0
+        monkeypatch.setattr(scene.images, "maps", lambda obs: [maps])
+        found: torch.Tensor = scene({"qpos": torch.zeros(1, 1, 7)})[0]
+        return found
+
+    here, there = tokens(2, 4), tokens(3, 5)  # 4 x 4 cells of 2 x 2
+    moved = (here - there).abs().amax(-1)[0]
+    assert moved[1] > 1e-3  # the keypoints, after the joints
+    assert moved[2:].max() < 1e-6
+
+
 def test_an_object_that_is_not_there_says_nothing():
     network, seen = model(cube=CUBE)
     _, beside = model(cube=CUBE, peg=torch.full((7,), torch.nan))
