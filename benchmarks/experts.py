@@ -19,7 +19,8 @@ import numpy as np
 import envs
 from benchmarks.expert_cells import Cell, protocol_on
 from benchmarks.stats.intervals import Interval, cell_interval
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 from envs.crew import crew
 from envs.errors import UsageError
 from envs.expert import Operator
@@ -235,7 +236,7 @@ def write_tallies(path: Path, tallies: Mapping[Cell, Tally]) -> None:
             rows.append(json.dumps({**asdict(cell), **values}))
     text = f'{{"schema": {SCHEMA}, "cells": [\n' + ",\n".join(rows) + "\n]}\n"
     with refuse_disk_errors(path.parent, "--out"):
-        write_atomic(path, text.encode())
+        write_whole(path, text.encode())
 
 
 def stuck(tally: Tally) -> str:

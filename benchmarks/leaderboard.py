@@ -14,7 +14,8 @@ from benchmarks.board_tables import make_tables
 from benchmarks.board_text import board_csv, board_markdown
 from benchmarks.board_words import findings
 from benchmarks.records import manifest_bytes, run_folders
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 from envs.errors import UsageError
 
 SCHEMA = 1
@@ -41,7 +42,7 @@ class Made:
         """
         with refuse_disk_errors(out, "--out"):
             for name, data in self.files.items():
-                write_atomic(out / name, data)
+                write_whole(out / name, data)
         return [out / name for name in self.files]
 
 

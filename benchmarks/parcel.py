@@ -19,7 +19,8 @@ from typing import IO
 
 from benchmarks.lines import parse
 from benchmarks.records import SEAL, starts_path, verify_run
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 from envs.errors import UsageError
 
 MAX_MEMBERS = 5000
@@ -67,7 +68,7 @@ def pack_run(folder: Path, out: Path, trajectories: bool = False) -> Path:
             member.size, member.mode = len(data), 0o644
             archive.addfile(member, io.BytesIO(data))
     with refuse_disk_errors(out.parent, "--out"):
-        write_atomic(out, lzma.compress(buffer.getvalue(), preset=6))
+        write_whole(out, lzma.compress(buffer.getvalue(), preset=6))
     return out
 
 

@@ -1,17 +1,20 @@
 """Whether two forms of one policy do the same: the same starts, one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks import stats
 from benchmarks.protocol import DEV
 from benchmarks.records import read_run
 from benchmarks.run import EvaluateConfig, Job, Workers, evaluate, prepare
 from envs.errors import UsageError
+
+Successes = npt.NDArray[np.bool_]
 
 FEWEST = 50
 """Paired trials from which a difference is told."""
@@ -72,13 +75,16 @@ def plan_parity(folders: tuple[Path, Path], base: EvaluateConfig, trials: int) -
 
 
 def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) -> Parity:
-    """Run the trials that are missing and compare them start by start."""
-    wins = []
+    """Run the trials that are missing and compare them start by start.
+
+    A start of which one trial is invalid is no pair.
+    """
+    wins: list[dict[str, bool]] = []
     for job in jobs:
         done = evaluate(job.config, progress, job, pool)
-        trials = [t for t in read_run(done.folder).trials if t["status"] == "valid"]
-        wins.append(np.array([t["success"] for t in trials]))
-    before, after = wins
+        trials = read_run(done.folder).trials
+        wins.append({t["key"]: t["success"] for t in trials if t["status"] == "valid"})
+    before, after = pair(*wins)
     found = stats.compare(stats.Outcomes(after), stats.Outcomes(before))
     return Parity(
         trials=len(before),
@@ -91,3 +97,9 @@ def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) 
         high=found.high,
         p=found.p,
     )
+
+
+def pair(before: Mapping[str, bool], after: Mapping[str, bool]) -> tuple[Successes, Successes]:
+    """Return the successes of the starts that both have, in the order of ``before``."""
+    shared = [key for key in before if key in after]
+    return np.array([before[k] for k in shared]), np.array([after[k] for k in shared])

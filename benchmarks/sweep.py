@@ -21,7 +21,8 @@ from benchmarks.lines import Record
 from benchmarks.protocol import DEV, NOMINAL
 from benchmarks.records import read_run
 from benchmarks.run import EvaluateConfig, Job, Workers, evaluate, prepare
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 from envs.errors import UsageError
 
 Value = float | int | None
@@ -278,8 +279,8 @@ def write_tables(sweep: Sweep, folder: Path) -> None:
         "skipped": [{"setting": setting_name(s), "reason": why} for s, why in sweep.skipped],
     }
     with refuse_disk_errors(folder, "--out"):
-        write_atomic(folder / "sweep.csv", text.getvalue().encode())
-        write_atomic(folder / "sweep.json", (json.dumps(about, indent=1) + "\n").encode())
+        write_whole(folder / "sweep.csv", text.getvalue().encode())
+        write_whole(folder / "sweep.json", (json.dumps(about, indent=1) + "\n").encode())
 
 
 def _hz(trials: Sequence[Record]) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.lines import Record
 from benchmarks.protocol import Wave
 from benchmarks.trial import WaveResult, actions_digest
-from benchmarks.writer import write_atomic
 from envs.arm import Array
+from envs.atomic import write_whole
 from envs.errors import UsageError
 
 BROKEN = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, BadZipFile)
@@ -23,7 +23,7 @@ def write_trajectories(folder: Path, result: WaveResult) -> Path:
     longest = int(result.lengths.max(initial=0))
     np.savez(buffer, actions=result.actions[:, :longest], lengths=result.lengths)
     path = folder / "trajectories" / f"{result.wave.name}.npz"
-    write_atomic(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
     return path
 
 

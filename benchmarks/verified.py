@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.lines import digest, parse
 from benchmarks.records import SEAL, seal_bytes
-from benchmarks.writer import write_atomic
+from envs.atomic import write_whole
 
 VERIFIED = "VERIFIED.json"
 
@@ -22,7 +22,7 @@ def keep(folder: Path, told: Mapping[str, Any]) -> Path:
         told: how many ``trials``, and with what.
     """
     path = Path(folder) / VERIFIED
-    write_atomic(path, seal_bytes({**told, "seal": digest((Path(folder) / SEAL).read_bytes())}))
+    write_whole(path, seal_bytes({**told, "seal": digest((Path(folder) / SEAL).read_bytes())}))
     return path
 
 

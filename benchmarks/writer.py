@@ -58,11 +58,6 @@ def refuse_disk_errors(folder: Path, option: str = "--results") -> Iterator[None
         raise
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` completely or not at all, and make it last a power cut."""
-    write_whole(path, data)
-
-
 class RunWriter:
     """Writes one run. Use it in a ``with`` statement: entering locks and recovers the folder.
 
@@ -117,7 +112,7 @@ class RunWriter:
         else:
             if (self.folder / TRIALS).is_file():
                 raise UsageError(f"{self.folder} has trials but no {MANIFEST}: move it away")
-            write_atomic(path, manifest_bytes(self._manifest))
+            write_whole(path, manifest_bytes(self._manifest))
 
     def _recover(self) -> None:
         """Open the trial lines, follow their chain and cut off what a kill left unfinished."""
@@ -162,8 +157,8 @@ class RunWriter:
         with refuse_disk_errors(self.folder):
             packed = pack((self.folder / TRIALS).read_bytes())
             starts = digest(packed.starts)
-            write_atomic(starts_path(self.folder, starts), packed.starts)
-            write_atomic(self.folder / PACKED, packed.trials)
+            write_whole(starts_path(self.folder, starts), packed.starts)
+            write_whole(self.folder / PACKED, packed.trials)
             names = sorted({MANIFEST, PACKED, *files})
             hashes = {name: digest((self.folder / name).read_bytes()) for name in names}
             seal = {
@@ -174,7 +169,7 @@ class RunWriter:
                 "starts": starts,
                 "sealed_by": sealed_by,
             }
-            write_atomic(self.folder / SEAL, seal_bytes(seal))
+            write_whole(self.folder / SEAL, seal_bytes(seal))
             (self.folder / TRIALS).unlink()
 
 

@@ -10,7 +10,7 @@ from benchmarks.atlas_text import filled
 from benchmarks.expert_cells import protocol_on
 from benchmarks.experts import read_tallies
 from benchmarks.sheet import axes_of, draw_sheet
-from benchmarks.writer import write_atomic
+from envs.atomic import write_whole
 from envs.tasks import TASKS
 from scripts.progress import progress
 
@@ -28,7 +28,7 @@ def main(tasks: Sequence[str] = ()) -> None:
     for name in tasks or pictured():
         if name != TABLES:
             draw(name)
-    write_atomic(PAGE, filled(PAGE.read_text("utf-8"), read_tallies(EXPERTS)).encode())
+    write_whole(PAGE, filled(PAGE.read_text("utf-8"), read_tallies(EXPERTS)).encode())
 
 
 def pictured() -> list[str]:
@@ -41,10 +41,10 @@ def draw(name: str) -> None:
     """Draw a demonstration of a task and its axes."""
     protocol = protocol_on(TASKS[name].name)
     with progress(f"draw {name}", 2 + len(axes_of(protocol))) as advance:
-        write_atomic(IMAGES / f"{name}.jpg", strip_jpeg(demonstration(name)))
+        write_whole(IMAGES / f"{name}.jpg", strip_jpeg(demonstration(name)))
         advance()
         sheet = draw_sheet(protocol, 1, 0, advance)
-        write_atomic(IMAGES / f"{name}_axes.jpg", axes_jpeg(sheet))
+        write_whole(IMAGES / f"{name}_axes.jpg", axes_jpeg(sheet))
 
 
 if __name__ == "__main__":

@@ -33,13 +33,14 @@ class Card:
     def run(self) -> int:
         """Write the card; return 0."""
         from benchmarks.cards import card
-        from benchmarks.writer import refuse_disk_errors, write_atomic
+        from benchmarks.writer import refuse_disk_errors
+        from envs.atomic import write_whole
 
         text = card(self.folder, self.results)
         if self.out is None:
             sys.stdout.write(text)
             return 0
         with refuse_disk_errors(self.out.parent, "--out"):
-            write_atomic(self.out, text.encode())
+            write_whole(self.out, text.encode())
         sys.stdout.write(f"{self.out}\n")
         return 0

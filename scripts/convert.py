@@ -63,7 +63,8 @@ class Convert:
     def _records(self) -> str:
         """Write the trials of a run in another form."""
         from benchmarks.trial_exports import EXPORTS
-        from benchmarks.writer import refuse_disk_errors, write_atomic
+        from benchmarks.writer import refuse_disk_errors
+        from envs.atomic import write_whole
         from envs.errors import UsageError
 
         if self.to not in RECORDS:
@@ -72,7 +73,7 @@ class Convert:
             raise UsageError(f"{self.out} exists already: remove it or choose another place")
         data, told = EXPORTS[self.to](self.source)
         with refuse_disk_errors(self.out.parent, "another OUT"):
-            write_atomic(self.out, data)
+            write_whole(self.out, data)
         return f"{self.out}: {told}"
 
     def _episodes(self) -> list[str]:

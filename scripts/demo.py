@@ -82,7 +82,8 @@ class Demo:
         from rich.console import Console
 
         from benchmarks.report.view_page import view_page
-        from benchmarks.writer import refuse_disk_errors, write_atomic
+        from benchmarks.writer import refuse_disk_errors
+        from envs.atomic import write_whole
         from envs.errors import UsageError
         from envs.gap import GAPS
 
@@ -98,7 +99,7 @@ class Demo:
             raise UsageError("armtrials demo twin takes one policy; a session takes more")
         shown, trials = self._trials(self._actor(console), console)
         with refuse_disk_errors(self.out.parent, "--out"):
-            write_atomic(self.out, view_page(shown).encode())
+            write_whole(self.out, view_page(shown).encode())
         valid = [trial for trial in trials if not trial.void]
         wins = sum(trial.success for trial in valid)
         text = f"{wins} of {len(valid)} trials on the twin succeeded"

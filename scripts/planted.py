@@ -40,7 +40,7 @@ class Planted:
         from benchmarks.experiment_run import Place
         from benchmarks.planted import confusion, examine, plants, row_of
         from benchmarks.protocol import DEV
-        from benchmarks.writer import write_atomic
+        from envs.atomic import write_whole
 
         chosen = plants(self.preset, self.seeds)
         chosen = [p for p in chosen if not self.only or any(o in p.name for o in self.only)]
@@ -56,7 +56,7 @@ class Planted:
         console.print(f"{right} of {len(known)} named rightly")
         content = {"plants": [row_of(one) for one in found], "confusion": confusion(found)}
         path = self.out / "planted.json"
-        write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
+        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
         console.print(f"{path}", markup=False)
         return 0
 

@@ -35,7 +35,8 @@ class Show:
         from benchmarks.report.show_page import show_page
         from benchmarks.sheet import axes_of, draw_sheet
         from benchmarks.sheet_picture import sheet_png
-        from benchmarks.writer import refuse_disk_errors, write_atomic
+        from benchmarks.writer import refuse_disk_errors
+        from envs.atomic import write_whole
         from scripts.progress import progress
 
         protocol = PROTOCOLS[self.protocol]
@@ -44,7 +45,7 @@ class Show:
             sheet = draw_sheet(protocol, self.starts, self.ic, advance)
         picture = page.with_suffix(".png")
         with refuse_disk_errors(page.parent, "--out"):
-            write_atomic(page, show_page(sheet).encode())
-            write_atomic(picture, sheet_png(sheet))
+            write_whole(page, show_page(sheet).encode())
+            write_whole(picture, sheet_png(sheet))
         Console(highlight=False, soft_wrap=True).print(f"{page}\n{picture}")
         return 0

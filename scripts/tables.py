@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.comparison import compared
 from benchmarks.lines import parse
-from benchmarks.writer import write_atomic
+from envs.atomic import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "comparison.md")
@@ -19,4 +19,4 @@ def filled(page: Path) -> str:
 
 if __name__ == "__main__":
     for page in PAGES:
-        write_atomic(page, filled(page).encode())
+        write_whole(page, filled(page).encode())

@@ -31,13 +31,14 @@ class View:
 
         from benchmarks.report.view_page import view_page
         from benchmarks.view import show_episode, show_trial
-        from benchmarks.writer import refuse_disk_errors, write_atomic
+        from benchmarks.writer import refuse_disk_errors
+        from envs.atomic import write_whole
 
         self._check()
         shown = show_episode(self.path) if self.trial is None else show_trial(self.path, self.trial)
         page = self.out or Path(self.default_name())
         with refuse_disk_errors(page.parent, "--out"):
-            write_atomic(page, view_page(shown).encode())
+            write_whole(page, view_page(shown).encode())
         Console(highlight=False, soft_wrap=True).print(f"{page}: {shown.title}. {shown.lead}")
         return 0
 

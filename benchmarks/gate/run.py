@@ -15,8 +15,9 @@ from benchmarks.gate.recorded import COUNT, answers, load_data, record_of
 from benchmarks.gate.verdict import FILE, inputs_of, sealed
 from benchmarks.manifest import package_version
 from benchmarks.protocol import PROTOCOLS, EvalProtocol
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
 from envs.arm import ArmSpec
+from envs.atomic import write_whole
 from envs.errors import UsageError
 from envs.robots import ROBOTS
 from envs.tasks import TASKS
@@ -248,7 +249,7 @@ def write_verdict(passage: Passage, config: GateConfig, out: Path, key: Path | N
     }
     path = out / FILE
     with refuse_disk_errors(out, "--out"):
-        write_atomic(path, sealed(body, key))
+        write_whole(path, sealed(body, key))
     return path
 
 

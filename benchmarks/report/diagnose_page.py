@@ -12,8 +12,9 @@ from benchmarks.failures import FAILURES
 from benchmarks.report.charts import FLOOR, SERIES, Spec
 from benchmarks.report.page import render, vega_script
 from benchmarks.report.sweep_page import picture
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
 from envs.arm import InitialCondition
+from envs.atomic import write_whole
 from envs.start_features import spots
 from envs.starts_file import write_starts
 from envs.task import Task
@@ -32,11 +33,11 @@ def write_diagnosis(
     page = folder / "index.html"
     with refuse_disk_errors(folder, "--out"):
         text = json.dumps(describe(found, len(proposed)), indent=1)
-        write_atomic(folder / "diagnosis.json", f"{text}\n".encode())
-        write_atomic(folder / "diagnosis.png", picture(spec))
+        write_whole(folder / "diagnosis.json", f"{text}\n".encode())
+        write_whole(folder / "diagnosis.png", picture(spec))
         if proposed:
             write_starts(folder / "next.json", found.task, robot, proposed)
-        write_atomic(page, diagnosis_page(found, proposed, folder, spec).encode())
+        write_whole(page, diagnosis_page(found, proposed, folder, spec).encode())
     return page
 
 

@@ -14,7 +14,8 @@ from benchmarks.protocol import PROTOCOLS
 from benchmarks.report.charts import SERIES, Spec, axis_share, number
 from benchmarks.report.page import render, vega_script
 from benchmarks.report.sweep_page import picture
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 
 WIDTH, HEIGHT = 560, 280  # px
 KEY: Spec = {
@@ -37,10 +38,10 @@ def write_experiment(
     spec = figure(experiment, results)
     page = folder / "index.html"
     with refuse_disk_errors(folder, "--out"):
-        write_atomic(folder / "experiment.csv", text.getvalue().encode())
-        write_atomic(folder / "experiment.json", (json.dumps(about, indent=1) + "\n").encode())
-        write_atomic(folder / "experiment.png", picture(spec))
-        write_atomic(page, experiment_page(experiment, about, results, spec).encode())
+        write_whole(folder / "experiment.csv", text.getvalue().encode())
+        write_whole(folder / "experiment.json", (json.dumps(about, indent=1) + "\n").encode())
+        write_whole(folder / "experiment.png", picture(spec))
+        write_whole(page, experiment_page(experiment, about, results, spec).encode())
     return page
 
 

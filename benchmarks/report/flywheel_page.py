@@ -10,8 +10,9 @@ from benchmarks.report.charts import FLOOR, SERIES, Spec
 from benchmarks.report.diagnose_page import places
 from benchmarks.report.page import render, vega_script
 from benchmarks.report.sweep_page import picture
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
 from envs.arm import InitialCondition
+from envs.atomic import write_whole
 from envs.episode import inspect_file
 from envs.starts_file import read_starts
 from envs.tasks import TASKS
@@ -31,8 +32,8 @@ def write_flywheel(turn: Turn) -> Path:
     spec = figure(turn)
     page = out / "index.html"
     with refuse_disk_errors(out, "--out"):
-        write_atomic(out / "flywheel.png", picture(spec))
-        write_atomic(page, flywheel_page(turn, spec).encode())
+        write_whole(out / "flywheel.png", picture(spec))
+        write_whole(page, flywheel_page(turn, spec).encode())
     return page
 
 

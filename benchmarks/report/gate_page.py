@@ -8,7 +8,8 @@ from typing import Any
 from benchmarks.gate.check import FAIL, PASS
 from benchmarks.gate.run import GateConfig, Passage
 from benchmarks.report.page import render
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 
 WORDS = {PASS: "Passed", FAIL: "Refused", "incomplete": "Incomplete"}
 
@@ -17,7 +18,7 @@ def write_gate(passage: Passage, config: GateConfig, out: Path, verdict: Path) -
     """Write the page into ``out``; return its path."""
     page = out / "index.html"
     with refuse_disk_errors(out, "--out"):
-        write_atomic(page, gate_page(passage, config, verdict).encode())
+        write_whole(page, gate_page(passage, config, verdict).encode())
     return page
 
 

@@ -23,7 +23,8 @@ from benchmarks.report.page import base64_file, render, vega_script
 from benchmarks.session.closed import Closed
 from benchmarks.session.findings import Findings, Shown, find, runs_of
 from benchmarks.trajectories import trajectory
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 from envs.errors import UsageError
 
 PAGE = "report.html"
@@ -65,7 +66,7 @@ def write_session(closed: Closed, results: Sequence[Path], out: Path) -> Path:
     page = Path(out) / PAGE
     with refuse_disk_errors(page.parent, "--out"):
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(page, session_page(closed, results).encode())
+        write_whole(page, session_page(closed, results).encode())
     return page
 
 

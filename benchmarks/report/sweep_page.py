@@ -7,7 +7,8 @@ from pathlib import Path
 from benchmarks.report.charts import Spec, axis_share, number
 from benchmarks.report.page import render, vega_script
 from benchmarks.sweep import Result, Sweep, setting_name, table, write_tables
-from benchmarks.writer import refuse_disk_errors, write_atomic
+from benchmarks.writer import refuse_disk_errors
+from envs.atomic import write_whole
 
 Channel = Callable[..., Spec]
 """Makes a y channel of a field's name and the axis' title."""
@@ -35,8 +36,8 @@ def write_sweep(sweep: Sweep, folder: Path) -> Path:
     write_tables(sweep, folder)
     page = folder / "index.html"
     with refuse_disk_errors(folder, "--out"):
-        write_atomic(folder / "sweep.png", picture(figure(sweep)))
-        write_atomic(page, sweep_page(sweep).encode())
+        write_whole(folder / "sweep.png", picture(figure(sweep)))
+        write_whole(page, sweep_page(sweep).encode())
     return page
 
 

@@ -16,7 +16,7 @@ from benchmarks.gate.verdict import NONE, artefact_hash, file_hash, robot_hash
 from benchmarks.lines import canonical, digest, parse
 from benchmarks.protocol import PROTOCOLS, EvalProtocol
 from benchmarks.session.schedule import Planned, draw
-from benchmarks.writer import write_atomic
+from envs.atomic import write_whole
 from envs.errors import UsageError
 from envs.tasks import TASKS
 from policies.checkpoint_files import PROVENANCE
@@ -203,10 +203,10 @@ def make_lock(
     shuffled = sorted(drivers, key=lambda d: digest(f"{salt}{d.name}".encode()))
     key = Key(salt, tuple(shuffled))
     body = _body(terms, key, made)
-    write_atomic(folder / KEY, zlib.compress(canonical(key.to_json()), 9))
+    write_whole(folder / KEY, zlib.compress(canonical(key.to_json()), 9))
     (folder / KEY).chmod(FILE_MODE)
     text = canonical({**body, "sha256": digest(canonical(body))})
-    write_atomic(folder / LOCK, text + b"\n")
+    write_whole(folder / LOCK, text + b"\n")
     return read_lock(folder)
 
 

@@ -21,7 +21,8 @@ from benchmarks.session.opening import Opened
 from benchmarks.session.schedule import Planned
 from benchmarks.session.state import State
 from benchmarks.trial import actions_digest
-from benchmarks.writer import RunWriter, write_atomic
+from benchmarks.writer import RunWriter
+from envs.atomic import write_whole
 from envs.errors import UsageError
 from policies.base import Policy
 from policies.chunking import usual_execute
@@ -152,5 +153,5 @@ COPIED = (
 def _film(opened: Opened, folder: Path, record: Record) -> str:
     """Copy the film of a trial into its run; return its name there."""
     name: str = record["video"]
-    write_atomic(folder / name, (opened.folder / "films" / Path(name).name).read_bytes())
+    write_whole(folder / name, (opened.folder / "films" / Path(name).name).read_bytes())
     return name

@@ -16,7 +16,7 @@ from benchmarks.session.opening import Opened, checks, titles
 from benchmarks.session.rig import Found, Placing, Probe, Rig
 from benchmarks.session.rigs import RigMaker
 from benchmarks.session.state import FAIL, PASS, State
-from benchmarks.writer import write_atomic
+from envs.atomic import write_whole
 from envs.errors import UsageError
 from policies.base import Policy
 from real.machine import MachineError
@@ -161,7 +161,7 @@ class Work:
             return [("voided", {"code": trial.code, "reason": told, "problem": told})]
         attempt = len(state.attempts[trial.code])
         name = f"trials/{trial.code}-{attempt}.npz"
-        write_atomic(self.opened.folder / name, packed(ran.arrays))
+        write_whole(self.opened.folder / name, packed(ran.arrays))
         told_json = {**ran.told, "arrays": name}
         told_json["reason"] = self.opened.mask(str(told_json["reason"]))
         results = [("ran", {"code": trial.code, "ran": told_json})]
@@ -180,7 +180,7 @@ class Work:
         data = film(self.opened.protocol, arrays, start, code)
         name = f"films/{code}.mp4" if data else ""
         if data:
-            write_atomic(self.opened.folder / name, data)
+            write_whole(self.opened.folder / name, data)
         return [("filmed", {"code": code, "film": name})]
 
     def _do_close(self, state: State) -> Results:
