@@ -14,6 +14,7 @@ from benchmarks.records import read_run
 from benchmarks.run import EvaluateConfig, Job, Workers, evaluate, prepare
 from envs.errors import UsageError
 
+Start = tuple[int, int]
 Successes = npt.NDArray[np.bool_]
 
 FEWEST = 50
@@ -79,11 +80,11 @@ def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) 
 
     A start of which one trial is invalid is no pair.
     """
-    wins: list[dict[str, bool]] = []
+    wins: list[dict[Start, bool]] = []
     for job in jobs:
         done = evaluate(job.config, progress, job, pool)
         trials = read_run(done.folder).trials
-        wins.append({t["key"]: t["success"] for t in trials if t["status"] == "valid"})
+        wins.append({_start(t): t["success"] for t in trials if t["status"] == "valid"})
     before, after = pair(*wins)
     found = stats.compare(stats.Outcomes(after), stats.Outcomes(before))
     return Parity(
@@ -99,7 +100,12 @@ def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) 
     )
 
 
-def pair(before: Mapping[str, bool], after: Mapping[str, bool]) -> tuple[Successes, Successes]:
+def _start(trial: Mapping[str, Any]) -> Start:
+    """Return the number of a trial's start and of its repetition."""
+    return int(trial["key"]["ic"]), int(trial["key"]["repeat"])
+
+
+def pair(before: Mapping[Start, bool], after: Mapping[Start, bool]) -> tuple[Successes, Successes]:
     """Return the successes of the starts that both have, in the order of ``before``."""
     shared = [key for key in before if key in after]
     return np.array([before[k] for k in shared]), np.array([after[k] for k in shared])
