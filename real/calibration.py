@@ -17,8 +17,6 @@ from real.charuco import Board
 from real.pinhole import Intrinsics, Pose
 
 SCHEMA = 1
-FILE = "calibration.json"
-
 
 FILE = "calibration.json"
 """Of an arm, in a folder."""
