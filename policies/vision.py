@@ -16,6 +16,7 @@ from torch.nn import functional
 from policies.torch_build import tracing
 
 IMAGES = "images/"
+INSTRUCTION = "instruction"
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,28 @@ class SpatialSoftmax(nn.Module):
         return torch.cat([x, y], dim=-1)
 
 
+class Film(nn.Module):
+    """Scales and shifts the channels of feature maps by what was asked for (Perez et al. 2018).
+
+    As in BC-Z (Jang et al. 2022) and RT-1 (Brohan et al. 2022): with it the keypoints are those of
+    the object that is meant. It begins as the identity.
+    """
+
+    def __init__(self, told: int, channels: int) -> None:
+        """Read an instruction of ``told`` numbers."""
+        super().__init__()
+        self.change = nn.Linear(told, 2 * channels)
+        nn.init.zeros_(self.change.weight)
+        nn.init.zeros_(self.change.bias)
+
+    def forward(self, maps: Tensor, told: Tensor) -> Tensor:
+        """Change (B, T, C, h, w) by (B, T, k)."""
+        scale, shift = self.change(told)[..., None, None].chunk(2, dim=-3)
+        return functional.relu(maps * (1 + scale) + shift)
+
+
 class ImageEncoder(nn.Module):
-    """One residual network a camera."""
+    """One residual network a camera, and keypoints, of a task with instructions those asked for."""
 
     def __init__(
         self,
@@ -146,6 +167,7 @@ class ImageEncoder(nn.Module):
         config: VisionConfig,
         *,
         vectors: bool = True,
+        told: int | None = None,
     ) -> None:
         """Build the networks.
 
@@ -154,6 +176,8 @@ class ImageEncoder(nn.Module):
                 encoded, in this order. There may be none.
             config: the same for every camera.
             vectors: whether feature vectors are wanted, or ``maps`` alone.
+            told: size of the instruction that ``vectors`` is given; None: that of
+                ``observations["instruction"]``, if there is one.
         """
         super().__init__()
         self.shapes = {k: v for k, v in observations.items() if k.startswith(IMAGES)}
@@ -164,6 +188,8 @@ class ImageEncoder(nn.Module):
         pooled = self.shapes if vectors else {}
         self.points = nn.ModuleList(SpatialSoftmax(self.channels, points) for _ in pooled)
         self.heads = nn.ModuleList(nn.Linear(2 * points, config.features) for _ in pooled)
+        told = observations.get(INSTRUCTION, (0,))[0] if told is None else told
+        self.films = nn.ModuleList(Film(told, self.channels) for _ in pooled if told)
         for net in self.nets:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -176,15 +202,23 @@ class ImageEncoder(nn.Module):
         """Return one feature vector a camera.
 
         Args:
-            obs: holds ``images/<camera>`` (B, T, h, w, 3) for every camera, whole or cropped.
+            obs: holds ``images/<camera>`` (B, T, h, w, 3) for every camera, whole or cropped, and
+                ``instruction`` (B, T, k) where the task has one.
 
         Returns:
             (B, T, cameras, features).
         """
-        return self.vectors(self.maps(obs))
+        return self.vectors(self.maps(obs), obs.get(INSTRUCTION))
 
-    def vectors(self, maps: Sequence[Tensor]) -> Tensor:
-        """Return one feature vector a camera, (B, T, cameras, features), of what ``maps`` gave."""
+    def vectors(self, maps: Sequence[Tensor], told: Tensor | None = None) -> Tensor:
+        """Return one feature vector a camera, (B, T, cameras, features).
+
+        Args:
+            maps: what ``maps`` gave.
+            told: (B, T, k), of an encoder that is told what is meant.
+        """
+        if told is not None:
+            maps = [film(found, told) for film, found in zip(self.films, maps, strict=True)]
         out = []
         for found, points, head in zip(maps, self.points, self.heads, strict=True):
             features = head(points(found.flatten(0, 1)))
