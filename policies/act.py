@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from envs.errors import UsageError
 from policies.attention import SMALL, LayerConfig, Stack, sinusoids
+from policies.augment import AugmentConfig
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec, Preset, TrainDefaults, flat
-from policies.vision import KEYPOINTS, RESNET18, AugmentConfig, ImageEncoder, VisionConfig
+from policies.vision import KEYPOINTS, RESNET18, ImageEncoder, VisionConfig
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from envs.arm import Array
 from envs.errors import UsageError
 from envs.registry import Registry
+from policies.augment import AugmentConfig
 from policies.configs import LATER
-from policies.vision import AugmentConfig
 
 TRACKS = ("state", "pixels")
 ACTIONS = ("absolute", "delta")

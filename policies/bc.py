@@ -12,8 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from policies.augment import AugmentConfig
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec, Preset, TrainDefaults, flat
-from policies.vision import RESNET18, AugmentConfig, ImageEncoder, VisionConfig
+from policies.vision import RESNET18, ImageEncoder, VisionConfig
 
 
 @dataclass(frozen=True)

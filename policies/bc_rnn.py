@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from envs.errors import UsageError
+from policies.augment import AugmentConfig
 from policies.base import (
     Algorithm,
     AlgorithmConfig,
@@ -31,7 +32,7 @@ from policies.base import (
     TrainDefaults,
     flat,
 )
-from policies.vision import RESNET18, AugmentConfig, ImageEncoder, VisionConfig
+from policies.vision import RESNET18, ImageEncoder, VisionConfig
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 from torch.nn import functional
 
+from policies.augment import AugmentConfig
 from policies.base import PolicySpec, Preset, TrainDefaults
 from policies.configs import LATER
 from policies.denoiser import ChunkDenoiser, DenoiserConfig, choose, mean_error
 from policies.samplers import SAMPLERS, Schedule
 from policies.transformer import PUBLISHED
 from policies.unet import UNetConfig
-from policies.vision import RESNET18, AugmentConfig
+from policies.vision import RESNET18
 
 PREDICTIONS = ("epsilon", "sample")
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from envs.errors import UsageError
+from policies.augment import AugmentConfig
 from policies.base import Preset, TrainDefaults
 from policies.denoiser import ChunkDenoiser, DenoiserConfig, choose, mean_error
 from policies.transformer import PUBLISHED
-from policies.vision import RESNET18, AugmentConfig
+from policies.vision import RESNET18
 
 PREDICTIONS = ("clean", "direction")
 SCALE = 100.0

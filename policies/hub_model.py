@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from envs.errors import UsageError
+from policies.augment import as_float
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec
 from policies.hub import folder_of, load_json, load_local, weights_hash
-from policies.vision import as_float
 
 PAD = -1
 """Behind, or before, the last token of a sentence."""

@@ -16,6 +16,7 @@ from envs.disk import full_disk_told
 from envs.errors import UsageError
 from policies import train_state
 from policies.adapter import describe_adapter
+from policies.augment import augment
 from policies.base import ALGORITHMS, Algorithm, Preset
 from policies.checkpoint import CANARY_SEEDS, load_checkpoint, save_checkpoint
 from policies.checkpoint_files import PROVENANCE
@@ -41,7 +42,6 @@ from policies.train_session import (
 )
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
-from policies.vision import augment
 from policies.warm_start import begin_with
 from policies.windows import Sampler
 

@@ -23,13 +23,14 @@ from torch.nn import functional
 from envs.errors import UsageError
 from policies.action_tokens import BINS, to_actions, to_tokens
 from policies.attention import LayerConfig, Stack
+from policies.augment import AugmentConfig
 from policies.base import Algorithm, PolicySpec, Preset, TrainDefaults
 from policies.denoiser import choose, mean_error
 from policies.flow import FlowConfig, FlowPolicy
 from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, pieces, words_of
 from policies.torch_build import tracing
 from policies.transformer import MemoryTransformer, TransformerConfig
-from policies.vision import RESNET18, AugmentConfig, ImageEncoder, grid_means
+from policies.vision import RESNET18, ImageEncoder, grid_means
 
 HEADS = ("flow", "tokens")
 OBJECTS = "objects/"

@@ -3,19 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.vision import (
-    RESNET18,
-    AugmentConfig,
-    ImageEncoder,
-    ResNet,
-    SpatialSoftmax,
-    VisionConfig,
-    augment,
-    crop_size,
-    cutout,
-    jitter,
-    random_crop,
-)
+from policies.augment import AugmentConfig, augment, crop_size, cutout, jitter, random_crop
+from policies.vision import RESNET18, ImageEncoder, ResNet, SpatialSoftmax, VisionConfig
 
 TINY = VisionConfig(widths=(8, 16), strides=(1, 2), keypoints=4, features=6)
 STILL = AugmentConfig(crop=1.0, brightness=0, contrast=0, saturation=0, cutout=0)
@@ -160,3 +149,47 @@ def test_the_large_network_is_a_resnet_18() -> None:
 def test_a_crop_that_cannot_be_is_refused(crop: float) -> None:
     with pytest.raises(ValueError, match="crop must be in"):
         VisionConfig(crop=crop)
+
+
+def marks(rows: int, seed: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Return pictures with a red and a blue mark, which is asked for, and where that one is."""
+    draw = generator(seed)
+    places = torch.randint(2, 20, (rows, 2, 2), generator=draw)
+    asked = torch.randint(0, 2, (rows,), generator=draw)
+    seen = torch.zeros(rows, 1, 24, 24, 3)
+    for row in range(rows):
+        for colour in range(2):
+            y, x = places[row, colour].tolist()
+            seen[row, 0, y - 2 : y + 3, x - 2 : x + 3, 2 * colour] = 1.0
+    told = torch.eye(2)[asked][:, None]
+    return {"images/top": seen, "instruction": told}, places[torch.arange(rows), asked] / 12 - 1
+
+
+def test_what_is_asked_for_is_what_is_found():
+    torch.manual_seed(0)
+    seeing = VisionConfig(crop=1.0, widths=(8, 16), strides=(1, 1), keypoints=4, features=6)
+    encoder = ImageEncoder({"images/top": (24, 24, 3), "instruction": (2,)}, seeing)
+    out = torch.nn.Linear(6, 2)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *out.parameters()], lr=1e-2)
+    for step in range(150):
+        seen, where = marks(32, step)
+        loss = (out(encoder(seen).flatten(1)) - where).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    seen, where = marks(200, 1000)
+    other = {**seen, "instruction": 1 - seen["instruction"]}
+    with torch.no_grad():
+        error = (out(encoder(seen).flatten(1)) - where).norm(dim=1)
+        deceived = (out(encoder(other).flatten(1)) - where).norm(dim=1)
+    assert error.median() < 0.15
+    assert deceived.median() > 2 * error.median()
+
+
+def test_an_instruction_changes_nothing_before_training():
+    torch.manual_seed(0)
+    plain = ImageEncoder({"images/top": (24, 24, 3)}, TINY).eval()
+    told = ImageEncoder({"images/top": (24, 24, 3), "instruction": (2,)}, TINY).eval()
+    told.load_state_dict(plain.state_dict(), strict=False)
+    seen, _ = marks(3, 0)
+    assert torch.equal(plain({"images/top": seen["images/top"]}), told(seen))
