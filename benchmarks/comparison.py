@@ -24,6 +24,10 @@ Board = Mapping[str, Any]
 BLOCK = re.compile(r"(<!-- (compare|board): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 """``<!-- compare: cost -->`` up to ``<!-- end -->``; what lies between is made here."""
 
+LATENCY = "latency.json"
+"""Written by ``python -m perf.latency``."""
+STEPS = "experiments/steps/*.json"
+"""Written by ``armtrials sweep --over ddim_steps``, by policy."""
 MAIN, LEVEL, FORKED = "pick_place", "/L2", "two_ways"
 GUIDES = {
     "bc": ("100 or more", "no"),
@@ -49,7 +53,8 @@ def compared(page: str, board: Board, results: Path) -> str:
     made: dict[str, Callable[[], str]] = {
         "success": lambda: success(tables),
         "demands": lambda: demands(tables),
-        "cost": lambda: cost(tables, training_cost(results)),
+        "cost": lambda: cost(tables, training_cost(results), prediction_cost(results)),
+        "steps": lambda: steps(results),
         "ways": lambda: ways(tables),
         "gap": lambda: gap(tables),
     }
@@ -110,15 +115,25 @@ def demands(tables: Sequence[Board]) -> str:
     return table(("task", "policy", "rule of thumb", "measured, % (95 % interval)"), rows)
 
 
-def cost(tables: Sequence[Board], spent: Mapping[str, tuple[float, int]]) -> str:
-    """Return what training and acting cost, an algorithm a row."""
+def cost(
+    tables: Sequence[Board],
+    spent: Mapping[str, tuple[float, int]],
+    predicting: Mapping[str, float],
+) -> str:
+    """Return what training and acting cost, an algorithm a row.
+
+    Args:
+        tables: of the leaderboard.
+        spent: CPU time of training [s] and gradient steps.
+        predicting: CPU time of a prediction [ms].
+    """
     own = [t for t in tables if t["task"] == MAIN]
     rows = []
     for name in algorithms(own):
         found = [r for t in own for r in t["rows"] if r["name"] == name and r["p50_ms"]]
-        if not found:
+        if not found or name not in predicting:
             continue
-        calm = min(row["p50_ms"] for row in found)
+        calm = predicting[name]
         seconds, steps = spent.get(name, (float("nan"), 0))
         guide = GUIDES.get(name, ("", ""))[0]
         millions = f"{found[0]['parameters'] / 1e6:.1f} M"
@@ -180,6 +195,43 @@ def training_cost(results: Path) -> dict[str, tuple[float, int]]:
     return {
         name: (float(np.median([s for s, _ in each])), each[0][1]) for name, each in spent.items()
     }
+
+
+def prediction_cost(results: Path) -> dict[str, float]:
+    """Return by policy of the main task the CPU time of a prediction [ms], own denoising steps."""
+    times = {one["weights"]: one["cpu_ms"] for one in _timed(results) if not one["ddim_steps"]}
+    found = {}
+    for path in sorted(results.glob(f"runs/*/*/{MANIFEST}")):
+        held = parse(path.read_bytes())
+        weights = held["policy"]["hashes"].get("weights")
+        if held["task"] == MAIN and weights in times:
+            found[held["policy"]["name"]] = times[weights]
+    return found
+
+
+def steps(results: Path) -> str:
+    """Return success and cost by denoising steps, from the sweeps and the latencies in results."""
+    rows = []
+    for path in sorted(results.glob(STEPS)):
+        swept = parse(path.read_bytes())
+        times = {t["ddim_steps"]: t["cpu_ms"] for t in _timed(results) if t["policy"] == path.stem}
+        for one in swept["settings"]:
+            count, took = one["ddim_steps"], times.get(one["ddim_steps"])
+            rows.append(
+                (
+                    f"`{swept['policy']}`",
+                    f"{count}" if count else "its own",
+                    f"{one['k']}/{one['n']} ({100 * one['low']:.0f} to {100 * one['high']:.0f} %)",
+                    f"{took:.2g} ms" if took else "",
+                )
+            )
+    return table(("policy", "steps", "success", "one prediction"), rows)
+
+
+def _timed(results: Path) -> list[Board]:
+    path = results / LATENCY
+    timed: list[Board] = parse(path.read_bytes())["policies"] if path.is_file() else []
+    return timed
 
 
 def _rate(cell: Board) -> str:

@@ -7,7 +7,7 @@ from benchmarks.lines import parse
 from envs.atomic import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "comparison.md")
+PAGES = tuple(ROOT / page for page in ("README.md", "docs/algorithms.md", "docs/comparison.md"))
 RESULTS = ROOT / "results"
 
 

@@ -39,7 +39,9 @@ def test_a_changed_number_changes_the_page(tmp_path: Path) -> None:
         for row in one["rows"]:
             if row["nominal"]:
                 row["nominal"]["value"] = 0.123
-    for page in tables.PAGES:
+    for page in (
+        page for page in tables.PAGES if "comparison" in page.name or "README" in page.name
+    ):
         assert share(0.123) in compared(page.read_text("utf-8"), changed, tmp_path)
 
 
