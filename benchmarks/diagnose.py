@@ -55,7 +55,7 @@ REMEDIES: Mapping[str, str] = {
     SHIFT: "Demonstrate from where it fails, with recoveries (armtrials collect --recovery), or "
     "let the expert label what the policy visits (armtrials dagger).",
     RESETS: "Reset to more different starts: those proposed are where demonstrations are missing.",
-    AVERAGE: "Use a policy that can keep several ways (diffusion, flow, bc_rnn), or demonstrate "
+    AVERAGE: "Use a policy that can keep several ways (diffusion, flow, vla), or demonstrate "
     "one way only (armtrials collect --strategy left).",
 }
 
