@@ -33,7 +33,7 @@ def test_checkpoints_are_told_by_step_and_by_validation_loss() -> None:
         "step",
         "validation loss",
     ]
-    assert [row.split()[1:3] for row in rows] == [["2", "0.0412"], ["4", "0.0173"], ["6", "–"]]
+    assert [row.split()[1:3] for row in rows] == [["2", "0.0412"], ["4", "0.0173"], ["6", "\u2013"]]
 
 
 def test_the_page_has_a_column_of_steps_and_one_of_losses(tmp_path: Path) -> None:
