@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.protocol import BATCH, FOREIGN, PROTOCOLS, Plan, make_plan
+from benchmarks.protocol import BATCH, FOREIGN, PROTOCOLS, TEST, Plan, make_plan
 
 Manifest = Mapping[str, Any]
 
@@ -35,6 +35,14 @@ def reproduce(manifests: Sequence[Manifest]) -> str:
             lines += _checkout(commit)
         lines += _policy_lines(manifest, data, f"{_options(manifest)} --results {results}")
     return "\n".join([*lines, f"armtrials leaderboard --results {results}"])
+
+
+def again(manifest: Manifest, condition: str, policy: str) -> str:
+    """Return the command that tries ``policy`` as a run did, in one of its conditions."""
+    cells = [cell for cell in manifest["plan"]["cells"] if cell[0] == condition]
+    one = {**manifest, "plan": {**manifest["plan"], "cells": cells}}
+    split = "" if manifest["plan"]["split"] == TEST else f" --split {manifest['plan']['split']}"
+    return f"armtrials evaluate --policy {policy}{_options(one)}{split}"
 
 
 def _checkout(commit: str | None) -> list[str]:

@@ -100,7 +100,7 @@ def _order(found: Family, labels: dict[str, str], several: bool) -> list[str]:
     if tied:
         names = joined([labels[leader], *(labels[p.b] for p in tied)])
         said.append(
-            f"{where} {names} cannot be told apart: "
+            f"{where} {names} cannot be told apart{_corrected(found)}: "
             + joined([_difference(p, labels) for p in tied])
             + "."
         )
@@ -108,8 +108,14 @@ def _order(found: Family, labels: dict[str, str], several: bool) -> list[str]:
         said.append(f"{where} {labels[leader]} leads all others.")
     if behind:
         listed = joined([_difference(p, labels) for p in behind])
-        said.append(f"Ahead beyond chance: {listed}.")
+        said.append(f"Ahead beyond chance{'' if tied else _corrected(found)}: {listed}.")
     return said
+
+
+def _corrected(found: Family) -> str:
+    """Say that p-values are of all comparisons together, and intervals of each alone."""
+    count = len(found.pairs)
+    return f" (p after Holm for {count} comparisons, intervals for each alone)" if count > 1 else ""
 
 
 def _difference(pair: Pair, labels: dict[str, str]) -> str:

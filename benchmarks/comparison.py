@@ -37,6 +37,8 @@ GUIDES = {
     "vla": ("3 to 10", "yes"),
 }
 """By algorithm: predictions a second, and whether it knows several ways; rules of thumb."""
+ROUNDS = {"dagger": ", last round only"}
+"""Said of an algorithm that trains in rounds: a checkpoint knows its own training alone."""
 
 
 def compared(page: str, board: Board, results: Path) -> str:
@@ -136,10 +138,11 @@ def cost(
         calm = predicting[name]
         seconds, steps = spent.get(name, (float("nan"), 0))
         guide = GUIDES.get(name, ("", ""))[0]
+        shown = f"`{name}`{ROUNDS.get(name, '')}"
         millions = f"{found[0]['parameters'] / 1e6:.1f} M"
         took = f"{float(f'{calm:.2g}'):g} ms"
         rate = f"{1000 / calm:,.0f}"
-        rows.append((f"`{name}`", millions, f"{steps:,}", f"{seconds:.0f} s", took, rate, guide))
+        rows.append((shown, millions, f"{steps:,}", f"{seconds:.0f} s", took, rate, guide))
     heads = ("policy", "parameters", "gradient steps", "training, CPU time", "one prediction")
     return table((*heads, "predictions a second", "rule of thumb"), rows)
 

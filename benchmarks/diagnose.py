@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.board_commands import again
 from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
 from benchmarks.protocol import NOMINAL
 from benchmarks.records import Run, read_run
@@ -55,7 +56,7 @@ REMEDIES: Mapping[str, str] = {
     SHIFT: "Demonstrate from where it fails, with recoveries (armtrials collect --recovery), or "
     "let the expert label what the policy visits (armtrials dagger).",
     RESETS: "Reset to more different starts: those proposed are where demonstrations are missing.",
-    AVERAGE: "Use a policy that can keep several ways (diffusion, flow, bc_rnn), or demonstrate "
+    AVERAGE: "Use a policy that can keep several ways (diffusion, flow, vla), or demonstrate "
     "one way only (armtrials collect --strategy left).",
 }
 
@@ -150,6 +151,7 @@ def diagnose(
             f"{lost} of {len(records)} trials of {chosen} failed: at least {LEAST} failures are "
             "needed to say why"
         )
+    _check_trajectories(run, chosen)
     track = run.manifest["track"]
     shown_set = EpisodeSet.load(data, Reading(track))
     _check_data(run, shown_set, data)
@@ -189,6 +191,15 @@ def diagnose(
         walks=walks,
         shown=shown,
     )
+
+
+def _check_trajectories(run: Run, condition: str) -> None:
+    if not any((run.folder / "trajectories").glob("*.npz")):
+        raise UsageError(
+            f"{run.folder} has no trajectories; runs that are committed are kept without them. "
+            "Diagnose the run that this makes of the same checkpoint: "
+            + again(run.manifest, condition, "CHECKPOINT")
+        )
 
 
 def _check_data(run: Run, data: EpisodeSet, folder: Path) -> None:

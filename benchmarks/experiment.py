@@ -140,6 +140,8 @@ class Ask:
         algos: which algorithms; empty: the experiment's own.
         at: which places on the axis; empty: all.
         gap: of the twin.
+        pretrain: episodes that a pre-training is streamed; None: as many as the size has.
+        track: ``state`` or ``pixels``; empty: the experiment's own.
     """
 
     task: str
@@ -151,6 +153,8 @@ class Ask:
     algos: tuple[str, ...] = ()
     at: tuple[str, ...] = ()
     gap: str = "hard"
+    pretrain: int | None = None
+    track: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is not known."""
@@ -262,11 +266,13 @@ class Axis:
         kind: ``log``, ``linear``, ``names``, or ``points``: measured places, on a log scale,
             without lines.
         field: an entry of ``Result.extra`` in place of the cell's own place.
+        own: what the cell's own place is then, for the tables.
     """
 
     title: str
     kind: str = "log"
     field: str = ""
+    own: str = ""
 
 
 Cells = Callable[[Ask], list[Cell]]
@@ -314,6 +320,11 @@ class Experiment:
         """
         ask.check_trials()
         cells = self.cells(ask)
+        fits = [fit for cell in cells for fit in cell.fit.chain()]
+        if ask.pretrain is not None and not any(fit.stream for fit in fits):
+            raise UsageError(f"{self.name} has no pre-training: leave out --pretrain")
+        if ask.track and (tracks := {fit.track for fit in fits} - {ask.track}):
+            raise UsageError(f"{self.name} is of the track {tracks.pop()}, got {ask.track!r}")
         known = list(dict.fromkeys(_text(cell.x) for cell in cells))
         if unknown := [place for place in ask.at if place not in known]:
             raise UsageError(

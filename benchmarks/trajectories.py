@@ -38,8 +38,8 @@ def trajectory(folder: Path, record: Record, batch: int) -> Array:
     path = folder / "trajectories" / f"{Wave(key['condition'], first, 1).name}.npz"
     if not path.is_file():
         raise UsageError(
-            f"the trajectories of {folder} were not kept ({path.name} is missing): "
-            "evaluate again to see this trial"
+            f"the trajectories of {folder} were not kept ({path.name} is missing; committed runs "
+            "are without them): evaluate again to see this trial"
         )
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:

@@ -93,10 +93,13 @@ SMALL = VlaConfig(
     transformer=replace(HEAD, layers=3, layer=replace(HEAD.layer, width=192, feedforward=384)),
 )
 SEEING = VlaConfig(execute=96, draws=4)
+STAGES = replace(RESNET18, widths=RESNET18.widths[:3], strides=RESNET18.strides[:3])
+"""ResNet-18 without its last stage, which has three quarters of the weights and of a small picture
+a map coarser than the grid."""
 PAPER = VlaConfig(
     prediction="direction",
-    chunk=50, execute=25, patch=1, denoise=10, tilt=0.5, layers=12,
-    trunk=replace(TRUNK, width=512, feedforward=1280), vision=RESNET18,
+    chunk=50, execute=25, patch=1, denoise=10, tilt=0.5, layers=8,
+    trunk=replace(TRUNK, width=448, feedforward=1120), vision=STAGES,
 )  # fmt: skip
 PAPER_TRAINING = replace(TRAINING, steps=100_000, batch=256, lr=1e-4, warmup=1000, precision="fp32")
 

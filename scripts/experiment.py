@@ -23,6 +23,7 @@ EXAMPLES = """
 armtrials experiment data_scaling
 armtrials experiment sim2real --task pick_place --preset cpu
 armtrials experiment sim2real --preset cpu --at 0 10 25 --gap ordinary
+armtrials experiment sim2real --pretrain 10000 --steps 20000
 armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
 armtrials experiment normalisation --trials 100
 armtrials experiment camera_shift --preset cpu --algo act diffusion
@@ -59,6 +60,11 @@ class Experiment:
     """Seed of the trainings."""
     gap: str = "hard"
     """With sim2real: gap of the twin, ordinary or hard."""
+    pretrain: int | None = None
+    """With sim2real: simulated episodes streamed to each pre-training (default: some 170 quick,
+    1,100 cpu)."""
+    track: Literal["", "state", "pixels"] = ""
+    """With sim2real: what the policies see (default: the question's own)."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes at a time (default: one a core)."""
     out: Path = Path("experiments")
@@ -91,6 +97,8 @@ class Experiment:
             algos=self.algo,
             at=self.at,
             gap=self.gap,
+            pretrain=self.pretrain,
+            track=self.track,
         )
         place = Place(self.out, self.results or self.out, self.workers, self.scale.place())
         results = run(asked, ask, place, progress)
@@ -115,9 +123,19 @@ def _say(console: "Console", asked: "Asked", results: "Sequence[Result]") -> Non
     """Print a line a cell."""
     from rich.table import Table
 
-    table = Table("", asked.axis.title, "success", "interval", box=None)
+    axis = asked.axis
+    own = [axis.own] if axis.own else []
+    table = Table("", *own, axis.title, "success", "interval", box=None)
     for r in results:
-        x = r.cell.x if isinstance(r.cell.x, str) else f"{r.cell.x:g}"
+        places = [r.cell.x, r.extra[axis.field]] if own else [r.cell.x]
         share = f"{r.share:.0%} ({r.k}/{r.n})"
-        table.add_row(r.cell.series, x, share, f"{r.low:.0%} to {r.high:.0%}")
+        told = [_told(place) for place in places]
+        table.add_row(r.cell.series, *told, share, f"{r.low:.0%} to {r.high:.0%}")
     console.print(table)
+
+
+def _told(place: float | str | None) -> str:
+    """Write a place on the axis; one that was not measured as a dash."""
+    if place is None:
+        return "\u2013"
+    return place if isinstance(place, str) else f"{place:.6g}"

@@ -64,7 +64,7 @@ EXPERIMENTS.register(
         "Ten checkpoints of one training, each tried from the same starts, against the loss over "
         "the demonstrations held out. Checkpoints of one training are not independent: the "
         "p-value is a guide.",
-        Axis("validation loss", "points", "val_loss"),
+        Axis("validation loss", "points", "val_loss", own="step"),
         _grid,
         measure=_losses,
         conclude=_rank,

@@ -107,10 +107,14 @@ EXPERIMENTS.register(
 )
 
 
+def pictures(task: str) -> tuple[CameraSpec, ...]:
+    """Return the cameras of a task's arm, for demonstrations of the pixel track."""
+    names = ROBOTS[TASKS[task].robot].spec().cameras
+    return tuple(CameraSpec(name, SIDE, SIDE) for name in names)
+
+
 def _shifts(ask: Ask) -> list[Cell]:
-    names = ROBOTS[TASKS[ask.task].robot].spec().cameras
-    cameras = tuple(CameraSpec(name, SIDE, SIDE) for name in names)
-    demos = ask.demos(ask.of(quick=50, cpu=100), cameras=cameras)
+    demos = ask.demos(ask.of(quick=50, cpu=100), cameras=pictures(ask.task))
     shifts = ask.of(quick=(0, 5, 20), cpu=(0, 2, 5, 10, 20, 50, 100))
     return [
         Cell(

@@ -1,6 +1,7 @@
 """Diagnosis: small runs in which each of the five faults was planted, and where to go next."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import benchmarks.run as running
-from benchmarks.diagnose import Diagnosis, Suspect, _verdict, diagnose
+from benchmarks.diagnose import REMEDIES, Diagnosis, Suspect, _verdict, diagnose
 from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
 from benchmarks.planted import CAUSES, Found, Plant, confusion, plants
 from benchmarks.propose import propose
@@ -33,6 +34,7 @@ from policies.base import PolicySpec
 from policies.dataset import EpisodeSet, Reading
 from policies.train import train
 from policies.train_config import TrainConfig
+from scripts import tables
 
 TRIALS, EPISODES = 5, 12
 
@@ -155,6 +157,38 @@ def test_other_demonstrations_and_too_few_failures_are_refused(place: Path, tmp_
     few = tried(place, f"floor:replay:{place / 'data'}", trials=2)
     with pytest.raises(UsageError, match="at least 5 failures are needed"):
         diagnose(few, place / "data")
+
+
+def test_a_run_without_trajectories_is_refused_with_the_command_that_makes_one(
+    place: Path,
+) -> None:
+    sealed = next((tables.RESULTS / "runs" / "two_ways_v1").glob("bc_rnn-*"))
+    told = (
+        "has no trajectories; runs that are committed are kept without them.*"
+        "armtrials evaluate --policy CHECKPOINT --protocol two_ways/v1 --conditions nominal"
+    )
+    with pytest.raises(UsageError, match=told):
+        diagnose(sealed, place / "data", condition="nominal")
+    made = tried(place, f"floor:replay:{place / 'data'}", name="bare")
+    for stored in (made / "trajectories").iterdir():
+        stored.unlink()
+    with pytest.raises(UsageError, match=rf"--conditions nominal .*--split {DEV}"):
+        diagnose(made, place / "data")
+
+
+def test_the_policies_recommended_against_averaging_were_measured_not_to_average() -> None:
+    named = re.search(r"\((\w+(?:, \w+)*)\)", REMEDIES[AVERAGE])
+    assert named is not None
+    board = json.loads((tables.RESULTS / "leaderboard" / "leaderboard.json").read_text())
+    rows = {
+        row["name"]: row
+        for table in board["tables"]
+        if (table["task"], table["track"]) == ("two_ways", "state")
+        for row in table["rows"]
+    }
+    for name in named[1].split(", "):
+        assert rows[name]["ways"]["neither"] <= 5 < rows["bc"]["ways"]["neither"]
+        assert rows[name]["nominal"]["low"] > rows["bc"]["nominal"]["high"]
 
 
 def test_proposed_starts_can_be_demonstrated_and_are_no_starts_of_trials(

@@ -52,6 +52,10 @@ from scripts import main as cli
         ("experiment modes --task wipe --out {new}", "needs a task that leaves a choice, got wipe"),
         ("experiment data_scaling --at 7 --out {new}", "has no cell at '7'; known: 10, 25, 50"),
         ("experiment sim2real --gap soft --out {new}", "unknown gap 'soft'; known: hard, none"),
+        (
+            "experiment sim2real --pretrain 0 --out {new}",
+            "--pretrain must be at least 2 episodes, got 0",
+        ),
         ("experiment data_scaling --workers 0 --out {new}", "workers must be at least 1, got 0"),
         (
             "experiment data_scaling --algo magic --out {new}",
