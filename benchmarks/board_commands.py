@@ -8,6 +8,7 @@ from benchmarks.protocol import BATCH, FOREIGN, PROTOCOLS, TEST, Plan, make_plan
 
 Manifest = Mapping[str, Any]
 
+DAGGER = "dagger"
 RESULTS = "evaluations"
 """Where the runs go, a folder for each row; git ignores it."""
 
@@ -17,7 +18,7 @@ def reproduce(manifests: Sequence[Manifest]) -> str:
 
     The runs go to a results folder of their own, where they cannot mix with others. A row whose
     seeds come from several commits says so, and each of them is checked out. Settings given beside
-    the preset are not in the lines; the hash of the configuration tells whether there were any.
+    preset and steps are not in the lines; the configuration's hash tells whether there were any.
     """
     first = manifests[0]
     results = word(f"{RESULTS}/{first['run']}")
@@ -25,7 +26,7 @@ def reproduce(manifests: Sequence[Manifest]) -> str:
     lines = _several_commits(manifests) + _checkout(commit)
     data = "data/" + word(first["task"]) + ("_pixels" if first["track"] == "pixels" else "")
     episodes = first["policy"]["data"].get("episodes")
-    if episodes and not _foreign(first):
+    if episodes and not _foreign(first) and not _asked(first):
         pixels = " --pixels" if first["track"] == "pixels" else ""
         task = word(first["task"])
         lines.append(f"armtrials collect --task {task} --episodes {episodes}{pixels} --out {data}")
@@ -69,10 +70,13 @@ def _policy_lines(manifest: Manifest, data: str, options: str) -> list[str]:
         source = f"floor:{algorithm}" + (f":{data}" if policy["data"] else "")
         track = "" if manifest["track"] == "state" else f" --track {word(manifest['track'])}"
         return [f"armtrials evaluate --policy {source}{track}{options}"]
+    if _asked(manifest):
+        return _asked_lines(manifest, options)
     out = word(f"runs/{policy['name']}-s{policy.get('seed')}")
     train = f"armtrials train --algo {algorithm} --preset {word(policy.get('preset'))}"
     train += f" --track {word(manifest['track'])} --seed {word(policy.get('seed'))}"
     train += " --blind" if policy.get("floor") else ""
+    train += f" --steps {word(policy['training'].get('steps'))}" if policy["training"] else ""
     named = "" if name == algorithm else f" --name {name}"
     lines = [f"{train} --data {data} --out {out}"]
     if policy.get("remote"):
@@ -85,6 +89,24 @@ def _policy_lines(manifest: Manifest, data: str, options: str) -> list[str]:
         )
         return [*lines, f"armtrials evaluate --policy {source}{named}{options}"]
     return [*lines, f"armtrials evaluate --policy {out}{named}{options}"]
+
+
+def _asked(manifest: Manifest) -> bool:
+    """Tell whether a policy is what came of the rounds of ``armtrials dagger``."""
+    return bool(manifest["policy"]["name"] == DAGGER and manifest["policy"]["algorithm"] != DAGGER)
+
+
+def _asked_lines(manifest: Manifest, options: str) -> list[str]:
+    """Return the rounds of DAgger and the evaluation of the last; its seed is its number."""
+    policy = manifest["policy"]
+    last, out = int(policy["seed"]), word(f"runs/{DAGGER}-{manifest['task']}")
+    made = f"armtrials dagger --task {word(manifest['task'])} --algo {word(policy['algorithm'])}"
+    made += f" --preset {word(policy.get('preset'))} --steps {word(policy['training']['steps'])}"
+    return [
+        "# with the --labels and --episodes of docs/dagger-gail.md, which no manifest has:",
+        f"{made} --rounds {last} --out {out}",
+        f"armtrials evaluate --policy {out}/rounds/{last:02d} --name {DAGGER}{options}",
+    ]
 
 
 def _options(manifest: Manifest) -> str:

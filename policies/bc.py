@@ -36,8 +36,8 @@ SMALL = BcConfig(hidden=(512, 512, 512), dropout=0.05)
 SEEING = replace(SMALL, chunk=16, execute=8)
 """A picture is drawn for every eighth action alone: a trial would take ten times as long."""
 QUICK = TrainDefaults(steps=6000, batch=128, ema_power=0.75, normalization="meanstd")
-"""Half a minute on one core. Training longer or wider did not help, nor did chunks of 10 to 100:
-with 50 demonstrations it nearly always misses the grasp."""
+"""Half a minute on one core. Training longer or wider did not help: with 50 demonstrations it
+nearly always misses the grasp. Longer chunks do help (docs/experiments.md), and are ACT's idea."""
 
 
 class BehaviorCloning(Algorithm):

@@ -158,6 +158,21 @@ def test_the_commands_of_a_row_name_every_commit_and_the_batch(tmp_path: Path) -
     assert Evaluate(("floor:hold",)).batch == BATCH
 
 
+def test_the_commands_name_the_steps_and_the_rounds_that_taught(tmp_path: Path) -> None:
+    plain, asked = (small(tmp_path).manifest(MadeUp("bc", 2.0), 0) for _ in range(2))
+    plain["policy"]["training"]["steps"] = asked["policy"]["training"]["steps"] = 321
+    asked["policy"] |= {"name": "dagger", "seed": 8}
+    (line,) = [line for line in reproduce([plain]).splitlines() if " train " in line]
+    assert vars(load("train", shlex.split(line)[2:]))["steps"] == 321
+    lines = reproduce([asked]).splitlines()
+    assert not [line for line in lines if " train " in line or " collect " in line]
+    (line,) = [line for line in lines if line.startswith("armtrials dagger")]
+    command = vars(load("dagger", shlex.split(line)[2:]))
+    assert (command["rounds"], command["steps"], command["algo"]) == (8, 321, "bc")
+    (line,) = [line for line in lines if " evaluate " in line]
+    assert f"--policy {command['out']}/rounds/08 --name dagger" in line
+
+
 def test_a_setting_beside_the_preset_makes_another_row(own: Path) -> None:
     maker, policy = tiny(own), MadeUp("act", 2.0)
     manifest = maker.manifest(policy, 0)
