@@ -267,7 +267,8 @@ def test_a_delay_is_in_the_manifest_only_where_there_is_one(
     assert mixed["execute"] == 2
     for changes, told in (
         ({"delay": -1}, "delay must be 0 or more, got -1"),
-        ({"delay": 6, "execute": 5}, r"delay must be in 0\.\.execute=5"),
+        ({"delay": 4, "execute": 3}, r"delay must be in 0\.\.execute=3"),
+        ({"delay": 6}, r"delay must be in 0\.\.5, got 6: .* delay \+ execute <= chunk 10"),
         ({"delay": 3, "execute": 8}, r"execute \+ delay must be at most chunk=10"),
     ):
         with pytest.raises(UsageError, match=told):
