@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
+from benchmarks.evaluated import valid
 from benchmarks.experiment import Ask, Cell, Demos, Experiment, Fit, Result
 from benchmarks.protocol import NOMINAL
 from benchmarks.records import read_run
-from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, valid, workers_of
+from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, workers_of
 from envs.collect import collect
 from envs.errors import UsageError
 from envs.executor import Executor
