@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.board_commands import again
+from benchmarks.evaluated import valid
 from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
 from benchmarks.protocol import NOMINAL
 from benchmarks.records import Run, read_run
 from benchmarks.retrace import Walk, demonstrations, retrace
-from benchmarks.run import valid
 from benchmarks.symptoms import Answer, Modes, Starts, answer, modes, starts
 from benchmarks.symptoms_policy import Forced, Scaling, scaling, teacher_forced
 from envs.arm import Array

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
+from benchmarks.evaluated import valid
 from benchmarks.experiment import Ask, Cell, Demos, Experiment, Fit, Result
 from benchmarks.protocol import NOMINAL
 from benchmarks.records import read_run
-from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, valid, workers_of
+from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, workers_of
 from envs.collect import collect
+from envs.errors import UsageError
 from envs.executor import Executor
 from envs.local_workers import LOCAL
 from envs.pool import Pool
+from policies.base import ALGORITHMS
 from policies.restat import damaged
 from policies.train import train
 from policies.train_config import TrainConfig
@@ -69,12 +72,36 @@ def run(experiment: Experiment, ask: Ask, place: Place, bar: Bar) -> list[Result
     """Make what is missing, try every cell, and return the results in the order of the grid.
 
     Raises:
-        UsageError: from the grid, the demonstrators, the trainings or the trials; what was
-            completed is kept.
+        UsageError: an algorithm that cannot be trained so, before anything is made; from the grid,
+            the demonstrators, the trainings or the trials: what was completed is kept.
     """
+    check_algorithms(experiment, ask)
     cells = experiment.grid(ask)
     make(work_of(cells), place, bar)
     return compared(_try(experiment, ask, cells, place, bar))
+
+
+def check_algorithms(experiment: Experiment, ask: Ask) -> None:
+    """Refuse algorithms asked for that cannot be trained as the cells say.
+
+    Raises:
+        UsageError: so it is; those that can be are listed.
+    """
+    refused = {algo: why for algo in ask.algos if (why := _untrainable(experiment, ask, algo))}
+    known = [algo for algo in ALGORITHMS if refused and not _untrainable(experiment, ask, algo)]
+    if known:  # else the grid itself says what is wrong
+        algo, why = next(iter(refused.items()))
+        raise UsageError(f"{experiment.name} cannot train {algo}: {why}; known: {', '.join(known)}")
+
+
+def _untrainable(experiment: Experiment, ask: Ask, algo: str) -> str:
+    """Say why the cells of an algorithm cannot be trained; empty where they can."""
+    try:
+        for fit in work_of(experiment.grid(replace(ask, algos=(algo,)))).fits:
+            config_of(fit, Path()).resolve()
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def make(work: Work, place: Place, bar: Bar) -> None:

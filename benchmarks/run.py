@@ -8,18 +8,18 @@ goes on where it stopped when the same command is given again.
 import contextlib
 import functools
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks import film
+from benchmarks.evaluated import Evaluated, valid
 from benchmarks.execution import Execution
 from benchmarks.lines import Record
 from benchmarks.manifest import SEALED_BY, make_manifest, place_run, policy_entry
 from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
-from benchmarks.records import MANIFEST, SEAL, read_manifest, read_run
+from benchmarks.records import MANIFEST, SEAL, read_manifest
 from benchmarks.trajectories import trajectory, write_trajectories
 from benchmarks.trial import Runner, WaveResult, check_seen
 from benchmarks.writer import RunWriter, refuse_disk_errors
@@ -94,33 +94,6 @@ class EvaluateConfig:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
         if self.name is not None and not self.name.strip():
             raise UsageError("name must not be empty: it is the row on the leaderboard")
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What came out of ``evaluate``.
-
-    Attributes:
-        folder: the run folder.
-        trials: trials in it.
-        ran: trials that this call ran.
-        sealed_before: the run had been finished by an earlier call; nothing was done.
-    """
-
-    folder: Path
-    trials: int
-    ran: int
-    sealed_before: bool
-
-    def summary(self) -> list[str]:
-        """Return a line a condition: successes of trials, and the commonest failures."""
-        lines = []
-        for condition, cell in read_run(self.folder).cells().items():
-            trials = valid(cell)
-            failures = Counter(t["failure"] for t in trials if t["failure"]).most_common(3)
-            why = f" ({', '.join(f'{label} {n}' for label, n in failures)})" if failures else ""
-            lines.append(f"{condition}: {sum(t['success'] for t in trials)}/{len(trials)}{why}")
-        return lines
 
 
 @dataclass(frozen=True)
@@ -294,11 +267,6 @@ def _run_waves(job: Job, writer: RunWriter, pool: Workers, progress: Progress) -
         chooser.choose(new)
         writer.append(new)
         progress(len(new))
-
-
-def valid(trials: Sequence[Record]) -> list[Record]:
-    """Return the trials that say something of the policy."""
-    return [trial for trial in trials if trial["status"] == "valid"]
 
 
 def _check_prefix(job: Job, trials: Sequence[Record]) -> None:

@@ -187,8 +187,27 @@ def plan_sweep(config: EvaluateConfig, settings: Sequence[Setting]) -> Planned:
                 raise
             skipped.append((setting, str(error)))
     if len(jobs) < 2:
-        raise UsageError(f"none of the settings can be run: {skipped[0][1] if skipped else ''}")
+        raise UsageError(f"none of the settings can be run: {'; '.join(left_out(skipped))}")
     return Planned(jobs, skipped)
+
+
+def left_out(skipped: Sequence[tuple[Setting, str]]) -> list[str]:
+    """Return a line a factor: values that cannot be, together where the reason is the same."""
+    factors: dict[tuple[str, ...], dict[str, list[Setting]]] = {}
+    for setting, why in skipped:
+        factors.setdefault(tuple(setting), {}).setdefault(why, []).append(setting)
+    return [
+        "; ".join(f"{_together(settings)}: {why}" for why, settings in reasons.items())
+        for reasons in factors.values()
+    ]
+
+
+def _together(settings: Sequence[Setting]) -> str:
+    """Return ``delay 1, 2``, or combinations of several factors with a slash between them."""
+    first, *others = map(setting_name, settings)
+    if len(settings[0]) > 1:
+        return " / ".join([first, *others])
+    return ", ".join([first, *(name.rpartition(" ")[2] for name in others)])
 
 
 def run_sweep(

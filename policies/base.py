@@ -220,12 +220,14 @@ class Algorithm(nn.Module, ABC):
         PRESETS: settings by (track, preset name), for ``quick``, ``cpu`` and ``paper``.
         language: it acts on instructions: it is given ``sentence``, what ``read`` makes of them,
             and NaN for ``objects/`` that are not there.
+        streams: it can learn from demonstrations that are made meanwhile.
         whole: beginnings of the names of parameters that are trained entirely beside LoRA's.
     """
 
     Config: ClassVar[type[AlgorithmConfig]] = AlgorithmConfig
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {}
     language: ClassVar[bool] = False
+    streams: ClassVar[bool] = True
     whole: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: AlgorithmConfig, spec: PolicySpec) -> None:
@@ -319,8 +321,7 @@ ALGORITHMS.register("vla", AlgorithmEntry("policies.vla", "Compact VLA", "Vla"))
 ALGORITHMS.register("pi0", AlgorithmEntry("policies.pi0", "pi0", "Pi0"))
 ALGORITHMS.register("vlm", AlgorithmEntry("policies.vlm", "VLM, action tokens", "Vlm"))
 ALGORITHMS.register(
-    "gail",
-    AlgorithmEntry("policies.gail", "GAIL", "Gail", trainer="policies.gail_train:GailTrainer"),
+    "gail", AlgorithmEntry("policies.gail", "GAIL", "Gail", "policies.gail_train:GailTrainer")
 )
 
 
@@ -332,7 +333,7 @@ def preset(algo: str, track: str, name: str) -> Preset:
         raise UsageError(f"unknown track {track!r}; known: {', '.join(TRACKS)}")
     known = sorted(known for where, known in presets if where == track)
     if not known:
-        raise UsageError(f"{algo} does not learn on the {track} track: choose another --track")
+        raise UsageError(f"{algo} does not learn on the {track} track, only on {min(presets)[0]}")
     if name not in known:
         raise UsageError(
             f"unknown preset {name!r} of {algo} on the {track} track; known: {', '.join(known)}; "

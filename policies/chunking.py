@@ -23,6 +23,11 @@ def timing_problem(chunk: int, execute: int, delay: int) -> str:
     """Say why chunks cannot be carried out so; empty where they can."""
     if not 1 <= execute <= chunk:
         return f"execute must be in 1..chunk={chunk}, got {execute}"
+    if 2 * delay > chunk:
+        return (
+            f"delay must be in 0..{chunk // 2}, got {delay}: delay <= execute (one prediction is "
+            f"computed at a time) and delay + execute <= chunk {chunk} (the actions must last)"
+        )
     if not 0 <= delay <= execute:
         return (
             f"delay must be in 0..execute={execute} (one prediction is computed at a time), "

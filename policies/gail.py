@@ -21,7 +21,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.base import Algorithm, AlgorithmConfig, PolicySpec, Preset, TrainDefaults, flat
+from envs.errors import UsageError
+from policies.base import (
+    DELTA,
+    Algorithm,
+    AlgorithmConfig,
+    PolicySpec,
+    Preset,
+    TrainDefaults,
+    flat,
+)
 
 BOUND = 10.0
 """Inputs are clipped to this many standard deviations: a thing that fell off the table is far."""
@@ -78,6 +87,14 @@ class GailConfig(AlgorithmConfig):
     value_lr: float = 3e-4
     entropy: float = 0.0
     kl: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse actions that are not absolute, or several at once."""
+        super().__post_init__()
+        if self.actions != "absolute":
+            raise UsageError(f"GAIL rolls out absolute actions: --preset without {DELTA}")
+        if self.chunk != 1:
+            raise UsageError(f"GAIL decides at every step: --chunk 1, got {self.chunk}")
 
 
 TRAINING = TrainDefaults(
@@ -177,6 +194,7 @@ class Gail(Algorithm):
         """Return -log(1 - D) of steps (B, width + 1 + n)."""
         return functional.softplus(self.logit(steps))
 
+    streams: ClassVar[bool] = False
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("state", "quick"): Preset(GailConfig(), TRAINING),
         ("state", "cpu"): Preset(GailConfig(), replace(TRAINING, steps=600)),

@@ -19,7 +19,7 @@ from envs.batch import SimBatch
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.tasks import TASKS
-from policies.base import DELTA, Preset, flat
+from policies.base import Preset, flat
 from policies.checkpoint_files import PROVENANCE
 from policies.gail import JUDGED, Gail
 from policies.gail_rollout import Generator, Rollout, as_judged, demonstrated
@@ -90,20 +90,15 @@ class GailTrainer(Trainer):
         """Prepare simulations and demonstrations beside what every training has.
 
         Raises:
-            UsageError: demonstrations that are made while training, of no task known here, or not
-                the expert's in every step; actions that are not absolute, or several at once.
+            UsageError: demonstrations of no task known here, or not the expert's in every step.
         """
-        if isinstance(source, Stream):
-            raise UsageError("GAIL compares with fixed demonstrations: --data instead of --stream")
+        if isinstance(source, Stream):  # TrainConfig refuses it: Gail.streams
+            raise ValueError("GAIL needs fixed demonstrations, got a stream")
         if source.labelled is not None:
             raise UsageError(
                 "GAIL compares with every step of an expert's episodes, and some of --data are a "
                 "policy's, as armtrials dagger and deploy record them: give it demonstrations"
             )
-        if plan.config.actions != "absolute":
-            raise UsageError(f"GAIL rolls out absolute actions: --preset without {DELTA}")
-        if plan.config.chunk != 1:
-            raise UsageError(f"GAIL decides at every step: --chunk 1, got {plan.config.chunk}")
         super().__init__(config, plan, source, say)
         task = TASKS[self.data.meta.task]
         self.settings = self.algorithm.config

@@ -12,6 +12,11 @@ from typing import Any
 
 from envs.errors import UsageError
 
+OWN_CODE = ("openvla/",)
+"""Beginnings of names on the hub whose models need the code of their repository."""
+TRUST = "trust_remote_code"
+"""The option of ``transformers`` that lets such code run; its refusals name it."""
+
 
 def load_local(name: str, kind: str, needed: str, **options: Any) -> Any:  # noqa: ANN401
     """Load ``kind.from_pretrained(name)`` without a network.
@@ -26,6 +31,7 @@ def load_local(name: str, kind: str, needed: str, **options: Any) -> Any:  # noq
         UsageError: it is not here, or is of another kind; the message says what to place where.
     """
     transformers = _transformers()
+    options[TRUST] = False  # nobody is asked whether to run the code of a repository
     if kind not in ("AutoTokenizer", "AutoProcessor", "AutoImageProcessor"):
         options["use_safetensors"] = True  # no pickle
     try:
@@ -35,12 +41,19 @@ def load_local(name: str, kind: str, needed: str, **options: Any) -> Any:  # noq
 
 
 def missing(name: str, needed: str, error: Exception) -> str:
-    """Say what of ``name`` is not on this machine and where to place it."""
-    told = " ".join(str(error).split())[:160]
+    """Say what of ``name`` is not on this machine and where to place it, or who else can run it."""
+    if TRUST in str(error) or name.lower().startswith(OWN_CODE):
+        return (
+            f"the weights {name!r} need code of their own repository, and none is run here: serve "
+            "them from an environment of their own, as docs/serving.md says, and evaluate "
+            "--policy remote:ws://HOST:PORT"
+        )
+    there = Path(name).is_dir()
+    told = f" ({' '.join(str(error).split())})" if there else ""  # else it says no more than this
     return (
         f"the weights {name!r} are not on this machine, and nothing is downloaded at run time: "
         f"place config.json, {needed} and what comes with them in a folder and name that folder, "
-        f"or fill the cache once, with a network: hf download {name} ({told})"
+        f"or fill the cache once, with a network: hf download {name}{told}"
     )
 
 

@@ -58,11 +58,9 @@ class HubAlgorithm(Algorithm):
             UsageError: no weights named, not on this machine, others than they were, or no camera.
         """
         super().__init__(config, spec)
-        name = type(self).__name__
-        if not config.weights:
-            raise UsageError(f"{name} starts from weights: say which, --weights FOLDER or a name")
+        check_named(config)
         if not spec.images:
-            raise UsageError(f"{name} sees pictures: it belongs to --track pixels")
+            raise UsageError(f"{type(self).__name__} sees pictures: it belongs to --track pixels")
         check_weights(config)
         self.network: Any = load_local(config.weights, self.needs, "model.safetensors")
         self.tokenizer = load_local(config.weights, "AutoTokenizer", "tokenizer.json")
@@ -111,15 +109,26 @@ class HubAlgorithm(Algorithm):
         return ids, mask
 
 
-def with_weights(config: AlgorithmConfig, weights: str) -> AlgorithmConfig:
-    """Return the settings around these weights, with their hash.
+def with_weights(config: AlgorithmConfig, weights: str | None) -> AlgorithmConfig:
+    """Return the settings around these weights, with their hash; as they are with None.
 
     Raises:
-        UsageError: no algorithm around a model, or weights that are not on this machine.
+        UsageError: no algorithm around a model, one without weights, or weights that are not on
+            this machine.
     """
+    if weights is None:
+        check_named(config)
+        return config
     if not isinstance(config, HubConfig):
         raise UsageError(f"--weights belongs to pi0 and vlm, got {weights!r} for another algorithm")
     return replace(config, weights=weights, sha256=weights_hash(weights))
+
+
+def check_named(config: AlgorithmConfig) -> None:
+    """Refuse settings around a model that do not name it."""
+    if isinstance(config, HubConfig) and not config.weights:
+        name = type(config).__name__.removesuffix("Config")
+        raise UsageError(f"{name} starts from weights: armtrials train --weights FOLDER or a name")
 
 
 def beside(config: AlgorithmConfig, folder: Path) -> AlgorithmConfig:

@@ -4,7 +4,7 @@ A linear layer x W becomes x W + (alpha / rank) x A B with A (inputs, rank) and 
 B zero at first. The layers are peft's; what is saved of a training are A and B alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,7 @@ class LoraConfig:
     """How much is learned beside which layers.
 
     Attributes:
-        rank: of the product.
+        rank: of the product; at most the smaller side of the largest layer, see ``check_rank``.
         alpha: its scale is ``alpha / rank``; None: the rank, a scale of 1.
         layers: last part, or any longer end, of the names of linear layers; ``("all",)``: every
             one.
@@ -84,6 +84,36 @@ def _means(layer: str, name: str) -> bool:
     return name == layer or name.endswith(f".{layer}")
 
 
+def check_rank(model: nn.Module, names: Sequence[str], rank: int) -> None:
+    """Refuse a rank above that of every adapted layer: its product would be larger than they are.
+
+    A layer (inputs, outputs) has at most rank min(inputs, outputs). Smaller layers among larger
+    ones take a product of the same rank, as usual.
+
+    Args:
+        model: has the layers.
+        names: of the linear layers that are adapted.
+        rank: of the products.
+
+    Raises:
+        UsageError: so it is; the message names the layer with the highest rank.
+    """
+    shapes = {
+        name: (part.in_features, part.out_features)
+        for name, part in model.named_modules()
+        if name in names and isinstance(part, nn.Linear)
+    }
+    if not shapes:
+        return
+    name, shape = max(shapes.items(), key=lambda item: min(item[1]))
+    if rank > min(shape):
+        raise UsageError(
+            f"LoRA rank must be at most {min(shape)} here, got {rank}: none of the {len(shapes)} "
+            f"adapted layers has a higher one ({name} is {shape[0]} x {shape[1]}); leave --lora "
+            "away to train all weights"
+        )
+
+
 def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) -> None:
     """Freeze ``model`` and put a product beside each of the chosen layers, in place.
 
@@ -93,7 +123,7 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
         whole: beginnings of the names of parameters that stay trainable as they are.
 
     Raises:
-        UsageError: a layer that is not known.
+        UsageError: a layer that is not known, or a rank that no layer has.
     """
     try:
         from peft import LoraConfig as Peft  # imports transformers: seconds
@@ -101,6 +131,7 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
     except ImportError as error:
         raise UsageError("adapters need peft: pip install 'armtrials[vla]'") from error
     names = [name for name in chosen_layers(model, config) if not name.startswith(whole or NOTHING)]
+    check_rank(model, names, config.rank)
     settings = Peft(
         r=config.rank,
         lora_alpha=config.rank if config.alpha is None else config.alpha,

@@ -93,6 +93,11 @@ class TrainConfig:
                 f"{self.algo} learns one task, got {len(self.folders)} folders of demonstrations; "
                 "vla learns several, told apart by their instructions"
             )
+        if self.stream and not ALGORITHMS[self.algo].load().streams:
+            raise UsageError(
+                f"{self.algo} compares with fixed demonstrations, and these are made while it "
+                "learns: --data instead of --stream"
+            )
         if self.lora and not (self.initial or self.weights):
             raise UsageError(
                 "--lora needs weights to adapt: --from CHECKPOINT, or --weights FOLDER"
@@ -106,8 +111,7 @@ class TrainConfig:
     def resolve(self) -> Preset:
         """Return the preset with what is overridden."""
         chosen = preset(self.algo, self.track, self.preset)
-        if self.weights is not None:
-            chosen = chosen._replace(config=with_weights(chosen.config, self.weights))
+        chosen = chosen._replace(config=with_weights(chosen.config, self.weights))
         names = ("steps", "batch", "lr", "normalization")
         changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
         config = chosen.config if self.chunk is None else chunked(chosen.config, self.chunk)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from benchmarks.run import EvaluateConfig, Evaluated, Job, Workers
+    from benchmarks.evaluated import Evaluated
+    from benchmarks.run import EvaluateConfig, Job, Workers
 
 EXAMPLES = """
 armtrials evaluate --policy runs/act
@@ -136,7 +137,7 @@ class Evaluate:
         state = "sealed already" if done.sealed_before else "sealed"
         console.print(f"{state}: {done.folder} ({done.trials} trials, {done.ran} run now)")
         for line in done.summary():
-            console.print(f"  {line}")
+            console.print(f"  {line}", markup=False)
 
     def configs(self) -> "list[EvaluateConfig]":
         """Return one configuration a policy; commas separate conditions as well as spaces do."""

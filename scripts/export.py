@@ -119,10 +119,11 @@ class Export:
 
     def _say(self, console: "Console", timings: "Mapping[int, list[Timing]]") -> None:
         """Print latency, cold start and memory of the checkpoint and of the graph."""
+        from rich.markup import escape
         from rich.table import Table
 
         columns = ("", "threads", "p50 [ms]", "p95", "p99", "max", "cold [s]", "MB", "strides")
-        table = Table(*columns, "faster", box=None)
+        table = Table(*map(escape, columns), "faster", box=None)
         for threads, pair in timings.items():
             for name, t in zip(("PyTorch", self.format), pair, strict=True):
                 times = (f"{v:.2f}" for v in (t.p50_ms, t.p95_ms, t.p99_ms, t.max_ms))

@@ -90,15 +90,17 @@ class Sweep:
     @staticmethod
     def _say(console: "Console", swept: "Swept") -> None:
         """Print a line a setting."""
+        from rich.markup import escape
         from rich.table import Table
 
         from benchmarks.report.charts import number
-        from benchmarks.sweep import setting_name
+        from benchmarks.sweep import left_out
 
-        table = Table("setting", "success", "interval", "SPARC", "p50 [ms]", "p99 [ms]", box=None)
+        heads = ("setting", "success", "interval", "SPARC", "p50 [ms]", "p99 [ms]")
+        table = Table(*map(escape, heads), box=None)
         for r in swept.results:
             shares = (f"{r.k / r.n:.0%} ({r.k}/{r.n})", f"{r.low:.0%} to {r.high:.0%}")
             table.add_row(r.name, *shares, *map(number, (r.sparc, r.p50_ms, r.p99_ms)))
         console.print(table)
-        for setting, why in swept.skipped:
-            console.print(f"left out: {setting_name(setting)} ({why})", markup=False)
+        for line in left_out(swept.skipped):
+            console.print(f"left out: {line}", markup=False)

@@ -1,5 +1,8 @@
-"""Fill the tables of README.md and docs/comparison.md from results/: python -m scripts.tables."""
+"""Fill the tables of README.md and docs/ from results/: python -m scripts.tables."""
 
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.comparison import compared
@@ -17,6 +20,28 @@ def filled(page: Path) -> str:
     return compared(page.read_text("utf-8"), board, RESULTS)
 
 
+def main(words: Sequence[str] | None = None) -> int:
+    """Fill the pages, or with ``--check`` say which are not as the results make them.
+
+    Returns:
+        0; with ``--check`` 1 where a page is not.
+    """
+    parser = argparse.ArgumentParser(prog="python -m scripts.tables", description=__doc__)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; name the pages that are not as the results make them, and exit with 1",
+    )
+    check = parser.parse_args(words).check
+    made = {page: filled(page) for page in PAGES}
+    stale = [page for page, text in made.items() if page.read_text("utf-8") != text]
+    for page in stale:
+        if not check:
+            write_whole(page, made[page].encode())
+        told = "not as the results make it: python -m scripts.tables" if check else "filled"
+        sys.stdout.write(f"{page}: {told}\n")
+    return int(check and bool(stale))
+
+
 if __name__ == "__main__":
-    for page in PAGES:
-        write_whole(page, filled(page).encode())
+    sys.exit(main())

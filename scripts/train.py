@@ -26,6 +26,10 @@ torchrun --nproc-per-node 2 -m scripts.main train --algo diffusion --data data/p
 armtrials train --algo vla --from runs/vla --lora 16 --data data/insertion --out runs/vla-insertion
 """
 
+OF_LORA = ("lora_alpha", "lora_layers")
+OF_STREAM = ("robot", "operator", "recovery", "randomise", "stream_seed", "window", "refresh")
+"""Options that say something only where --lora or --stream is given; None: not given."""
+
 
 @dataclass(frozen=True)
 class Train:
@@ -80,26 +84,29 @@ class Train:
     are learned beside them and saved as an adapter."""
     lora_alpha: int | None = None
     """With --lora: their scale is alpha / rank (default: the rank)."""
-    lora_layers: tuple[str, ...] = ("all",)
-    """With --lora: linear layers by the end of their names, such as query key_value."""
+    lora_layers: tuple[str, ...] | None = None
+    """With --lora: linear layers by the end of their names, such as query key_value (default:
+    all)."""
     chunk: int | None = None
     """Actions predicted at once (default: the preset's)."""
     keep: int = 0
     """Keep a checkpoint every so many steps in OUT/steps, to choose between on the dev split."""
-    robot: str = "viperx"
-    """With --stream: robot that demonstrates."""
-    operator: str = "clean"
-    """With --stream: style of the expert, as of armtrials collect."""
-    recovery: float = 0.0
-    """With --stream: share of the demonstrations that start off nominal."""
-    randomise: tuple[str, ...] = ("none",)
-    """With --stream: none, visual, physical or full, all, or factors as variation/level."""
-    stream_seed: int = 0
-    """With --stream: another seed gives other demonstrations."""
-    window: int = 100
-    """With --stream: episodes in memory at a time."""
-    refresh: int = 10
-    """With --stream: gradient steps after which the oldest episode is replaced by a new one."""
+    robot: str | None = None
+    """With --stream: robot that demonstrates (default: the task's own)."""
+    operator: str | None = None
+    """With --stream: style of the expert, as of armtrials collect (default: clean)."""
+    recovery: float | None = None
+    """With --stream: share of the demonstrations that start off nominal (default: 0)."""
+    randomise: tuple[str, ...] | None = None
+    """With --stream: none, visual, physical or full, all, or factors as variation/level (default:
+    none)."""
+    stream_seed: int | None = None
+    """With --stream: another seed gives other demonstrations (default: 0)."""
+    window: int | None = None
+    """With --stream: episodes in memory at a time (default: 100)."""
+    refresh: int | None = None
+    """With --stream: gradient steps after which the oldest episode is replaced by a new one
+    (default: 10)."""
 
     def run(self) -> int:
         """Train and say where the checkpoint is; return 0."""
@@ -147,14 +154,16 @@ class Train:
         """Return what is learned from, and how much beside the weights that are there."""
         from policies.lora import LoraConfig
 
+        how = self._given(OF_LORA, "lora")
         lora = None
         if self.lora is not None:
-            lora = LoraConfig(self.lora, self.lora_alpha, self.lora_layers)
+            lora = LoraConfig(self.lora, **{k.removeprefix("lora_"): v for k, v in how.items()})
         first, *others = self.data or (None,)
         return {"data": first, "also": tuple(filter(None, others)), "lora": lora}
 
     def _stream(self) -> "StreamConfig | None":
         """Return the demonstrations to be made, None where they are read from a folder."""
+        how = self._given(OF_STREAM, "stream")
         if self.stream is None:
             return None
         from envs.arm import CameraSpec
@@ -166,11 +175,24 @@ class Train:
         names = ("overhead", "wrist") if self.track == "pixels" else ()
         collection = Collection(
             task=self.stream,
-            robot=self.robot,
-            operator=self.operator,
-            variations=randomisation(self.randomise, self.stream),
-            seed=self.stream_seed,
+            variations=randomisation(how.pop("randomise", ("none",)), self.stream),
+            seed=how.pop("stream_seed", 0),
             cameras=tuple(CameraSpec(name, width, height) for name in names),
-            recovery=self.recovery,
+            **{name: how.pop(name) for name in ("robot", "operator", "recovery") if name in how},
         )
-        return StreamConfig(collection, self.window, self.refresh)
+        return StreamConfig(collection, **how)
+
+    def _given(self, names: tuple[str, ...], whose: str) -> dict[str, Any]:
+        """Return the options that were given of ``names``, by name.
+
+        Raises:
+            UsageError: some were, and the option ``whose`` was not: they would be ignored.
+        """
+        from envs.errors import UsageError
+
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if given and getattr(self, whose) is None:
+            told = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            verb = "belongs" if len(given) == 1 else "belong"
+            raise UsageError(f"{told} {verb} to --{whose}: give that, too, or leave {told} away")
+        return given

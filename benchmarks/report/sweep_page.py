@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.report.charts import Spec, axis_share, number
 from benchmarks.report.page import render, vega_script
-from benchmarks.sweep import Result, Sweep, setting_name, table, write_tables
+from benchmarks.sweep import Result, Sweep, left_out, setting_name, table, write_tables
 from benchmarks.writer import refuse_disk_errors
 from envs.atomic import write_whole
 
@@ -48,7 +48,7 @@ def sweep_page(sweep: Sweep) -> str:
         sweep=sweep,
         lines=table(sweep),
         number=number,
-        name=setting_name,
+        left_out=left_out(sweep.skipped),
         figure=figure(sweep),
         vega=vega_script(),
     )

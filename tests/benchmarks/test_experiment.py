@@ -11,7 +11,15 @@ import pytest
 
 import benchmarks.experiment_run as running
 from benchmarks.experiment import SIZES, Ask, Axis, Cell, Experiment, Result
-from benchmarks.experiment_run import Place, compared, config_of, lines, run, work_of
+from benchmarks.experiment_run import (
+    Place,
+    check_algorithms,
+    compared,
+    config_of,
+    lines,
+    run,
+    work_of,
+)
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.demonstrations import difference
 from benchmarks.protocol import DEV, PROTOCOLS
@@ -73,6 +81,37 @@ def test_a_mistake_is_told_before_anything_is_made(
 ) -> None:
     with pytest.raises(UsageError, match=told):
         EXPERIMENTS[name].grid(Ask("pick_place", **asked))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "algo", "told"),
+    [
+        ("sim2real", "gail", "cannot train gail: gail compares with fixed demonstrations"),
+        ("chunking", "gail", "cannot train gail: GAIL decides at every step"),
+        ("camera_shift", "gail", "gail does not learn on the pixels track, only on state"),
+        ("camera_shift", "pi0", "cannot train pi0: Pi0 starts from weights"),
+        ("val_loss", "vlm", "cannot train vlm: vlm does not learn on the state track"),
+        *((name, "pi0", "cannot train pi0") for name in EXPERIMENTS),
+    ],
+)
+def test_an_algorithm_that_cannot_be_trained_so_is_refused_before_anything_is_made(
+    name: str, algo: str, told: str, tmp_path: Path
+) -> None:
+    ask = Ask(EXPERIMENTS[name].task, algos=("act", algo))
+    with pytest.raises(UsageError, match=told) as refused:
+        run(EXPERIMENTS[name], ask, Place(tmp_path, tmp_path), quiet)
+    known = str(refused.value).rpartition("; known: ")[2].split(", ")
+    assert {"act", "bc"} <= set(known)
+    assert algo not in known
+    assert not list(tmp_path.iterdir())
+    for other in known:
+        check_algorithms(EXPERIMENTS[name], replace(ask, algos=(other,)))
+
+
+def test_a_mistake_in_the_grid_is_not_blamed_on_the_algorithm(tmp_path: Path) -> None:
+    ask = Ask("pick_place", algos=("gail",), gap="soft")
+    with pytest.raises(UsageError, match="unknown gap 'soft'"):
+        run(EXPERIMENTS["sim2real"], ask, Place(tmp_path, tmp_path), quiet)
 
 
 def small(ask: Ask) -> list[Cell]:

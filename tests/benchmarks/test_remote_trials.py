@@ -11,6 +11,7 @@ import pytest
 from made_checkpoint import CHUNK, EXECUTE, config, make_checkpoint, stable
 from serving import Hangup, Message, Serving, foreign, served, usual
 
+from benchmarks.evaluated import LONGEST
 from benchmarks.execution import Execution
 from benchmarks.latency import TIMED
 from benchmarks.leaderboard import make_leaderboard
@@ -23,6 +24,7 @@ from envs.robots import ROBOTS
 from policies.base import PolicySpec
 from policies.checkpoint import load_policy
 from policies.remote import RemotePolicy
+from scripts.main import main
 
 PROTOCOL = PROTOCOLS["pick_place/v1"]
 ARM = ROBOTS["viperx"].spec()
@@ -115,6 +117,7 @@ def test_a_server_that_is_lost_makes_its_trials_invalid_and_they_are_run_again(
     assert [t["key"]["ic"] for t in valid] == [0, 1]
     assert not [t for t in valid if t["failure"] == "policy_error"]
     assert done.summary()[0].startswith("nominal: 0/2")
+    assert len(done.summary()) == 1
 
 
 def test_a_server_that_is_lost_again_and_again_stops_the_run(tmp_path: Path) -> None:
@@ -199,6 +202,24 @@ def test_wrong_actions_are_failures_of_the_policy(
     assert reason in records[1]["reason"]
 
 
+def test_evaluate_says_in_one_short_line_how_the_policy_failed_at_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = wrong(type="error", code="policy", text="no [/idea]\n" * 60)
+    words = ["--conditions", "nominal", "--trials", "2", "--batch", "2", "--workers", "1"]
+    with foreign(SPEC, broken) as address:
+        given = ["--policy", f"remote:{address}", "floor:hold", "--videos", "none"]
+        assert main(["evaluate", *given, *words, "--results", str(tmp_path)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[1] == "  nominal: 0/2 (policy_error 2)"
+    start = "policy_error in nominal/0: "
+    assert told[2].startswith(f"  {start}ServedPolicyError: on the server: no [/idea] no [/idea]")
+    assert told[2].endswith("\u2026")
+    assert len(told[2].strip()) == len(start) + LONGEST
+    assert told[3].startswith("sealed: ")  # the next policy, which did not fail so
+    assert len(told) == 5
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -267,7 +288,8 @@ def test_a_delay_is_in_the_manifest_only_where_there_is_one(
     assert mixed["execute"] == 2
     for changes, told in (
         ({"delay": -1}, "delay must be 0 or more, got -1"),
-        ({"delay": 6, "execute": 5}, r"delay must be in 0\.\.execute=5"),
+        ({"delay": 4, "execute": 3}, r"delay must be in 0\.\.execute=3"),
+        ({"delay": 6}, r"delay must be in 0\.\.5, got 6: .* delay \+ execute <= chunk 10"),
         ({"delay": 3, "execute": 8}, r"execute \+ delay must be at most chunk=10"),
     ):
         with pytest.raises(UsageError, match=told):

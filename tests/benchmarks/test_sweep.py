@@ -1,6 +1,7 @@
 """Sweeps of execution settings: what is asked for, run, resumed and shown."""
 
 import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 from made_checkpoint import EXECUTE, config, make_checkpoint
+from rich.console import Console
 
 from benchmarks.report.sweep_page import figure, picture, sweep_page, write_sweep
 from benchmarks.run import workers_of
 from benchmarks.sweep import (
     DEFAULTS,
     Sweep,
+    left_out,
     parse_over,
     plan_sweep,
     run_sweep,
@@ -22,6 +25,7 @@ from benchmarks.sweep import (
     table,
 )
 from envs.errors import UsageError
+from scripts.sweep import Sweep as Command
 
 
 def test_factors_are_read_with_their_values_or_the_usual_ones() -> None:
@@ -117,8 +121,10 @@ def test_a_sweep_runs_only_what_is_missing(swept: tuple[Sweep, Path, Any]) -> No
 
 def test_a_sweep_without_anything_to_compare_is_refused(tmp_path: Path) -> None:
     policy = make_checkpoint(tmp_path / "policy")
-    with pytest.raises(UsageError, match="none of the settings can be run: ddim_steps belongs"):
+    with pytest.raises(UsageError, match="can be run: ddim_steps 2, 4: ddim_steps belongs"):
         plan_sweep(config(policy, tmp_path), settings_of({"ddim_steps": (2, 4)}))
+    with pytest.raises(UsageError, match=r"execute 0: .*got 0; execute 500: .*got 500; delay 90: "):
+        plan_sweep(config(policy, tmp_path), settings_of({"execute": (0, 500), "delay": (90,)}))
     with pytest.raises(UsageError, match="is not a checkpoint folder"):
         plan_sweep(config(tmp_path / "none", tmp_path), settings_of({"delay": (2,)}))
 
@@ -135,6 +141,35 @@ def test_tables_figure_and_page_are_written(swept: tuple[Sweep, Path, Any]) -> N
     assert text.startswith("<!doctype html>")
     for shown in ("ddim_steps 2", "Left out", "execute must be in 1..chunk=16, got 40"):
         assert shown in text
+
+
+def test_what_is_printed_has_units_and_a_line_for_all_that_is_left_out_of_a_factor(
+    swept: tuple[Sweep, Path, Any],
+) -> None:
+    said = io.StringIO()
+    none = "ddim_steps belongs to a diffusion policy"
+    skipped = [*swept[0].skipped, ({"ddim_steps": 2}, none), ({"ddim_steps": 4}, none)]
+    Command._say(Console(file=said, width=200), replace(swept[0], skipped=skipped))
+    first, *_, execute, steps = said.getvalue().splitlines()
+    assert first.split()[-4:] == ["p50", "[ms]", "p99", "[ms]"]
+    assert execute == "left out: execute 40: execute must be in 1..chunk=16, got 40"
+    assert steps == f"left out: ddim_steps 2, 4: {none}"
+
+
+def test_every_reason_is_given_once_and_combinations_are_told_apart() -> None:
+    skipped = [
+        ({"execute": 0}, "too few"),
+        ({"ensemble": None}, "none here"),
+        ({"execute": 500}, "too many"),
+        ({"execute": 600}, "too many"),
+        ({"execute": 1, "delay": 2}, "no time"),
+        ({"execute": 1, "delay": 3}, "no time"),
+    ]
+    assert left_out(skipped) == [
+        "execute 0: too few; execute 500, 600: too many",
+        "ensemble none: none here",
+        "execute 1, delay 2 / execute 1, delay 3: no time",
+    ]
 
 
 def test_the_figure_has_a_column_a_factor_and_in_a_grid_a_colour_a_combination(

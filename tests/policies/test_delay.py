@@ -88,6 +88,7 @@ def test_a_row_that_becomes_nan_holds_and_the_other_keeps_its_delay() -> None:
     [
         (4, 5, "delay must be in 0..execute=4"),
         (4, -1, "delay must be in 0..execute=4"),
+        (1, 6, "delay must be in 0..5, got 6: delay <= execute .* delay \\+ execute <= chunk 10"),
         (
             8,
             3,

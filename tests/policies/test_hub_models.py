@@ -182,10 +182,34 @@ def test_weights_that_are_missing_are_refused_with_what_to_place_where(
     told = capsys.readouterr().err
     assert "'lerobot/pi0_base' are not on this machine" in told
     assert "place config.json, model.safetensors" in told
+    assert told.endswith("hf download lerobot/pi0_base\n")
     assert main(words) == 2
     assert "--weights FOLDER" in capsys.readouterr().err
     assert main([*words, "--weights", str(tmp_path)]) == 2
     assert "model.safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_weights_that_need_the_code_of_their_repository_are_to_be_served(
+    there: bool, demos: MakeDemos, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # and the code is not run all the same
+    weights = "openvla/openvla-7b"
+    if there:
+        folder = tiny_models.paligemma(tmp_path / "model")
+        (folder / "modeling_own.py").write_text("raise SystemExit('its code was run')")
+        entry = {"model_type": "own", "auto_map": {"AutoConfig": "modeling_own.Own"}}
+        (folder / "config.json").write_text(json.dumps(entry))
+        weights = str(folder)
+    words = ["train", "--algo", "vlm", "--preset", "quick", "--track", "pixels", "--lora", "4"]
+    words += ["--data", str(demos(episodes=2, image=24)), "--out", str(tmp_path / "run")]
+    assert main([*words, "--weights", weights]) == 2
+    told = capsys.readouterr().err
+    assert f"the weights {weights!r} need code of their own repository" in told
+    assert "docs/serving.md" in told
+    assert "hf download" not in told
 
 
 def test_weights_are_for_algorithms_around_a_model(

@@ -83,6 +83,19 @@ def test_only_the_chosen_layers_are_adapted():
     assert all(name.startswith("b.a.") for name in learned(net))
 
 
+def test_the_rank_is_at_most_that_of_the_largest_adapted_layer():
+    def net() -> nn.ModuleDict:
+        return nn.ModuleDict({"small": nn.Linear(2, 9), "large": nn.Linear(7, 5)})
+
+    attach(net(), LoraConfig(rank=5))
+    told = r"at most 5 here, got 6: none of the 2 adapted layers .* \(large is 7 x 5\)"
+    with pytest.raises(UsageError, match=told):
+        attach(net(), LoraConfig(rank=6))
+    attach(net(), LoraConfig(rank=2, layers=("small",)))
+    with pytest.raises(UsageError, match=r"at most 2 here, got 5.*\(small is 2 x 9\)"):
+        attach(net(), LoraConfig(rank=5, layers=("small",)))
+
+
 @pytest.mark.parametrize("algo", ["vla", "act"])
 def test_an_adapter_is_small_names_its_base_and_acts(algo: str, demos: MakeDemos, tmp_path: Path):
     data = demos(episodes=4)
@@ -153,6 +166,7 @@ def test_an_adapter_for_another_base_is_refused(
     [
         (["--lora", "0"], "LoRA rank must be at least 1, got 0"),
         (["--lora", "4", "--lora-layers", "nowhere"], "unknown LoRA layer 'nowhere'; known: all"),
+        (["--lora", "100000"], "LoRA rank must be at most 32 here, got 100000"),
         (["--lora", "4", "--lora-alpha", "0"], "LoRA alpha must be positive, got 0"),
     ],
 )

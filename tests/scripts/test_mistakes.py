@@ -118,6 +118,30 @@ from scripts import main as cli
             "train --algo bc --data {torn} --out {empty}/../torn",
             "--out must be another folder than --data",
         ),
+        (
+            "train --algo vla --data {torn} --out {new} --lora-alpha 16",
+            "--lora-alpha belongs to --lora: give that, too, or leave --lora-alpha away",
+        ),
+        (
+            "train --algo vla --data {torn} --out {new} --lora-layers all",
+            "--lora-layers belongs to --lora",
+        ),
+        (
+            "train --algo bc --data {torn} --out {new} --randomise full --stream-seed 0",
+            "--randomise, --stream-seed belong to --stream",
+        ),
+        *(
+            (f"train --algo bc --data {{torn}} --out {{new}} {given}", "belongs to --stream")
+            for given in (
+                "--robot viperx",
+                "--operator clean",
+                "--recovery 0",
+                "--randomise none",
+                "--window 100",
+                "--refresh 10",
+            )
+        ),
+        ("train --algo bc --stream pick_place --window 1 --out {new}", "window must be at least 2"),
         ("plan --better 2", "got better 2"),
         ("bench --preset huge --out {new}", "unknown preset 'huge'; known: cpu, paper, quick"),
         ("bench --workers 0 --out {new}", "workers must be at least 1, got 0"),
