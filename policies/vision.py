@@ -168,7 +168,6 @@ class ImageEncoder(nn.Module):
         config: VisionConfig,
         *,
         vectors: bool = True,
-        told: int | None = None,
     ) -> None:
         """Build the networks.
 
@@ -177,8 +176,6 @@ class ImageEncoder(nn.Module):
                 encoded, in this order. There may be none.
             config: the same for every camera.
             vectors: whether feature vectors are wanted, or ``maps`` alone.
-            told: size of the instruction that ``vectors`` is given; None: that of
-                ``observations["instruction"]``, if there is one.
         """
         super().__init__()
         self.shapes = {k: v for k, v in observations.items() if k.startswith(IMAGES)}
@@ -189,7 +186,7 @@ class ImageEncoder(nn.Module):
         pooled = self.shapes if vectors else {}
         self.points = nn.ModuleList(SpatialSoftmax(self.channels, points) for _ in pooled)
         self.heads = nn.ModuleList(nn.Linear(2 * points, config.features) for _ in pooled)
-        told = observations.get(INSTRUCTION, (0,))[0] if told is None else told
+        told = observations.get(INSTRUCTION, (0,))[0]
         self.films = nn.ModuleList(Film(told, self.channels) for _ in pooled if told)
         for net in self.nets:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -154,7 +154,7 @@ class Vla(FlowPolicy):
     def observe(self, obs: Mapping[str, Tensor]) -> Tensor:
         """Encode what is seen and told into the readouts, (B, readouts * width)."""
         words, beyond = self.sentence(obs["sentence"])
-        scene, absent = self.scene(obs, _meaning(words, beyond))
+        scene, absent = self.scene(obs)
         readout = self.readout.expand(scene.shape[0], -1, -1)
         there = torch.zeros((scene.shape[0], self.config.readouts), dtype=torch.bool)
         pad = torch.cat([there.to(absent.device), absent], dim=1)
@@ -197,22 +197,17 @@ class Scene(nn.Module):
         self.joints = nn.Linear(sum(self.free.values()), width)
         self.pose = nn.Linear(config.n_obs * POSE, width)
         self.name = nn.Linear(config.sentence.width, width)
-        self.images = ImageEncoder(spec.observations, config.vision, told=width)
+        self.images = ImageEncoder(spec.observations, config.vision)
         self.patch = nn.Linear(self.images.channels, width)
         features = config.vision.features
         self.point = nn.Linear(features, width) if self.images.shapes else nn.Identity()
         cells = len(self.images.shapes) * config.n_obs * (config.grid**2 + 1)
         self.cell = nn.Parameter(torch.randn(cells, width) * 0.02)
 
-    def forward(self, obs: Mapping[str, Tensor], told: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, T, width), and which are none: objects not there, (B, T) bool.
-
-        Args:
-            obs: what is seen.
-            told: (B, width), what is meant; on the pixel track keypoints are sought by it.
-        """
+    def forward(self, obs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, T, width), and which are none: objects not there, (B, T) bool."""
         joints = self.joints(torch.cat([obs[key].flatten(1) for key in self.free], dim=1))
-        tokens = [joints[:, None], *self._pictures(obs, told)]
+        tokens = [joints[:, None], *self._pictures(obs)]
         absent = torch.zeros((joints.shape[0], sum(t.shape[1] for t in tokens)), dtype=torch.bool)
         absent = absent.to(joints.device)
         if keys := [key for key in sorted(obs) if key.startswith(OBJECTS)]:
@@ -244,7 +239,7 @@ class Scene(nn.Module):
         mean: Tensor = found.sum(1) / count
         return mean
 
-    def _pictures(self, obs: Mapping[str, Tensor], told: Tensor) -> list[Tensor]:
+    def _pictures(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the tokens of all cameras: keypoints, then grids; nothing without cameras."""
         if not self.images.shapes:
             return []
@@ -254,15 +249,8 @@ class Scene(nn.Module):
         cells = torch.cat(
             [p.permute(0, 2, 3, 1).reshape(rows, -1, self.images.channels) for p in pooled], dim=1
         )
-        meant = told[:, None].expand(-1, maps[0].shape[1], -1)
-        points = self.point(self.images.vectors(maps, meant).flatten(1, 2))
+        points = self.point(self.images.vectors(maps).flatten(1, 2))
         return [torch.cat([points, self.patch(cells)], dim=1) + self.cell]
-
-
-def _meaning(words: Tensor, beyond: Tensor) -> Tensor:
-    """Return the mean (B, width) of words (B, W, width); ``beyond`` (B, W): there is none."""
-    there = (~beyond)[..., None].to(words.dtype)
-    return (words * there).sum(1) / there.sum(1).clamp(min=1.0)
 
 
 class TokenHead(nn.Module):

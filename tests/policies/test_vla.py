@@ -122,8 +122,7 @@ def test_what_moves_within_a_cell_of_the_grid_is_seen(monkeypatch: pytest.Monkey
         maps = torch.zeros(1, 1, scene.images.channels, 8, 8)
         maps[..., row, column] = 9.0
         monkeypatch.setattr(scene.images, "maps", lambda obs: [maps])
-        seen = {"qpos": torch.zeros(1, 1, 7)}
-        found: torch.Tensor = scene(seen, torch.zeros(1, scene.cell.shape[1]))[0]
+        found: torch.Tensor = scene({"qpos": torch.zeros(1, 1, 7)})[0]
         return found
 
     here, there = tokens(2, 4), tokens(3, 5)  # 4 x 4 cells of 2 x 2
