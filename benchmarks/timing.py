@@ -104,14 +104,20 @@ def compare(folders: Sequence[Path], count: int, threads: int = 1) -> list[Timin
     """
     policies = [load_policy(folder, threads=threads) for folder in folders]
     each = [sampler(p, folder) for p, folder in zip(policies, folders, strict=True)]
+    times = by_turns(each, count)
+    cold = [cold_start(folder, threads) for folder in folders]
+    return [timing_of(t, p, *c) for t, p, c in zip(times, policies, cold, strict=True)]
+
+
+def by_turns(each: Sequence[Callable[[], float]], count: int) -> list[list[float]]:
+    """Return ``count`` times of each, taken in blocks by turns; a first one is not counted."""
     times: list[list[float]] = [[] for _ in each]
     for once in each:
         once()
     while len(times[0]) < count:
         for once, found in zip(each, times, strict=True):
             found += [once() for _ in range(min(BLOCK, count - len(found)))]
-    cold = [cold_start(folder, threads) for folder in folders]
-    return [timing_of(t, p, *c) for t, p, c in zip(times, policies, cold, strict=True)]
+    return times
 
 
 def cold_start(folder: Path, threads: int = 1) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.manifest import cpu_name
-from benchmarks.timing import BLOCK, sampler
+from benchmarks.timing import BLOCK, by_turns, sampler
 from envs.errors import UsageError
 from policies.base import Policy
 from policies.checkpoint import load_policy
@@ -54,15 +54,9 @@ def measure(named: list[str], count: int) -> list[Latency]:
     """
     loaded = [_loaded(one) for one in named]
     each = [sampler(policy, folder, time.process_time) for policy, folder, _ in loaded]
-    times: list[list[float]] = [[] for _ in each]
-    for once in each:
-        once()
-    while len(times[0]) < count:
-        for once, found in zip(each, times, strict=True):
-            found += [once() for _ in range(min(BLOCK, count - len(found)))]
     return [
         Latency(policy.name, _weights(policy), steps, round(statistics.median(found), 4))
-        for (policy, _, steps), found in zip(loaded, times, strict=True)
+        for (policy, _, steps), found in zip(loaded, by_turns(each, count), strict=True)
     ]
 
 
