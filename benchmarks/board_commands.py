@@ -93,7 +93,7 @@ def _policy_lines(manifest: Manifest, data: str, options: str) -> list[str]:
 
 def _asked(manifest: Manifest) -> bool:
     """Tell whether a policy is what came of the rounds of ``armtrials dagger``."""
-    return bool(manifest["policy"]["name"] == DAGGER and manifest["policy"]["algorithm"] != DAGGER)
+    return bool(manifest["policy"]["name"] == DAGGER)
 
 
 def _asked_lines(manifest: Manifest, options: str) -> list[str]:

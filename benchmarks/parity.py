@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import stats
+from benchmarks.evaluated import valid
 from benchmarks.protocol import DEV
 from benchmarks.records import read_run
 from benchmarks.run import EvaluateConfig, Job, Workers, evaluate, prepare
@@ -84,7 +85,7 @@ def run_parity(jobs: list[Job], pool: Workers, progress: Callable[[int], None]) 
     for job in jobs:
         done = evaluate(job.config, progress, job, pool)
         trials = read_run(done.folder).trials
-        wins.append({_start(t): t["success"] for t in trials if t["status"] == "valid"})
+        wins.append({_start(t): t["success"] for t in valid(trials)})
     before, after = pair(*wins)
     found = stats.compare(stats.Outcomes(after), stats.Outcomes(before))
     return Parity(
