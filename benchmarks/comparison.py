@@ -56,7 +56,7 @@ def compared(page: str, board: Board, results: Path) -> str:
         "success": lambda: success(tables),
         "demands": lambda: demands(tables),
         "cost": lambda: cost(tables, training_cost(results), prediction_cost(results)),
-        "steps": lambda: steps(results),
+        "steps": lambda: few_steps(results),
         "ways": lambda: ways(tables),
         "gap": lambda: gap(tables),
     }
@@ -189,10 +189,9 @@ def _axis(tables: Sequence[Board], name: str, condition: str) -> str:
 def training_cost(results: Path) -> dict[str, tuple[float, int]]:
     """Return by policy of the main task its median CPU time of training [s], and gradient steps."""
     spent: dict[str, list[tuple[float, int]]] = {}
-    for path in sorted(results.glob(f"runs/*/*/{MANIFEST}")):
-        held = parse(path.read_bytes())
+    for held in _main_runs(results):
         training = held["policy"].get("training")
-        if held["task"] == MAIN and held["track"] == "state" and training:
+        if held["track"] == "state" and training:
             each = spent.setdefault(held["policy"]["name"], [])
             each.append((training["cpu_s"], training["steps"]))
     return {
@@ -204,20 +203,19 @@ def prediction_cost(results: Path) -> dict[str, float]:
     """Return by policy of the main task the CPU time of a prediction [ms], own denoising steps."""
     times = {one["weights"]: one["cpu_ms"] for one in _timed(results) if not one["ddim_steps"]}
     found = {}
-    for path in sorted(results.glob(f"runs/*/*/{MANIFEST}")):
-        held = parse(path.read_bytes())
+    for held in _main_runs(results):
         weights = held["policy"]["hashes"].get("weights")
-        if held["task"] == MAIN and weights in times:
+        if weights in times:
             found[held["policy"]["name"]] = times[weights]
     return found
 
 
-def steps(results: Path) -> str:
+def few_steps(results: Path) -> str:
     """Return success and cost by denoising steps, from the sweeps and the latencies in results."""
-    rows = []
+    rows, timed = [], _timed(results)
     for path in sorted(results.glob(STEPS)):
         swept = parse(path.read_bytes())
-        times = {t["ddim_steps"]: t["cpu_ms"] for t in _timed(results) if t["policy"] == path.stem}
+        times = {t["ddim_steps"]: t["cpu_ms"] for t in timed if t["policy"] == path.stem}
         for one in swept["settings"]:
             count, took = one["ddim_steps"], times.get(one["ddim_steps"])
             rows.append(
@@ -229,6 +227,12 @@ def steps(results: Path) -> str:
                 )
             )
     return table(("policy", "steps", "success", "one prediction"), rows)
+
+
+def _main_runs(results: Path) -> list[Board]:
+    """Return the manifests of the main task's runs."""
+    held = [parse(path.read_bytes()) for path in sorted(results.glob(f"runs/*/*/{MANIFEST}"))]
+    return [one for one in held if one["task"] == MAIN]
 
 
 def _timed(results: Path) -> list[Board]:
