@@ -172,11 +172,13 @@ def _data(rows: int, seen: int, chunk: int) -> dict[str, torch.Tensor]:
 
 
 def _ours(kind: Any, config: Any, data: dict[str, torch.Tensor]) -> Built:  # noqa: ANN401
-    """Return a training step of an algorithm of ours, bfloat16 where the CPU has it."""
+    """Return a training step of an algorithm of ours, as ``armtrials train`` does it."""
     from policies.base import PolicySpec, TrainDefaults
     from policies.optim import make_optimizer
     from policies.torch_build import torch_build
+    from policies.train_session import keep_freed_memory
 
+    keep_freed_memory()
     joints = tuple(f"joint{i}" for i in range(JOINTS))
     seen = {"qpos": (JOINTS,), "objects/all": (OBJECTS,)}
     spec = PolicySpec(

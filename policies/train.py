@@ -38,6 +38,7 @@ from policies.train_session import (
     Clock,
     device_of,
     differences,
+    keep_freed_memory,
     stop_requests,
 )
 from policies.train_state import TrainState
@@ -77,6 +78,7 @@ def train(
     plan = config.resolve()
     source = source_of(config)
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     with joined() as team, torch.random.fork_rng():
         trainer = _trainer(config, plan, source, say, team)
         with team.locked(config.out, BUSY), full_disk_told("training", trainer.kept):

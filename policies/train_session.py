@@ -1,5 +1,6 @@
-"""A training run as a process: its clock, requests to stop, device, versions, and which run."""
+"""A training run as a process: clock, memory, requests to stop, device, versions, and which run."""
 
+import ctypes
 import platform
 import signal
 import threading
@@ -47,6 +48,23 @@ class Clock:
         yield
         self._saved = time.perf_counter()
         self._interval = max(SAVE_EVERY_S, SAVE_SHARE * (self._saved - begin))
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's ``mallopt``, as in its ``malloc.h``."""
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees, where the C library is glibc.
+
+    Else every large tensor is mapped anew and its pages are zeroed by the kernel, step after step:
+    a sixth of a training step of ACT, a quarter of one of BC-RNN (docs/performance.md).
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    library.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 @contextmanager

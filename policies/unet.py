@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from policies.attention import sinusoids
+from policies.convolution import Conv1d, mish
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ class _Conv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: UNetConfig) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(inputs, outputs, config.kernel, padding=config.kernel // 2)
+        self.conv = Conv1d(inputs, outputs, config.kernel, padding=config.kernel // 2)
         self.norm = nn.GroupNorm(config.groups, outputs)
         self.mish = config.mish
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C', T)."""
         y = self.norm(self.conv(x))
-        return functional.mish(y) if self.mish else functional.silu(y)
+        return mish(y) if self.mish else functional.silu(y)
 
 
 class _Block(nn.Module):
@@ -68,7 +69,7 @@ class _Block(nn.Module):
         self.second = _Conv(outputs, outputs, config)
         self.film = nn.Linear(condition, 2 * outputs)
         same = inputs == outputs
-        self.short = nn.Identity() if same else nn.Conv1d(inputs, outputs, 1)
+        self.short = nn.Identity() if same else Conv1d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Transform (B, C, T) under an activated condition (B, c)."""
@@ -115,13 +116,13 @@ class UNet(nn.Module):
 
         falling = zip((features, *widths), widths, strict=False)
         self.down = nn.ModuleList(_Pair(a, b, size, config) for a, b in falling)
-        self.shrink = nn.ModuleList(nn.Conv1d(w, w, 3, 2, 1) for w in widths[:-1])
+        self.shrink = nn.ModuleList(Conv1d(w, w, 3, 2, 1) for w in widths[:-1])
         self.middle = _Pair(widths[-1], widths[-1], size, config)
         rising = zip(widths[:0:-1], widths[-2::-1], strict=True)
         self.up = nn.ModuleList(_Pair(2 * a, b, size, config) for a, b in rising)
         self.grow = nn.ModuleList(nn.ConvTranspose1d(w, w, 4, 2, 1) for w in widths[-2::-1])
         self.last = _Conv(widths[0], widths[0], config)
-        self.out = nn.Conv1d(widths[0], features, 1)
+        self.out = Conv1d(widths[0], features, 1)
 
     def forward(self, x: Tensor, level: Tensor, condition: Tensor) -> Tensor:
         """Denoise.
