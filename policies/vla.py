@@ -2,10 +2,10 @@
 
 Everything is a token. A *sentence encoder* turns the instruction into one a word. The *trunk*, a
 transformer, holds a few readout tokens (Octo, 2024), one of the joints, and what shows the scene:
-on the state track one token an object, its pose and the words of its name; on the pixel track, of
-each camera's residual network, a grid of features (what is about where) and one token of keypoints
-(where exactly). Its layers read the words. A task's objects may be any
-and of any number, so one network learns several tasks and goes on with others.
+on the state track one token an object, its pose, the words of its name and how many of them the
+instruction has; on the pixel track, of each camera's residual network, a grid of features (what is
+about where) and one token of keypoints (where exactly). Its layers read the words. A task's objects
+may be any and of any number, so one network learns several tasks and goes on with others.
 
 An *action head* reads the readouts: the flow matching of ``policies.flow`` (pi0, Black et al.
 2024), or a distribution over 256 bins an action (OpenVLA, Kim et al. 2024), all actions of a chunk
@@ -13,7 +13,7 @@ at once (OpenVLA-OFT, Kim et al. 2025).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -25,9 +25,17 @@ from policies.action_tokens import BINS, to_actions, to_tokens
 from policies.attention import LayerConfig, Stack
 from policies.augment import AugmentConfig
 from policies.base import Algorithm, PolicySpec, Preset, TrainDefaults
+from policies.configs import LATER
 from policies.denoiser import choose, mean_error
 from policies.flow import FlowConfig, FlowPolicy
-from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, pieces, words_of
+from policies.sentences import (
+    GRAMS,
+    NGRAMS,
+    SentenceConfig,
+    SentenceEncoder,
+    pieces,
+    words_of,
+)
 from policies.torch_build import tracing
 from policies.transformer import MemoryTransformer, TransformerConfig
 from policies.vision import RESNET18, ImageEncoder, grid_means
@@ -60,6 +68,8 @@ class VlaConfig(FlowConfig):
         readouts: tokens of the trunk that the action head reads.
         grid: rows and columns of tokens a camera.
         bins: an action's range has so many, with ``"tokens"``.
+        mentions: an object's token says what share of its name's words the instruction has. To
+            find that out by attention takes more steps than the rest of a task.
     """
 
     execute: int = 48
@@ -73,6 +83,7 @@ class VlaConfig(FlowConfig):
     readouts: int = 4
     grid: int = 4
     bins: int = BINS
+    mentions: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Refuse unknown heads and numbers that cannot be."""
@@ -92,6 +103,7 @@ SMALL = VlaConfig(
     sentence=SentenceConfig(buckets=2048, width=128, layers=1),
     transformer=replace(HEAD, layers=3, layer=replace(HEAD.layer, width=192, feedforward=384)),
 )
+HEARD = replace(SMALL, mentions=True)
 SEEING = VlaConfig(execute=96, draws=4)
 STAGES = replace(RESNET18, widths=RESNET18.widths[:3], strides=RESNET18.strides[:3])
 """ResNet-18 without its last stage, which has three quarters of the weights and of a small picture
@@ -114,13 +126,13 @@ class Vla(FlowPolicy):
     reach: ClassVar[float] = 1.5  # a new task may go beyond the range that the scaling is from
 
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
-        ("state", "quick"): Preset(SMALL, replace(TRAINING, steps=3000, batch=32)),
-        ("state", "cpu"): Preset(VlaConfig(), TRAINING),
-        ("state", "paper"): Preset(PAPER, PAPER_TRAINING),
+        ("state", "quick"): Preset(HEARD, replace(TRAINING, steps=3000, batch=32)),
+        ("state", "cpu"): Preset(VlaConfig(mentions=True), TRAINING),
+        ("state", "paper"): Preset(replace(PAPER, mentions=True), PAPER_TRAINING),
         ("state", "quick-tokens"): Preset(
-            replace(SMALL, head="tokens"), replace(TRAINING, steps=1200)
+            replace(HEARD, head="tokens"), replace(TRAINING, steps=1200)
         ),
-        ("state", "cpu-tokens"): Preset(replace(VlaConfig(), head="tokens"), TRAINING),
+        ("state", "cpu-tokens"): Preset(VlaConfig(head="tokens", mentions=True), TRAINING),
         ("pixels", "quick"): Preset(
             replace(SMALL, execute=96), replace(TRAINING, steps=1200, augment=AugmentConfig())
         ),
@@ -200,6 +212,8 @@ class Scene(nn.Module):
         self.images = ImageEncoder(spec.observations, config.vision)
         self.patch = nn.Linear(self.images.channels, width)
         features = config.vision.features
+        named = config.mentions and config.sentence.encoder == NGRAMS
+        self.asked = nn.Linear(1, width, bias=False) if named else None
         self.point = nn.Linear(features, width) if self.images.shapes else nn.Identity()
         cells = len(self.images.shapes) * config.n_obs * (config.grid**2 + 1)
         self.cell = nn.Parameter(torch.randn(cells, width) * 0.02)
@@ -218,26 +232,29 @@ class Scene(nn.Module):
     def _objects(self, obs: Mapping[str, Tensor], keys: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return a token an object, those of a row that are there first, and which are none."""
         poses = torch.stack([obs[key].flatten(1) for key in keys], dim=1)
-        none = poses.isnan().any(-1)
+        told, none = self._told(keys).to(poses.device), poses.isnan().any(-1)
+        tokens = self.pose(poses.masked_fill(none[..., None], 0.0)) + self._named(told)
+        if self.asked is not None:
+            tokens = tokens + self.asked(mentioned(told, obs["sentence"])[..., None])
         if tracing():  # a graph has one way for all values: those not there stay
-            names = self.name(self._names(keys).to(poses.device))
-            return self.pose(poses.masked_fill(poses.isnan(), 0.0)) + names, none
+            return tokens, none
         most = int((~none).sum(1).max())
         order = none.int().argsort(dim=1, stable=True)[:, :most]
-        poses = poses.nan_to_num().gather(1, order[..., None].expand(-1, -1, poses.shape[2]))
-        names = self.name(self._names(keys).to(poses.device))[order]
-        return self.pose(poses) + names, none.gather(1, order)
+        where = order[..., None].expand(-1, -1, tokens.shape[2])
+        return tokens.gather(1, where), none.gather(1, order)
 
-    def _names(self, keys: Sequence[str]) -> Tensor:
-        """Return the mean vector of the words of each object's name, (objects, width)."""
-        words = self.words[0]
+    def _told(self, keys: Sequence[str]) -> Tensor:
+        """Return the words of each object's name as tokens (objects, NAME, GRAMS)."""
         told = [(words_of(key.removeprefix(OBJECTS)) or [key])[:NAME] for key in keys]
-        rows = [[pieces(word, words.buckets) for word in name] for name in told]
-        tokens = torch.tensor([[*row, *[(0,) * GRAMS] * (NAME - len(row))] for row in rows])
-        found = words(tokens.to(words.table.weight.device))  # one look-up: its gradient is large
-        count = torch.tensor([[len(name)] for name in told], device=found.device)
-        mean: Tensor = found.sum(1) / count
-        return mean
+        rows = [[pieces(word, self.words[0].buckets) for word in name] for name in told]
+        return torch.tensor([[*row, *[(0,) * GRAMS] * (NAME - len(row))] for row in rows])
+
+    def _named(self, told: Tensor) -> Tensor:
+        """Return objects' names as tokens (objects, width): the mean of their words."""
+        found = self.words[0](told)  # one look-up: its gradient is large
+        mean = found.sum(1) / (told != 0).any(-1).sum(-1, keepdim=True)
+        named: Tensor = self.name(mean)
+        return named
 
     def _pictures(self, obs: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the tokens of all cameras: keypoints, then grids; nothing without cameras."""
@@ -251,6 +268,18 @@ class Scene(nn.Module):
         )
         points = self.point(self.images.vectors(maps).flatten(1, 2))
         return [torch.cat([points, self.patch(cells)], dim=1) + self.cell]
+
+
+def mentioned(names: Tensor, sentence: Tensor) -> Tensor:
+    """Return the share of each name's words that stand in each sentence (B, objects), 0..1.
+
+    Args:
+        names: words as tokens (objects, NAME, GRAMS), zeros behind the last.
+        sentence: words as tokens (B, W, GRAMS), zeros behind the last.
+    """
+    there = (names != 0).any(-1)
+    same = (names[None, :, :, None] == sentence[:, None, None]).all(-1)
+    return (same.any(-1) & there).sum(-1) / there.sum(-1)
 
 
 class TokenHead(nn.Module):

@@ -21,10 +21,11 @@ from policies.base import PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_checkpoint
 from policies.dataset import EpisodeSet, Reading
 from policies.mixture import join
+from policies.sentences import SentenceConfig, tokens_of
 from policies.train import train
 from policies.train_config import TrainConfig
 from policies.trained import placed
-from policies.vla import Vla, VlaConfig
+from policies.vla import Vla, VlaConfig, mentioned
 from policies.windows import Sampler
 from scripts.main import main
 
@@ -68,7 +69,7 @@ def model(**objects: torch.Tensor) -> tuple[Vla, dict[str, torch.Tensor]]:
     spec = PolicySpec(
         "toy", JOINTS, 50.0, "toy", "state", {"qpos": (N,)}, 1, 16, 8, language=True
     )  # fmt: skip
-    network = Vla(replace(VlaConfig(), **SMALLER["vla"]), spec).eval()
+    network = Vla(replace(VlaConfig(mentions=True), **SMALLER["vla"]), spec).eval()
     seen = {"qpos": torch.zeros(1, 1, N), "sentence": network.read(["put it there"])}
     return network, {**seen, **{f"objects/{k}": v.reshape(1, 1, 7) for k, v in objects.items()}}
 
@@ -79,7 +80,7 @@ CUBE, PEG = torch.linspace(-1, 1, 7), torch.linspace(1, -0.5, 7)
 @pytest.mark.parametrize("preset", ["quick", "quick-tokens"])
 def test_it_does_what_it_is_told(preset: str, told: Write, tmp_path: Path):
     config = TrainConfig(
-        "vla", told("arm", ("cube",)), tmp_path / "run", preset=preset, steps=40, lr=5e-3
+        "vla", told("arm", ("cube",)), tmp_path / "run", preset=preset, steps=80, lr=5e-3
     )
     policy = load_checkpoint(train(config))
     policy.reset(["raise the arm", "lower the arm"], [0, 0])
@@ -265,3 +266,37 @@ def test_an_environment_that_asks_nothing_is_refused(
     words += ["--success", "return>0", "--results", str(tmp_path / "results")]
     assert main(words) == 2
     assert "acts on an instruction" in capsys.readouterr().err
+
+
+WORDS = st.lists(st.sampled_from(("left", "right", "tray", "cube", "cross")), max_size=6)
+NAMES = st.lists(
+    st.lists(st.sampled_from(("left", "right", "tray", "cube")), min_size=1, max_size=4),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(said=st.lists(WORDS, min_size=1, max_size=3), names=NAMES)
+def test_an_object_is_mentioned_by_the_share_of_its_words(
+    said: list[list[str]], names: list[list[str]]
+):
+    scene = model(**{"_".join(name): CUBE for name in names})[0].scene
+    told = scene._told([f"objects/{'_'.join(name)}" for name in names])
+    shares = [[sum(w in words for w in name) / len(name) for name in names] for words in said]
+    config = SentenceConfig(buckets=scene.words[0].buckets)
+    sentences = torch.from_numpy(tokens_of([" ".join(words) for words in said], config))
+    assert torch.allclose(mentioned(told, sentences), torch.tensor(shares))
+
+
+def test_which_object_is_mentioned_changes_what_the_scene_says():
+    network, seen = model(cube=CUBE, peg=PEG)
+    tokens = {}
+    for name in ("cube", "peg", "thing"):
+        sentence = network.read([f"take the {name}"])
+        tokens[name] = network.scene({**seen, "sentence": sentence})[0][0]
+    joints, cube, peg = 0, 1, 2
+    assert torch.equal(tokens["cube"][joints], tokens["peg"][joints])
+    assert torch.equal(tokens["cube"][peg], tokens["thing"][peg])
+    assert torch.equal(tokens["peg"][cube], tokens["thing"][cube])
+    assert not torch.equal(tokens["cube"][cube], tokens["thing"][cube])
+    assert not torch.equal(tokens["peg"][peg], tokens["thing"][peg])
