@@ -14,20 +14,22 @@ import numpy as np
 from benchmarks.atlas_text import table
 from benchmarks.board_demands import standing_for
 from benchmarks.board_text import rows_markdown
-from benchmarks.board_words import share, signed
+from benchmarks.board_words import limits, p_value, share, signed
 from benchmarks.lines import parse
 from benchmarks.records import MANIFEST
 from benchmarks.references import REFERENCES
 
 Board = Mapping[str, Any]
 
-BLOCK = re.compile(r"(<!-- (compare|board): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (compare|board|sweep): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 """``<!-- compare: cost -->`` up to ``<!-- end -->``; what lies between is made here."""
 
 LATENCY = "latency.json"
 """Written by ``python -m perf.latency``."""
 STEPS = "experiments/steps/*.json"
 """Written by ``armtrials sweep --over ddim_steps``, by policy."""
+SWEEP = "experiments/sweeps/{}.json"
+"""Written by ``armtrials sweep``, of several execution settings."""
 MAIN, LEVEL, FORKED = "pick_place", "/L2", "two_ways"
 GUIDES = {
     "bc": ("100 or more", "no"),
@@ -45,8 +47,9 @@ def compared(page: str, board: Board, results: Path) -> str:
     """Return a page with the content of all its blocks made anew.
 
     Args:
-        page: Markdown with blocks ``compare: success | demands | cost | ways | gap``, and blocks
-            ``board: TASK TRACK``, a table of the leaderboard, with its floors on the main task.
+        page: Markdown with blocks ``compare: success | demands | cost | steps | ways | gap``,
+            ``board: TASK TRACK``, a table of the leaderboard, with its floors on the main task,
+            and ``sweep: POLICY``, execution settings of a policy.
         board: ``leaderboard.json``, as read.
         results: folder of the sealed runs behind it, for what training took.
     """
@@ -65,6 +68,8 @@ def compared(page: str, board: Board, results: Path) -> str:
     def block(found: re.Match[str]) -> str:
         if found[2] == "compare":
             return f"{found[1]}{made[found[3]]()}\n{found[4]}"
+        if found[2] == "sweep":
+            return f"{found[1]}{swept(results, found[3])}\n{found[4]}"
         one = whole[found[3]]
         floors = one["floors"] if one["task"] == MAIN else ()
         return f"{found[1]}\n{rows_markdown(one, floors)}\n\n{found[4]}"
@@ -227,6 +232,27 @@ def few_steps(results: Path) -> str:
                 )
             )
     return table(("policy", "steps", "success", "one prediction"), rows)
+
+
+def swept(results: Path, policy: str) -> str:
+    """Return what execution settings make of a policy: success, smoothness, time."""
+    rows = []
+    for one in parse((results / SWEEP.format(policy)).read_bytes())["settings"]:
+        own = one["diff"] is None
+        between = "" if own else limits(one["diff_low"], one["diff_high"])
+        rows.append(
+            (
+                one["setting"],
+                f"{one['k']}/{one['n']} ({100 * one['low']:.0f} to {100 * one['high']:.0f} %)",
+                "" if own else f"{signed(one['diff'])} {between}",
+                "" if own else p_value(one["p"]),
+                f"{one['sparc']:.2f}".replace("-", "\u2212"),
+                f"{one['p50_ms']:.2g} ms",
+                f"{100 * one['load']:.2g} %",
+            )
+        )
+    heads = ("setting", "success", "difference, points", "McNemar", "SPARC", "prediction", "load")
+    return table(heads, rows)
 
 
 def _main_runs(results: Path) -> list[Board]:

@@ -10,7 +10,8 @@ from benchmarks.lines import parse
 from envs.atomic import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = tuple(ROOT / page for page in ("README.md", "docs/algorithms.md", "docs/comparison.md"))
+NAMES = ("README.md", "docs/algorithms.md", "docs/comparison.md", "docs/execution.md")
+PAGES = tuple(ROOT / name for name in NAMES)
 RESULTS = ROOT / "results"
 
 
