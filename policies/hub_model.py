@@ -1,6 +1,6 @@
 """What policies around a model of ``transformers`` share: its weights, its words, its pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from torch.nn import functional
 from envs.errors import UsageError
 from policies.augment import as_float
 from policies.base import Algorithm, AlgorithmConfig, PolicySpec
-from policies.hub import folder_of, load_json, load_local, weights_hash
+from policies.hub import folder_of, load_json, load_model, load_tokenizer, weights_hash
 
 PAD = -1
 """Behind, or before, the last token of a sentence."""
@@ -44,26 +44,29 @@ class HubAlgorithm(Algorithm):
 
     Attributes:
         needs: class of ``transformers`` that is loaded.
+        families: ``model_type`` of the models that it may be.
     """
 
     Config: ClassVar = HubConfig
     config: HubConfig
     language: ClassVar[bool] = True
     needs: ClassVar[str]
+    families: ClassVar[Collection[str]]
 
     def __init__(self, config: HubConfig, spec: PolicySpec) -> None:
         """Load tokenizer and weights.
 
         Raises:
-            UsageError: no weights named, not on this machine, others than they were, or no camera.
+            UsageError: no weights named, not on this machine, others than they were, of another
+                family or incomplete, or no camera.
         """
         super().__init__(config, spec)
         check_named(config)
         if not spec.images:
             raise UsageError(f"{type(self).__name__} sees pictures: it belongs to --track pixels")
         check_weights(config)
-        self.network: Any = load_local(config.weights, self.needs, "model.safetensors")
-        self.tokenizer = load_local(config.weights, "AutoTokenizer", "tokenizer.json")
+        self.network: Any = load_model(config.weights, self.needs, self.families)
+        self.tokenizer = load_tokenizer(config.weights)
         how = load_json(folder_of(config.weights) / "preprocessor_config.json")
         self._mean, self._std = (how.get(k, [0.5] * 3) for k in ("image_mean", "image_std"))
 

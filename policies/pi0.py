@@ -56,6 +56,7 @@ class Pi0(HubAlgorithm):
     Config: ClassVar = Pi0Config
     config: Pi0Config
     needs: ClassVar[str] = "PI0ForConditionalGeneration"
+    families: ClassVar[tuple[str, ...]] = ("pi0",)
     whole: ClassVar[tuple[str, ...]] = ("network.embed_action_time", "network.action_out_proj")
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("pixels", "quick"): Preset(Pi0Config(), replace(ADAPTING, steps=500)),

@@ -178,10 +178,10 @@ class TextModel:
         Raises:
             UsageError: they are not here; the message says what to place where.
         """
-        from policies.hub import load_local  # transformers takes seconds to import
+        from policies.hub import load_model, load_tokenizer  # transformers takes seconds to import
 
-        self._tokenizer = load_local(name, "AutoTokenizer", "tokenizer.json")
-        self._model = load_local(name, "AutoModel", "model.safetensors").eval()
+        self._tokenizer = load_tokenizer(name)
+        self._model = load_model(name, "AutoModel", unread=("pooler.",)).eval()
         self._words = words
         self.width = int(self._model.config.hidden_size)
         self.read = functools.lru_cache(maxsize=4096)(self._read)

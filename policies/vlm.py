@@ -68,6 +68,7 @@ class Vlm(HubAlgorithm):
     Config: ClassVar = VlmConfig
     config: VlmConfig
     needs: ClassVar[str] = "AutoModelForImageTextToText"
+    families: ClassVar[Mapping[str, Any]] = FAMILIES
     PRESETS: ClassVar[Mapping[tuple[str, str], Preset]] = {
         ("pixels", "quick"): Preset(VlmConfig(), replace(LORA, steps=500)),
         ("pixels", "cpu"): Preset(VlmConfig(), LORA),
@@ -79,11 +80,7 @@ class Vlm(HubAlgorithm):
     def __init__(self, config: VlmConfig, spec: PolicySpec) -> None:
         """Load the model; refuse one of another family."""
         super().__init__(config, spec)
-        kind = self.network.config.model_type
-        if kind not in FAMILIES:
-            known = ", ".join(FAMILIES)
-            raise UsageError(f"{config.weights} is a {kind}; known families: {known}")
-        count, self._axis = FAMILIES[kind]
+        count, self._axis = FAMILIES[self.network.config.model_type]
         self._each = count(self.network.config)
         self.actions: Tensor
         self.register_buffer("actions", self._last_tokens(), persistent=False)

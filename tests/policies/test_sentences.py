@@ -82,5 +82,8 @@ def test_a_text_model_that_is_not_here_says_what_to_place_where(
 ):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     config = SentenceConfig(encoder="sentence-transformers/none-such")
-    with pytest.raises(UsageError, match=r"not on this machine.*place config.json, tokenizer.json"):
+    with pytest.raises(
+        UsageError,
+        match=r"not on this machine.*place config.json, model.safetensors, tokenizer.json",
+    ):
         encoder(config)
