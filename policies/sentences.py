@@ -11,7 +11,7 @@ import functools
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from envs.arm import Array
 from envs.errors import UsageError
 from policies.attention import LayerConfig, Stack
+from policies.base import AlgorithmConfig
+from policies.hub import folder_of, load_model, load_tokenizer
 from policies.torch_build import tracing
 
 NGRAMS = "ngrams"
@@ -55,6 +57,28 @@ class SentenceConfig:
         if min(self.buckets, self.words, self.width) < 1:
             found = (self.buckets, self.words, self.width)
             raise UsageError(f"buckets, words and width must be at least 1, got {found}")
+
+
+def encoder_of(config: AlgorithmConfig) -> str | None:
+    """Return what reads sentences under settings of an algorithm, None where nothing does."""
+    told = getattr(config, "sentence", None)
+    return told.encoder if isinstance(told, SentenceConfig) else None
+
+
+def with_encoder(config: AlgorithmConfig, encoder: str | None) -> AlgorithmConfig:
+    """Return the settings with another reader of sentences; as they are with None.
+
+    Raises:
+        UsageError: an algorithm that reads none so, or a model that is not on this machine.
+    """
+    if encoder is None:
+        return config
+    if encoder_of(config) is None:
+        raise UsageError(f"--sentences belongs to vla, got {encoder!r} for another algorithm")
+    if encoder != NGRAMS:
+        folder_of(encoder)
+    told = replace(config.sentence, encoder=encoder)  # type: ignore[attr-defined]
+    return replace(config, sentence=told)  # type: ignore[call-arg]
 
 
 def words_of(sentence: str) -> list[str]:
@@ -178,8 +202,6 @@ class TextModel:
         Raises:
             UsageError: they are not here; the message says what to place where.
         """
-        from policies.hub import load_model, load_tokenizer  # transformers takes seconds to import
-
         self._tokenizer = load_tokenizer(name)
         self._model = load_model(name, "AutoModel", unread=("pooler.",)).eval()
         self._words = words
@@ -194,6 +216,7 @@ class TextModel:
     @torch.no_grad()
     def _read(self, sentence: str) -> Tensor:
         """Return the last hidden states (words, width), zeros behind the end."""
+        sentence = sentence or " "  # some tokenizers make no token of nothing
         told = self._tokenizer(
             sentence, return_tensors="pt", truncation=True, max_length=self._words
         )

@@ -10,6 +10,7 @@ from envs.errors import UsageError
 from policies.base import ALGORITHMS, AlgorithmConfig, Preset, preset
 from policies.hub_model import with_weights
 from policies.lora import LoraConfig
+from policies.sentences import with_encoder
 from policies.stream import StreamConfig
 
 
@@ -40,6 +41,8 @@ class TrainConfig:
         lora: keep the weights of ``initial`` and learn small ones beside them.
         weights: model of ``transformers`` that an algorithm around one starts from: a folder, or a
             name in the local cache.
+        sentences: text model of ``transformers`` that reads instructions: a folder, or a name in
+            the local cache; ``None``: the preset's reader.
         chunk: actions predicted at once; ``None``: the preset's.
         keep: steps after which a checkpoint is kept in ``out/steps``, again and again; 0: none.
     """
@@ -65,6 +68,7 @@ class TrainConfig:
     also: tuple[Path, ...] = ()
     lora: LoraConfig | None = None
     weights: str | None = None
+    sentences: str | None = None
     chunk: int | None = None
     keep: int = 0
 
@@ -111,10 +115,11 @@ class TrainConfig:
     def resolve(self) -> Preset:
         """Return the preset with what is overridden."""
         chosen = preset(self.algo, self.track, self.preset)
-        chosen = chosen._replace(config=with_weights(chosen.config, self.weights))
+        config = with_encoder(with_weights(chosen.config, self.weights), self.sentences)
         names = ("steps", "batch", "lr", "normalization")
         changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
-        config = chosen.config if self.chunk is None else chunked(chosen.config, self.chunk)
+        if self.chunk is not None:
+            config = chunked(config, self.chunk)
         return Preset(config, dataclasses.replace(chosen.training, **changes))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from envs.errors import UsageError
 from policies.base import DELTA, Algorithm, AlgorithmConfig, PolicySpec
 from policies.checkpoint import load_network
+from policies.sentences import NGRAMS, encoder_of, with_encoder
 from policies.train_config import chunked
 from policies.trained import TrainedPolicy, fixed, scaled
 
@@ -60,10 +61,12 @@ def _advice(algorithm: type[Algorithm], found: AlgorithmConfig, track: str) -> s
         name: made.config for (where, name), made in algorithm.PRESETS.items() if where == track
     }
     ending = DELTA if found.actions == "delta" else ""
-    plain = replace(found, actions="absolute")
+    encoder = encoder_of(found)
+    read = f" --sentences {encoder}" if encoder not in (None, NGRAMS) else ""
+    plain = with_encoder(replace(found, actions="absolute"), NGRAMS if read else None)
     for name, config in known.items():
         if config == plain:
-            return f"give --preset {name}{ending}"
+            return f"give --preset {name}{ending}{read}"
         if chunked(config, found.chunk) == plain:
-            return f"give --preset {name}{ending} --chunk {found.chunk}"
+            return f"give --preset {name}{ending}{read} --chunk {found.chunk}"
     return f"no preset has its own; known: {', '.join(known)}"

@@ -79,6 +79,9 @@ class Train:
     """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
     weights: str | None = None
     """With pi0 and vlm: the model they start from, a folder or a name in the local cache."""
+    sentences: str | None = None
+    """With vla: a text model that reads the instruction, frozen, a folder or a name in the local
+    cache (default: letter trigrams, learned with the policy)."""
     lora: int | None = None
     """Rank of low-rank adaptation: the weights of --from or --weights stay, products of this rank
     are learned beside them and saved as an adapter."""

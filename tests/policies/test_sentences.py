@@ -1,13 +1,20 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_models
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from test_contract import acts, observe
+from toy import MakeDemos
+from toy_presets import shrink
 
 from envs.errors import UsageError
+from policies.checkpoint import load_checkpoint
 from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, pieces, words_of
+from policies.vla import Vla
+from scripts.main import main
 
 SMALL = SentenceConfig(buckets=64, words=6, width=16, layers=1, heads=2)
 
@@ -72,6 +79,7 @@ def test_a_text_model_of_a_folder_reads_sentences(tmp_path: Path):
     one, other = encoded(model, ["wipe", "put it there"])
     assert one.shape == (4, 8)
     assert other.shape == (12, 8)
+    assert encoded(model, [""])[0].shape == (1, 8)
     names = dict(model.named_parameters())
     assert not any("model" in name for name in names)  # frozen, and no part of the weights
     torch.testing.assert_close(encoded(model, ["put it there", "wipe"])[1], one)
@@ -87,3 +95,46 @@ def test_a_text_model_that_is_not_here_says_what_to_place_where(
         match=r"not on this machine.*place config.json, model.safetensors, tokenizer.json",
     ):
         encoder(config)
+
+
+def told(algo: str, data: Path, out: Path, *more: str) -> int:
+    words = ["train", "--algo", algo, "--preset", "quick", "--steps", "2", "--data", str(data)]
+    return main([*words, "--out", str(out), *more])
+
+
+def test_a_policy_is_trained_with_a_text_model_of_a_folder_and_loads_it_again(
+    demos: MakeDemos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    shrink(monkeypatch)
+    folder = tiny_models.text_model(tmp_path / "bert")
+    data, out = demos(episodes=3), tmp_path / "run"
+    assert told("vla", data, out, "--sentences", str(folder)) == 0
+    policy = load_checkpoint(out)
+    assert isinstance(policy.algorithm, Vla)
+    assert policy.algorithm.config.sentence.encoder == str(folder)
+    states = policy.algorithm.read(["go", "stay here"])
+    assert states.shape == (2, 8, 16)  # hidden states of that model, not trigrams
+    seen = [observe(policy, 2, 0)]
+    chunk = acts(policy, seen, [0, 1])
+    assert np.isfinite(chunk).all()
+    np.testing.assert_array_equal(acts(load_checkpoint(out), seen, [0, 1]), chunk)
+    assert told("vla", data, tmp_path / "on", "--from", str(out)) == 2
+    assert f"give --preset quick --sentences {folder}\n" in capsys.readouterr().err
+    more = ["--from", str(out), "--lora", "2", "--sentences", str(folder)]
+    assert told("vla", data, tmp_path / "on", *more) == 0
+    assert np.isfinite(acts(load_checkpoint(tmp_path / "on"), seen, [0, 1])).all()
+
+
+@pytest.mark.parametrize(
+    ("algo", "reason"),
+    [
+        ("act", "--sentences belongs to vla, got 'none/such' for another algorithm"),
+        ("vla", "the weights 'none/such' are not on this machine"),
+    ],
+)
+def test_a_text_model_that_cannot_be_is_refused_before_any_data_is_read(
+    algo: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert told(algo, tmp_path / "none", tmp_path / "run", "--sentences", "none/such") == 2
+    assert reason in capsys.readouterr().err
