@@ -43,7 +43,7 @@ from policies.train_session import (
 )
 from policies.train_state import TrainState
 from policies.trained import TrainedPolicy
-from policies.warm_start import begin_with
+from policies.warm_start import begin_with, scaling
 from policies.windows import Sampler
 
 LOG = logging.getLogger(__name__)
@@ -120,16 +120,16 @@ class Trainer:
     ) -> None:
         """Build network, optimiser and samplers from the config's seed."""
         self.team = team
-        self.config, self.plan, self.source, self.say = config, plan, source, say
+        self.config, self.source, self.say = config, source, say
+        self.plan, self.begun = plan, begun = begin_with(config, plan)
         self.data = data = source.data if isinstance(source, Stream) else source
         self.device = team.device(device_of(config.device))
         self.bf16 = plan.training.precision == "bf16" and torch_build().bf16
         self.spec = spec_of(data, plan.config)
         self._offsets = offset_columns(plan.config, self.spec)
         kind = ALGORITHMS[config.algo].load()
-        self.begun = begun = begin_with(config.initial, kind, plan.config, self.spec)
         fresh = Normalizer(self._stats(), plan.training.normalization)
-        self.normalizer = begun.normalizer if begun else fresh
+        self.normalizer = scaling(config, begun, self.spec) if begun else fresh
         torch.manual_seed(config.seed)
         algorithm = kind(plan.config, self.spec.with_images(config.image_size)).to(self.device)
         if begun:

@@ -23,7 +23,7 @@ class TrainConfig:
         data: folder of demonstrations; None with ``stream``.
         out: checkpoint folder.
         track: ``"state"`` or ``"pixels"``.
-        preset: named settings of the algorithm.
+        preset: named settings of the algorithm; with ``initial`` only how it is trained.
         seed: of weights, windows and noise; the split of the data is the same for all seeds.
         steps: gradient steps; ``None``: the preset's, as are ``batch``, ``lr``, ``normalization``.
         batch: windows a step.
@@ -36,7 +36,8 @@ class TrainConfig:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: continue an interrupted run; ``False`` starts over.
         stream: demonstrations that are made while training, instead of ``data``.
-        initial: checkpoint whose weights training begins with, and whose scaling it keeps.
+        initial: checkpoint whose weights training begins with, and whose network and scaling it
+            keeps.
         also: more folders of demonstrations, of other tasks, of an algorithm with ``language``.
         lora: keep the weights of ``initial`` and learn small ones beside them.
         weights: model of ``transformers`` that an algorithm around one starts from: a folder, or a
@@ -113,14 +114,16 @@ class TrainConfig:
         return (*([] if self.data is None else [self.data]), *self.also)
 
     def resolve(self) -> Preset:
-        """Return the preset with what is overridden."""
-        chosen = preset(self.algo, self.track, self.preset)
-        config = with_encoder(with_weights(chosen.config, self.weights), self.sentences)
+        """Return the preset with what is overridden; ``initial`` has a network of its own."""
+        config, training = preset(self.algo, self.track, self.preset)
         names = ("steps", "batch", "lr", "normalization")
         changes = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
-        if self.chunk is not None:
+        if self.weights or not self.initial:
+            config = with_weights(config, self.weights)
+        config = with_encoder(config, self.sentences)
+        if self.chunk and not self.initial:
             config = chunked(config, self.chunk)
-        return Preset(config, dataclasses.replace(chosen.training, **changes))
+        return Preset(config, dataclasses.replace(training, **changes))
 
 
 def chunked(config: AlgorithmConfig, chunk: int) -> AlgorithmConfig:

@@ -36,7 +36,7 @@ def provenance(run: "Trainer") -> dict[str, Any]:
     return {
         "schema": 1,
         "algorithm": config.algo,
-        "preset": config.preset,
+        "preset": run.begun.provenance["preset"] if run.begun else config.preset,
         "seed": config.seed,
         "track": config.track,
         "blind": config.blind,

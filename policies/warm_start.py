@@ -1,72 +1,82 @@
 """Where a training begins: with fresh weights, or with those of another checkpoint."""
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from envs.errors import UsageError
-from policies.base import DELTA, Algorithm, AlgorithmConfig, PolicySpec
+from policies.base import PolicySpec, Preset
 from policies.checkpoint import load_network
-from policies.sentences import NGRAMS, encoder_of, with_encoder
-from policies.train_config import chunked
+from policies.hub_model import HubConfig
+from policies.normalize import Normalizer
+from policies.sentences import encoder_of
+from policies.train_config import TrainConfig
 from policies.trained import TrainedPolicy, fixed, scaled
 
 
-def begin_with(
-    folder: Path | None, algorithm: type[Algorithm], config: AlgorithmConfig, spec: PolicySpec
-) -> TrainedPolicy | None:
-    """Return the policy of ``folder`` to go on from, None where there is none to.
+def begin_with(config: TrainConfig, plan: Preset) -> tuple[Preset, TrainedPolicy | None]:
+    """Return what is trained and how, and the policy of ``config.initial`` to go on from, if any.
 
-    Its weights and the scaling they were trained under belong together: both are kept.
+    Its network's settings and how it scales are kept; the rest of ``plan`` says how it is trained.
 
     Raises:
-        UsageError: the checkpoint is broken, or of another algorithm, size, arm or observation.
+        UsageError: the checkpoint is broken or of another algorithm, or an option asks for another
+            network than its own.
     """
-    if folder is None:
-        return None
-    policy = load_network(folder)
-    cannot = f"{folder}: training cannot begin with it:"
+    if config.initial is None:
+        return plan, None
+    policy = load_network(config.initial)
+    origin = policy.provenance
     pairs = {
-        "algorithm": (type(policy.algorithm).__name__, algorithm.__name__),
-        "arm": (policy.spec.arm, spec.arm),
-        "observations": tuple(fixed(one) for one in (policy.spec, spec)),
+        "algorithm": (origin["algorithm"], config.algo),
+        "--blind": (origin["blind"], config.blind),
     }
+    _check_alike(config, pairs)
+    if apart := list(_differences(config, plan, policy)):
+        raise UsageError(
+            f"{config.initial}: training that begins with it keeps its network and scaling "
+            f"({', '.join(apart)}): leave such options away"
+        )
+    training = replace(plan.training, normalization=policy.normalizer.mode)
+    return Preset(policy.algorithm.config, training), policy
+
+
+def scaling(config: TrainConfig, policy: TrainedPolicy, spec: PolicySpec) -> Normalizer:
+    """Return the scaling under which ``policy`` learns on for ``spec``: its own.
+
+    Raises:
+        UsageError: the policy is of another arm or observation.
+    """
+    pairs = {
+        "arm": (policy.spec.arm, spec.arm),
+        "observations": (fixed(policy.spec), fixed(spec)),
+    }
+    _check_alike(config, pairs)
+    return scaled(policy.normalizer, spec) if spec.language else policy.normalizer
+
+
+def _check_alike(config: TrainConfig, pairs: Mapping[str, tuple[Any, Any]]) -> None:
+    """Refuse to begin with ``config.initial`` where a pair (found, wanted) differs."""
     for what, (found, wanted) in pairs.items():
         if found != wanted:
-            raise UsageError(f"{cannot} its {what} must be {wanted}, got {found}")
-    if apart := list(differences(policy.algorithm.config, config)):
-        raise UsageError(
-            f"{cannot} it has other settings than asked for ({', '.join(apart)}); "
-            f"{_advice(algorithm, policy.algorithm.config, spec.track)}"
-        )
-    if spec.language:
-        policy.normalizer = scaled(policy.normalizer, spec)
-    return policy
+            raise UsageError(
+                f"{config.initial}: training cannot begin with it: its {what} must be {wanted}, "
+                f"got {found}"
+            )
 
 
-def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:  # noqa: ANN401  (values)
-    """Yield where two configurations of one class differ: ``layers.width 32, not 64``."""
-    if is_dataclass(found) and type(found) is type(wanted):
-        for part in fields(found):
-            inner = f"{name}.{part.name}".lstrip(".")
-            yield from differences(getattr(found, part.name), getattr(wanted, part.name), inner)
-    elif found != wanted:
-        yield f"{name} {found}, not {wanted}"
-
-
-def _advice(algorithm: type[Algorithm], found: AlgorithmConfig, track: str) -> str:
-    """Say which options ask for the settings ``found``."""
-    known = {
-        name: made.config for (where, name), made in algorithm.PRESETS.items() if where == track
+def _differences(config: TrainConfig, plan: Preset, policy: TrainedPolicy) -> Iterator[str]:
+    """Yield what was asked for and is not so in ``policy``: ``--chunk 20, not 10``."""
+    own, asked = policy.algorithm.config, plan.config
+    variants = [name.partition("-")[2] for name in (policy.provenance["preset"], config.preset)]
+    pairs = {
+        "variant of --preset": (variants[0] or "none", variants[1]),
+        "--chunk": (own.chunk, config.chunk),
+        "--normalization": (policy.normalizer.mode, config.normalization),
+        "--sentences": (encoder_of(own), config.sentences),
     }
-    ending = DELTA if found.actions == "delta" else ""
-    encoder = encoder_of(found)
-    read = f" --sentences {encoder}" if encoder not in (None, NGRAMS) else ""
-    plain = with_encoder(replace(found, actions="absolute"), NGRAMS if read else None)
-    for name, config in known.items():
-        if config == plain:
-            return f"give --preset {name}{ending}{read}"
-        if chunked(config, found.chunk) == plain:
-            return f"give --preset {name}{ending}{read} --chunk {found.chunk}"
-    return f"no preset has its own; known: {', '.join(known)}"
+    if config.weights and isinstance(own, HubConfig) and isinstance(asked, HubConfig):
+        pairs["--weights"] = (own.sha256, asked.sha256)
+    for what, (found, wanted) in pairs.items():
+        if wanted and found != wanted:
+            yield f"{what} {found}, not {wanted}"

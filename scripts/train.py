@@ -50,7 +50,8 @@ class Train:
     """Task whose demonstrations are made while training, instead of --data: none is kept."""
     preset: str = "cpu"
     """Settings of the algorithm: quick, cpu, paper; of a variant: cpu-transformer, cpu-epsilon
-    (diffusion); with -delta after any of them actions are learned as offsets."""
+    (diffusion); with -delta after any of them actions are learned as offsets. With --from only how
+    it is trained: the network stays as it is."""
     track: Literal["state", "pixels"] = "state"
     """What the policy sees: joint and object states, or joint states and pictures."""
     seed: int = 0
@@ -76,7 +77,8 @@ class Train:
     resume: bool = True
     """Continue an interrupted training; --no-resume starts over."""
     initial: Annotated[Path | None, tyro.conf.arg(aliases=("--from",))] = None
-    """Checkpoint whose weights training begins with, and whose scaling it keeps (fine-tuning)."""
+    """Checkpoint whose weights training begins with, and whose network and scaling it keeps
+    (fine-tuning)."""
     weights: str | None = None
     """With pi0 and vlm: the model they start from, a folder or a name in the local cache."""
     sentences: str | None = None
