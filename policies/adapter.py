@@ -18,7 +18,7 @@ from policies.base import Algorithm
 from policies.configs import from_json, to_json
 from policies.lora import LoraConfig, attach, merge, restore
 from policies.train_config import TrainConfig
-from policies.trained import TrainedPolicy
+from policies.trained import TrainedPolicy, inherit
 
 BASE = "base"
 """Subfolder of an adapter in which its base may lie."""
@@ -68,7 +68,7 @@ def apply_adapter(
         ValueError: the weights do not fit.
     """
     if entry[BASE] is not None:
-        algorithm.load_state_dict(_base(entry[BASE], places, load).algorithm.state_dict())
+        inherit(algorithm, _base(entry[BASE], places, load).algorithm)
     attach(algorithm, from_json(LoraConfig, entry["lora"], "config.json"), algorithm.whole)
     restore(algorithm, stored, algorithm.whole)
     merge(algorithm)

@@ -42,7 +42,7 @@ from policies.train_session import (
     stop_requests,
 )
 from policies.train_state import TrainState
-from policies.trained import TrainedPolicy
+from policies.trained import TrainedPolicy, inherit
 from policies.warm_start import begin_with, scaling
 from policies.windows import Sampler
 
@@ -129,11 +129,11 @@ class Trainer:
         self._offsets = offset_columns(plan.config, self.spec)
         kind = ALGORITHMS[config.algo].load()
         fresh = Normalizer(self._stats(), plan.training.normalization)
-        self.normalizer = scaling(config, begun, self.spec) if begun else fresh
+        self.normalizer = scaling(config, begun, self.spec, fresh) if begun else fresh
         torch.manual_seed(config.seed)
         algorithm = kind(plan.config, self.spec.with_images(config.image_size)).to(self.device)
         if begun:
-            algorithm.load_state_dict(begun.algorithm.state_dict())
+            inherit(algorithm, begun.algorithm)
         if config.lora:
             attach(algorithm, config.lora, kind.whole)
         self.algorithm: Algorithm = algorithm

@@ -37,7 +37,7 @@ class TrainConfig:
         resume: continue an interrupted run; ``False`` starts over.
         stream: demonstrations that are made while training, instead of ``data``.
         initial: checkpoint whose weights training begins with, and whose network and scaling it
-            keeps.
+            keeps; of another arm only with an algorithm with ``language``.
         also: more folders of demonstrations, of other tasks, of an algorithm with ``language``.
         lora: keep the weights of ``initial`` and learn small ones beside them.
         weights: model of ``transformers`` that an algorithm around one starts from: a folder, or a

@@ -219,6 +219,22 @@ def placed(policy: Policy, task: Task) -> Policy:
     return policy
 
 
+def inherit(algorithm: Algorithm, base: Algorithm) -> None:
+    """Give ``algorithm`` the weights of ``base``, in place.
+
+    A weight of another shape than the base's, as another arm has, stays as it is.
+
+    Raises:
+        ValueError: weights of other names, or a shape that differs outside ``algorithm.whole``.
+    """
+    own, weights = algorithm.state_dict(), base.state_dict()
+    apart = [k for k, w in weights.items() if k in own and own[k].shape != w.shape]
+    if odd := [key for key in apart if not key.startswith(algorithm.whole)]:
+        found = tuple(weights[odd[0]].shape)
+        raise ValueError(f"{odd[0]} must have shape {tuple(own[odd[0]].shape)}, got {found}")
+    algorithm.load_state_dict(weights | {key: own[key] for key in apart})
+
+
 def scaled(normalizer: Normalizer, spec: PolicySpec) -> Normalizer:
     """Return the scaling of a language policy for the objects of ``spec``: one for all."""
     stats = normalizer.stats

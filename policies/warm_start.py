@@ -8,10 +8,13 @@ from envs.errors import UsageError
 from policies.base import PolicySpec, Preset
 from policies.checkpoint import load_network
 from policies.hub_model import HubConfig
-from policies.normalize import Normalizer
+from policies.normalize import Normalizer, Stats
 from policies.sentences import encoder_of
 from policies.train_config import TrainConfig
 from policies.trained import TrainedPolicy, fixed, scaled
+
+OF_ARM = ("qpos", "action")
+"""What is measured in joints."""
 
 
 def begin_with(config: TrainConfig, plan: Preset) -> tuple[Preset, TrainedPolicy | None]:
@@ -41,18 +44,31 @@ def begin_with(config: TrainConfig, plan: Preset) -> tuple[Preset, TrainedPolicy
     return Preset(policy.algorithm.config, training), policy
 
 
-def scaling(config: TrainConfig, policy: TrainedPolicy, spec: PolicySpec) -> Normalizer:
+def scaling(
+    config: TrainConfig, policy: TrainedPolicy, spec: PolicySpec, fresh: Normalizer
+) -> Normalizer:
     """Return the scaling under which ``policy`` learns on for ``spec``: its own.
 
+    A policy that is told in words may go on with another arm, whose joints and actions are scaled
+    as in ``fresh``.
+
     Raises:
-        UsageError: the policy is of another arm or observation.
+        UsageError: the policy is of another observation, or of another arm and not told in words.
     """
-    pairs = {
-        "arm": (policy.spec.arm, spec.arm),
-        "observations": (fixed(policy.spec), fixed(spec)),
-    }
-    _check_alike(config, pairs)
-    return scaled(policy.normalizer, spec) if spec.language else policy.normalizer
+    seen = [fixed(one) for one in (policy.spec, spec)]
+    if policy.spec.arm == spec.arm:
+        _check_alike(config, {"observations": (seen[0], seen[1])})
+        return scaled(policy.normalizer, spec) if spec.language else policy.normalizer
+    if not spec.language:
+        raise UsageError(
+            f"{config.initial}: training cannot begin with it: its arm must be {spec.arm}, got "
+            f"{policy.spec.arm}; only a policy that is told in words goes on with another arm"
+        )
+    others = [{k: s for k, s in keys.items() if k not in OF_ARM} for keys in seen]
+    _check_alike(config, {"observations": (others[0], others[1])})
+    own = scaled(policy.normalizer, spec)
+    joints = {key: one for key, one in fresh.stats.keys.items() if key in OF_ARM}
+    return Normalizer(Stats({**own.stats.keys, **joints}), own.mode)
 
 
 def _check_alike(config: TrainConfig, pairs: Mapping[str, tuple[Any, Any]]) -> None:

@@ -78,7 +78,7 @@ class Train:
     """Continue an interrupted training; --no-resume starts over."""
     initial: Annotated[Path | None, tyro.conf.arg(aliases=("--from",))] = None
     """Checkpoint whose weights training begins with, and whose network and scaling it keeps
-    (fine-tuning)."""
+    (fine-tuning); with vla, pi0 and vlm --data may be of another arm."""
     weights: str | None = None
     """With pi0 and vlm: the model they start from, a folder or a name in the local cache."""
     sentences: str | None = None
