@@ -92,7 +92,7 @@ def check_rank(model: nn.Module, names: Sequence[str], rank: int) -> None:
 
     Args:
         model: has the layers.
-        names: of the linear layers that are adapted.
+        names: of the linear layers that are adapted; at least one.
         rank: of the products.
 
     Raises:
@@ -103,8 +103,6 @@ def check_rank(model: nn.Module, names: Sequence[str], rank: int) -> None:
         for name, part in model.named_modules()
         if name in names and isinstance(part, nn.Linear)
     }
-    if not shapes:
-        return
     name, shape = max(shapes.items(), key=lambda item: min(item[1]))
     if rank > min(shape):
         raise UsageError(
@@ -123,7 +121,7 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
         whole: beginnings of the names of parameters that stay trainable as they are.
 
     Raises:
-        UsageError: a layer that is not known, or a rank that no layer has.
+        UsageError: a layer that is not known, none that is adapted, or a rank that no layer has.
     """
     try:
         from peft import LoraConfig as Peft  # imports transformers: seconds
@@ -131,6 +129,11 @@ def attach(model: nn.Module, config: LoraConfig, whole: tuple[str, ...] = ()) ->
     except ImportError as error:
         raise UsageError("adapters need peft: pip install 'armtrials[vla]'") from error
     names = [name for name in chosen_layers(model, config) if not name.startswith(whole or NOTHING)]
+    if not names:
+        raise UsageError(
+            f"LoRA layers {', '.join(config.layers)} leave none to adapt: those are trained "
+            f"entirely as it is; name others, or {EVERY}"
+        )
     check_rank(model, names, config.rank)
     settings = Peft(
         r=config.rank,

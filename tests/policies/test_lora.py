@@ -166,6 +166,7 @@ def test_an_adapter_for_another_base_is_refused(
     [
         (["--lora", "0"], "LoRA rank must be at least 1, got 0"),
         (["--lora", "4", "--lora-layers", "nowhere"], "unknown LoRA layer 'nowhere'; known: all"),
+        (["--lora", "4", "--lora-layers", "pose"], "LoRA layers pose leave none to adapt"),
         (["--lora", "100000"], "LoRA rank must be at most 32 here, got 100000"),
         (["--lora", "4", "--lora-alpha", "0"], "LoRA alpha must be positive, got 0"),
     ],
