@@ -17,10 +17,13 @@ import numpy as np
 from benchmarks.deployment_log import Duty, Logged, Take, logged_episodes
 from benchmarks.drive import POLICY_ERROR, SERVER_GONE, Ended, Period, Pilot, drive
 from benchmarks.real_trial import check_fits
+from benchmarks.trial import ATTEMPTS
 from envs.arm import Array, InitialCondition, Observation
 from envs.episode_meta import EpisodeMeta
+from envs.errors import UsageError
 from envs.recorder import INTERRUPTED
 from policies.chunking import Controller
+from policies.remote import PolicyGoneError
 from real.real_arm import OperatorTable, RealArm
 from real.safe_arm import StoppedError
 from real.scene_words import scene
@@ -110,6 +113,7 @@ class Deployment:
         self._by = POLICY
         self._take: Take | None = None
         self._pressed: queue.Queue[str] = queue.Queue()
+        self._lost = 0
         self.logged: list[Logged] = []
         self.quit = False
 
@@ -118,14 +122,16 @@ class Deployment:
 
         Raises:
             StoppedError: a start pose was not reached, and no person is there to see to it.
-            UsageError: the disk is full; what was logged is kept.
+            UsageError: the disk is full, or the policy's server is gone: it has not come back
+                within its patience, or was lost ``ATTEMPTS`` times in a row; what was logged is
+                kept.
             KeyboardInterrupt: the episode that ran is kept among the failures.
         """
         had = logged_episodes(self.album)
         while not self.quit and had + len(self.logged) < episodes:
             try:
                 found = self.episode()
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, PolicyGoneError):
                 self._interrupt()
                 raise
             except StoppedError as error:
@@ -159,8 +165,9 @@ class Deployment:
         ended = drive(arm, seen, self._act, PATIENCE * arm.task.horizon, self._watch)
         if ended.ends == SERVER_GONE:
             self._interrupt()
-            self.tell(f"It does not count: {ended.reason}.")
+            self._count_lost(ended.reason)
             return None
+        self._lost = 0
         success, failure = self._outcome(take, ended)
         self._take = None
         if take.discard or not take.stamps:
@@ -170,6 +177,16 @@ class Deployment:
         meta, found = take.ended(success, failure, ended)
         self.album.keep(take.recorder, meta)
         return found
+
+    def _count_lost(self, reason: str) -> None:
+        """Tell that the policy's server went away; refuse to go on where it does so every time."""
+        self._lost += 1
+        if self._lost == ATTEMPTS:
+            raise UsageError(
+                f"{reason}, {ATTEMPTS} times in a row: run the same command again when the server "
+                "is well; what was logged is kept"
+            )
+        self.tell(f"The arm is held, and the episode does not count: {reason}.")
 
     def _interrupt(self) -> None:
         """Keep the episode that is running as interrupted, among the failures."""

@@ -11,6 +11,8 @@ from benchmarks.deployment import Oversight
 from benchmarks.deployment_log import Duty
 from benchmarks.deployment_twin import TwinJudge
 from benchmarks.gate.verdict import artefact_hash
+from benchmarks.lines import canonical, digest
+from benchmarks.manifest import policy_entry
 from benchmarks.real_trial import check_fits, check_seeing
 from benchmarks.trial import cameras_of
 from envs.collection import Collection
@@ -20,8 +22,10 @@ from envs.starts_file import read_starts
 from envs.tasks import TASKS
 from policies.base import Policy
 from policies.checkpoint import Deployment as Where
-from policies.checkpoint import check_compatible, manifest_entry
-from policies.trained import placed
+from policies.checkpoint import check_compatible, load_policy
+from policies.floors import FLOOR
+from policies.remote import PATIENCE_S
+from policies.trained import LearnedPolicy, placed
 from real.address import ArmAddress
 from real.calibration import Calibration
 from real.connect import connect_leader
@@ -38,6 +42,8 @@ SAFETY = "safety"
 TWIN = {"twin": True}
 """By whose leave a policy drives a twin: it needs none."""
 OWN = "own"
+FLOOR_ROBOT, FLOOR_TASK = "viperx", "pick_place"
+"""What floors, which were made for none, drive and do unless told."""
 APART = 1_000_000
 """Added to the seed: from the starts of a collection with the same one a policy has learned."""
 
@@ -77,6 +83,27 @@ class Lead:
         return PoseLeader(connect_leader(address))
 
 
+def load(
+    source: str, task: str = "", robot: str = "", threads: int = 1, patience: float = PATIENCE_S
+) -> Policy:
+    """Load a checkpoint, a served policy, or a floor: of the task ``pick_place`` unless told.
+
+    Args:
+        source: as ``load_policy`` takes it.
+        task: of a floor.
+        robot: of a floor; empty: viperx.
+        threads: of a prediction.
+        patience: how long a server is waited for [s].
+
+    Raises:
+        UsageError: it does not load, or an unknown task or robot.
+    """
+    where = None
+    if source.startswith(FLOOR):
+        where = Where(ROBOTS[robot or FLOOR_ROBOT].spec(), TASKS[task or FLOOR_TASK].name, "state")
+    return load_policy(source, where, threads, patience)
+
+
 def work_of(
     policy: Policy, task: str, robot: str, starts: Path | None = None, seed: int = 0
 ) -> tuple[Policy, Collection]:
@@ -95,19 +122,31 @@ def work_of(
     return policy, Collection(name, robot, seed=APART + seed, cameras=cameras, starts=found)
 
 
-def identity_of(policy: Policy, folder: Path) -> dict[str, Any]:
+def artefact_of(policy: Policy, source: str) -> str:
+    """Return the hash by which a log knows its policy: of the files of a checkpoint.
+
+    Of a served policy it is of the name and hashes that its server tells, which nobody checks;
+    of a floor, of its kind and data.
+    """
+    if isinstance(policy, LearnedPolicy):
+        return artefact_hash(Path(source))
+    entry = policy_entry(source, policy, None)
+    return digest(canonical({key: entry[key] for key in ("name", "algorithm", "seed", "hashes")}))
+
+
+def identity_of(policy: Policy, source: str) -> dict[str, Any]:
     """Return what an episode says of the policy that drove in it: name, hashes, origin."""
-    entry = manifest_entry(policy)
+    entry = policy_entry(source, policy, None)
     if data := entry.get("data"):
         entry["data"] = {k: data[k] for k in ("fingerprint", "episodes") if k in data}
-    return {**entry, "artefact": artefact_hash(folder), "folder": str(folder)}
+    return {**entry, "artefact": artefact_of(policy, source), "source": source}
 
 
-def duty_of(policy: Policy, folder: Path, leave: dict[str, Any], out: Path, sim: bool) -> Duty:
+def duty_of(policy: Policy, source: str, leave: dict[str, Any], out: Path, sim: bool) -> Duty:
     """Return for the records under what ``policy`` is at work; each session has a safety log."""
     (out / SAFETY).mkdir(parents=True, exist_ok=True)
     name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-    return Duty(identity_of(policy, folder), leave, sim, out / SAFETY / f"{name}.jsonl")
+    return Duty(identity_of(policy, source), leave, sim, out / SAFETY / f"{name}.jsonl")
 
 
 @contextmanager

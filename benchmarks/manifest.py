@@ -83,8 +83,12 @@ def run_name(manifest: Mapping[str, Any]) -> str:
         **{k: manifest[k] for k in ("world", "robot", "plan", "execution")},
     }
     seed = "" if policy["seed"] is None else f"s{policy['seed']}-"
-    name = "".join(c if c.isalnum() or c in "-._" else "-" for c in policy["name"])
-    return f"{name}-{seed}{digest(canonical(identity))[:10]}"
+    return f"{file_name(policy['name'])}-{seed}{digest(canonical(identity))[:10]}"
+
+
+def file_name(name: str) -> str:
+    """Return a policy's name as a folder may be called."""
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
 
 
 def place_run(parent: Path, manifest: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:

@@ -18,6 +18,7 @@ EXAMPLES = """
 armtrials deploy --policy runs/act --twin --episodes 20
 armtrials deploy --policy runs/act --twin --rescue 6 --gap hard --out deployments/act-hard
 armtrials deploy --policy runs/act --port /dev/ttyUSB0 --verdict gates/act/verdict.json
+armtrials deploy --policy remote:ws://localhost:8765 --twin
 armtrials deploy --policy runs/act --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --override "no table"
 armtrials inspect deployments/act
 """
@@ -28,20 +29,22 @@ class Deploy:
     """Run a policy episode by episode on the hardware twin or a real arm, until there are enough.
 
     A real arm starts on a passing verdict of armtrials gate for exactly this policy, robot and
-    calibration. Every episode is a demonstration file that also holds what was predicted, asked
-    for, sent, how long it took, and who drove; failures lie in failed/. What was logged is safe
-    whatever happens to the program; the same command continues.
+    calibration; none can be of a policy that is served elsewhere, which needs --override. Every
+    episode is a demonstration file that also holds what was predicted, asked for, sent, how long
+    it took, and who drove; failures lie in failed/. What was logged is safe whatever happens to
+    the program; the same command continues.
     On a real arm the policy drives when you press r: the scene is set up, and nobody is near.
     Keys: t take over with the leader, g give back, y success, f failure, d discard, q quit; the
     space bar holds the arm, a capital L makes it limp.
     """
 
-    policy: Path
-    """Checkpoint folder, exported or not."""
+    policy: str
+    """Checkpoint folder, exported or not, a policy that is served elsewhere, remote:ws://HOST:PORT,
+    or a floor (floor:hold, floor:random, floor:replay:DATA)."""
     robot: str = ""
-    """Registered robot (default: the policy's)."""
+    """Registered robot (default: the policy's; of a floor viperx)."""
     task: str = ""
-    """Registered task (default: the policy's)."""
+    """Registered task (default: the policy's; of a floor pick_place)."""
     out: Path | None = None
     """Folder of the log; default: deployments/POLICY."""
     episodes: int = 10
@@ -85,6 +88,8 @@ class Deploy:
     """Actions of a chunk before the next prediction (default: as the checkpoint says)."""
     threads: int = 1
     """Threads of a prediction."""
+    patience: float = 60.0
+    """Seconds to wait for the server of a remote policy, for an answer or when it is gone."""
     seed: int = 0
     """Another seed gives other starts; they are never those of armtrials collect."""
 
@@ -94,8 +99,7 @@ class Deploy:
 
         from benchmarks.deployment import Deployment
         from benchmarks.deployment_log import logged_episodes
-        from benchmarks.deployment_site import duty_of, work_of
-        from policies.checkpoint import load_checkpoint
+        from benchmarks.deployment_site import duty_of, load, work_of
         from real.teleop.later import LaterAlbum
 
         place = self._place()
@@ -104,13 +108,13 @@ class Deploy:
         def tell(text: str) -> None:
             console.print(text, markup=False)
 
-        loaded = load_checkpoint(self.policy, threads=self.threads)
+        loaded = load(self.policy, self.task, self.robot, self.threads, self.patience)
         policy, collection = work_of(loaded, self.task, self.robot, self.starts, self.seed)
         leave = self._leave(collection.robot)
-        out = self.out or Path("deployments") / self.policy.name
+        out = self.out or Path("deployments") / self._name(policy)
         with ExitStack() as stack:
             controller = self._controller(policy)
-            album = stack.enter_context(LaterAlbum(out, collection, self._who()))
+            album = stack.enter_context(LaterAlbum(out, collection, self._who(policy)))
             duty = duty_of(policy, self.policy, leave, out, place.emulated)
             site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
@@ -123,8 +127,16 @@ class Deploy:
             f"{f', {helped} of them with help' if helped else ''}; "
             f"{out} holds {logged_episodes(album)}."
         )
-        tell(f"Look at them: armtrials inspect {out}; go on: armtrials flywheel --log {out}")
+        learns = f"; go on: armtrials flywheel --log {out}" if Path(self.policy).is_dir() else ""
+        tell(f"Look at them: armtrials inspect {out}{learns}")
         return 0
+
+    def _name(self, policy: "Policy") -> str:
+        """Return what the folder of the log is called: as the checkpoint's, or the policy."""
+        from benchmarks.manifest import file_name
+
+        folder = Path(self.policy)
+        return folder.name if folder.is_dir() else file_name(policy.name)
 
     def _place(self) -> "Place":
         """Refuse what does not go together; return which arm it is."""
@@ -178,16 +190,16 @@ class Deploy:
 
         if self.twin:
             return {**TWIN, "clock": self.clock, "gap": self.gap}
-        verdict = self.verdict or Path("gates") / self.policy.name / "verdict.json"
+        verdict = self.verdict or Path("gates") / Path(self.policy).name / "verdict.json"
         given = (verdict, self.policy, robot, self.calibration, self.key, self.override)
         return dict(require_verdict(*given).to_json())
 
-    def _who(self) -> dict[str, Any]:
+    def _who(self, policy: "Policy") -> dict[str, Any]:
         """Return who fills the folder: one policy, on one kind of arm."""
-        from benchmarks.gate.verdict import artefact_hash
+        from benchmarks.deployment_site import artefact_of
 
         where = f"twin ({self.gap})" if self.twin else "arm"
-        return {"operator": "policy", "policy": artefact_hash(self.policy), "where": where}
+        return {"operator": "policy", "policy": artefact_of(policy, self.policy), "where": where}
 
     def _site(
         self,

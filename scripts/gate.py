@@ -27,8 +27,8 @@ class Gate:
     for `pass`, 1 otherwise.
     """
 
-    policy: Path
-    """Checkpoint folder, exported or not."""
+    policy: str
+    """Checkpoint folder, exported or not; not a policy that is served elsewhere."""
     protocol: str = "pick_place/v1"
     """Registered protocol."""
     robot: str = "viperx"
@@ -65,11 +65,14 @@ class Gate:
         from benchmarks.gate.loop import TWINS
         from benchmarks.gate.run import Gate as Checks
         from benchmarks.gate.run import GateConfig, write_verdict
+        from benchmarks.gate.verdict import refuse_served
         from benchmarks.report.gate_page import write_gate
 
         console = Console(highlight=False, soft_wrap=True)
+        refuse_served(self.policy)
+        folder = Path(self.policy)
         config = GateConfig(
-            policy=self.policy,
+            policy=folder,
             protocol=self.protocol,
             robot=self.robot,
             data=self.data,
@@ -87,7 +90,7 @@ class Gate:
             console.print(f"{check.outcome:>8}  {check.title}: {check.text}", markup=False)
 
         passage = Checks(config, TWINS.get(self.robot)).run(say)
-        out = self.out or Path("gates") / self.policy.name
+        out = self.out or Path("gates") / folder.name
         verdict = write_verdict(passage, config, out, self.key)
         page = write_gate(passage, config, out, verdict)
         cause = f" ({passage.cause})" if passage.cause else ""

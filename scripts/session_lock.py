@@ -53,7 +53,7 @@ class Lock:
     """
 
     policy: tuple[str, ...]
-    """Checkpoint folders of the policies."""
+    """Checkpoint folders of the policies, or floors; none that is served elsewhere."""
     out: Path = Path("session")
     """Folder of the session."""
     protocol: str = ""
@@ -128,6 +128,7 @@ class Lock:
         from benchmarks.session.lock import Terms
         from benchmarks.session.opening import protocol_of
         from envs.errors import UsageError
+        from policies.remote import REMOTE
         from real.address import ArmAddress
 
         if self.twin == bool(self.port):
@@ -136,6 +137,13 @@ class Lock:
             raise UsageError("--cameras, --tags and --override belong to an arm, not to --twin")
         if not self.policy:
             raise UsageError("--policy needs at least one checkpoint folder")
+        for source in self.policy:
+            if source.startswith(REMOTE):
+                raise UsageError(
+                    f"{source} is served elsewhere: a session locks the files of its policies, and "
+                    "what a lost server says would tell who drives; compare it by armtrials "
+                    "evaluate, or let it work by armtrials deploy"
+                )
         protocol = self.protocol or protocol_of(self.policy)
         robot = PROTOCOLS[protocol].robot
         reach: dict[str, Any] = {"gap": self.gap, "clock": self.clock}

@@ -13,6 +13,7 @@ from benchmarks.lines import canonical, digest, parse
 from benchmarks.protocol import PROTOCOLS
 from envs.errors import UsageError
 from envs.robots import ROBOTS
+from policies.remote import REMOTE
 
 SCHEMA = 1
 FILE = "verdict.json"
@@ -66,6 +67,15 @@ def robot_hash(robot: str) -> str:
     spec = ROBOTS[robot].spec()
     names = ("name", "joints", "lower", "upper", "velocity", "grippers", "control_hz")
     return digest(canonical({name: getattr(spec, name) for name in names}))
+
+
+def refuse_served(policy: str | Path) -> None:
+    """Refuse, with ``UsageError``, a policy that is served elsewhere: no gate can check it."""
+    if str(policy).startswith(REMOTE):
+        raise UsageError(
+            f"{policy} is served elsewhere: the gate checks the files of a checkpoint folder, so "
+            "no verdict can be of it"
+        )
 
 
 def inputs_of(
@@ -131,7 +141,7 @@ def read_verdict(path: Path, key: Path | None = None) -> dict[str, Any]:
 
 def require_verdict(
     verdict: Path,
-    policy: Path,
+    policy: str | Path,
     robot: str,
     calibration: Path | None = None,
     key: Path | None = None,
@@ -141,7 +151,7 @@ def require_verdict(
 
     Args:
         verdict: the file that ``armtrials gate`` wrote.
-        policy: checkpoint folder.
+        policy: checkpoint folder; a policy that is served elsewhere needs ``override``.
         robot: registered robot.
         calibration: file or folder in force; None where there is none.
         key: with which it must be signed; None: unsigned verdicts count.
@@ -151,8 +161,9 @@ def require_verdict(
         UsageError: no passing verdict for exactly these; the message says what differs.
     """
     try:
+        refuse_served(policy)
         found = read_verdict(verdict, key)
-        problem = _problem(found, policy, robot, calibration)
+        problem = _problem(found, Path(policy), robot, calibration)
     except UsageError as error:
         found, problem = {}, str(error)
     if not problem:

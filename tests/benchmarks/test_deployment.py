@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_the_running_episode_as_interrupted(policy: Path, tmp_path:
     loaded, collection = work_of(load_checkpoint(policy), "", "")
     with (
         LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        twin_site(TwinSetup(), loaded, duty_of(loaded, policy, TWIN, out, True)) as site,
+        twin_site(TwinSetup(), loaded, duty_of(loaded, str(policy), TWIN, out, True)) as site,
     ):
         made = Hasty(site.arm, Controller(loaded), album, site.duty, site.oversight)
         with pytest.raises(KeyboardInterrupt):
@@ -215,13 +215,13 @@ def test_a_server_that_goes_leaves_an_episode_that_does_not_count(
     loaded.act = lost
     with (
         LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        twin_site(TwinSetup(), loaded, duty_of(loaded, policy, TWIN, out, True)) as site,
+        twin_site(TwinSetup(), loaded, duty_of(loaded, str(policy), TWIN, out, True)) as site,
     ):
         made = Deployment(
             site.arm, Controller(loaded), album, site.duty, site.oversight, told.append
         )
         made.run(1)
-    assert "It does not count: the line is cut." in told
+    assert "The arm is held, and the episode does not count: the line is cut." in told
     assert [one.index for one in made.logged] == [1]
     cut = read_episode(out / "failed" / "episode_0.hdf5")
     assert (cut.meta.failure, len(cut)) == ("interrupted", 20)
@@ -240,7 +240,7 @@ def test_a_policy_that_gives_nonsense_ends_the_episode(policy: Path, tmp_path: P
     loaded.act = broken
     with (
         LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        twin_site(TwinSetup(), loaded, duty_of(loaded, policy, TWIN, out, True)) as site,
+        twin_site(TwinSetup(), loaded, duty_of(loaded, str(policy), TWIN, out, True)) as site,
     ):
         made = Deployment(site.arm, Controller(loaded), album, site.duty, site.oversight)
         made.run(1)

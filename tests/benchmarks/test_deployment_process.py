@@ -93,7 +93,7 @@ def test_a_person_labels_what_a_real_arm_did_and_the_reason_is_in_the_record(
     asked = []
     out = tmp_path / "log"
     leave = {"override": "a test", "problem": "no verdict", "verdict": ""}
-    duty = duty_of(loaded, policy, leave, out, sim=False)
+    duty = duty_of(loaded, str(policy), leave, out, sim=False)
     known = Calibration("viperx")
     with (
         Twin() as twin,
