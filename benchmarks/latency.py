@@ -1,11 +1,13 @@
 """How long a policy takes for one observation, as an arm would ask."""
 
 import contextlib
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from benchmarks.lines import Record, canonical
 from envs.arm import Array
 from policies.base import Policy
 
@@ -60,7 +62,33 @@ class Probe:
                 served += [] if told is None else [told]
         times = times[1:] or [self.first_ms]
         at_server = percentiles(served[1:], "server_") if served[1:] else {}
-        return {**percentiles(times), "missed": sum(t > budget_ms for t in times), **at_server}
+        missed = sum(t > budget_ms for t in times)
+        counts = {"missed": missed, "timed": len(times), "budget_ms": round(budget_ms, 3)}
+        return {**percentiles(times), **counts, **at_server}
+
+
+def by_wave(trials: Sequence[Record], batch: int) -> list[Latency]:
+    """Return what was timed, once a wave of ``batch`` trials: all trials of one share it."""
+    found: dict[object, Latency] = {}
+    for trial in trials:
+        key = trial["key"]
+        wave = (key["condition"], key["ic"] // batch, canonical(trial["latency"]))
+        found.setdefault(wave, trial["latency"])
+    return list(found.values())
+
+
+def missed_told(found: Sequence[Latency]) -> str:
+    """Say how many timed predictions came too late; empty where none did, or none was counted."""
+    counted = [one for one in found if one.get("timed")]
+    late = [one for one in counted if one["missed"]]
+    if not late:
+        return ""
+    missed, timed = (sum(int(one[name] or 0) for one in counted) for name in ("missed", "timed"))
+    middle = statistics.median(one["p50_ms"] or 0.0 for one in counted)
+    return (
+        f"{missed} of {timed} timed predictions missed their deadline (median {middle:.0f} ms; "
+        f"{late[0]['budget_ms']:.0f} ms allowed)"
+    )
 
 
 def percentiles(times: Sequence[float], prefix: str = "") -> dict[str, float]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
+from benchmarks.latency import by_wave
 from benchmarks.lines import Record
 from benchmarks.protocol import DEV, NOMINAL
 from benchmarks.records import read_run
@@ -240,6 +241,7 @@ def summarise(
     low, middle, high = np.percentile(smooth, (25, 50, 75)) if smooth else (None, None, None)
     p50 = _median([t["latency"]["p50_ms"] for t in trials])
     execution = job.manifest["execution"]
+    timed = by_wave(trials, execution["batch"])
     period_ms = 1e3 * execution["execute"] / _hz(trials)
     return Result(
         setting=setting,
@@ -258,7 +260,7 @@ def summarise(
         sparc_high=_float(high),
         p50_ms=p50,
         p99_ms=_median([t["latency"]["p99_ms"] for t in trials]),
-        missed=sum({id(t["latency"]): t["latency"]["missed"] for t in trials}.values()),
+        missed=sum(int(one["missed"] or 0) for one in timed),
         load=None if p50 is None else p50 / period_ms,
     )
 

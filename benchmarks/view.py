@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.failures import FAILURES
 from benchmarks.film import LARGE, film
 from benchmarks.footage import footage
+from benchmarks.latency import missed_told
 from benchmarks.lines import Record
 from benchmarks.records import Run, read_run
 from benchmarks.report.charts import number
@@ -174,7 +175,7 @@ def _lead(record: Record) -> str:
 
 def _facts(run: Run, record: Record) -> list[tuple[str, str]]:
     quality, latency = record["quality"], record["latency"]
-    policy = run.manifest["policy"]
+    policy, late = run.manifest["policy"], missed_told([latency])
     return [
         ("policy", f"{policy['name']}, seed {policy['seed']}"),
         ("protocol", record["key"]["protocol"]),
@@ -186,6 +187,7 @@ def _facts(run: Run, record: Record) -> list[tuple[str, str]]:
         ("path / straight path", number(quality["path_ratio"])),
         ("peak force on the table", f"{number(quality['contact_peak_n'])} N"),
         ("prediction", f"{latency['p50_ms']} ms"),
+        *([("too slow", late)] if late else []),
         ("commands limited", f"{record['clamps']}"),
     ]
 

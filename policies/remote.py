@@ -28,6 +28,7 @@ from policies.wire import (
     dtype_of,
     encode,
     field,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Line:
         return answer
 
     def _refused(self, found: Mapping[str, Any]) -> Exception:
-        code, text = str(found.get("code")), str(found.get("text"))[:500]
+        code, text = str(found.get("code")), shortened(str(found.get("text")), 500)
         if code == VERSION_ERROR:
             return UsageError(f"the server at {self.address} refused: {text}")
         if code == BUSY:

@@ -38,6 +38,7 @@ from policies.wire import (
     encode,
     field,
     items,
+    shortened,
 )
 
 Answer = dict[str, Any]
@@ -93,7 +94,7 @@ class Session:
         if kind == "hello":
             return self._greet(message)
         if kind not in ("reset", "act"):
-            raise WireError(f"unknown message {kind[:40]!r}; known: hello, reset, act")
+            raise WireError(f"unknown message {shortened(kind, 40)!r}; known: hello, reset, act")
         if not self._greeted:
             raise WireError(f"the first message must be hello, got {kind}")
         return self._reset(message) if kind == "reset" else self._act(message)

@@ -55,7 +55,7 @@ def decode(data: str | bytes) -> dict[str, Any]:
     except Exception as error:  # msgpack raises half a dozen kinds
         raise WireError(f"a message must be msgpack: {type(error).__name__} {error}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise WireError(f"a message must be a map with a type, got {str(message)[:80]}")
+        raise WireError(f"a message must be a map with a type, got {shortened(str(message), 80)}")
     return message
 
 
@@ -74,9 +74,13 @@ def _restored(found: dict[Any, Any]) -> Any:  # noqa: ANN401  (an array, or the 
         return found
     dtype, shape, data = found["dtype"], found["shape"], found["data"]
     if dtype not in DTYPES:
-        raise WireError(f"an array's dtype must be {', '.join(DTYPES)}, got {str(dtype)[:40]!r}")
+        raise WireError(
+            f"an array's dtype must be {', '.join(DTYPES)}, got {shortened(str(dtype), 40)!r}"
+        )
     if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
-        raise WireError(f"an array's shape must be a list of sizes, got {str(shape)[:80]}")
+        raise WireError(
+            f"an array's shape must be a list of sizes, got {shortened(str(shape), 80)}"
+        )
     expected = math.prod(shape) * np.dtype(dtype).itemsize
     if not isinstance(data, bytes) or len(data) != expected:
         size = len(data) if isinstance(data, bytes) else type(data).__name__
@@ -101,6 +105,11 @@ def items(message: Mapping[str, Any], name: str, kind: type) -> list[Any]:
     if not all(type(value) is kind for value in values):
         raise WireError(f"{message.get('type')}.{name} must hold {kind.__name__} only")
     return values
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; one that was cut ends in an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}\u2026"
 
 
 def check_array(found: object, what: str, shape: Sequence[int], dtype: str) -> Array:

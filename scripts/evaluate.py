@@ -94,7 +94,7 @@ class Evaluate:
             raise UsageError("--policy needs a checkpoint folder or a floor, got none")
         if self.name is not None and len(self.policy) != 1:
             raise UsageError(f"--name takes one policy, got {len(self.policy)}")
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False, soft_wrap=True, emoji=False)
         with self._pool() as pool:
             for config in self.configs():
                 job = self._prepare(config, console.print)

@@ -17,6 +17,7 @@ from benchmarks.board_runs import REPEAT, Loaded, Seen
 from benchmarks.board_tables import slug
 from benchmarks.board_text import ranking
 from benchmarks.failures import FAILURES
+from benchmarks.latency import missed_told
 from benchmarks.leaderboard import make_board, read_runs
 from benchmarks.lines import Record
 from benchmarks.records import read_run
@@ -279,6 +280,7 @@ def _trial(
 
 def _facts(run: Loaded, record: Record) -> list[tuple[str, str]]:
     quality, latency = record["quality"], record["latency"]
+    late = missed_told([latency])
     return [
         ("Policy", str(record["key"]["policy"])), ("Run", run.name),
         ("Steps", str(record["steps"])), ("Duration", f"{record['duration_s']:.1f} s"),
@@ -287,6 +289,7 @@ def _facts(run: Loaded, record: Record) -> list[tuple[str, str]]:
         ("Path / straight path", charts.number(quality["path_ratio"])),
         ("Commands limited", str(record["clamps"])),
         ("Prediction p50", f"{charts.number(latency['p50_ms'])} ms"),
+        *([("Too slow", late)] if late else []),
         ("Also seen", ", ".join(charts.pretty(tag) for tag in record["tags"]) or "none"),
         ("Actions", str(record["actions_sha256"])[:16]),
     ]  # fmt: skip

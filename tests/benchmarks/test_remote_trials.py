@@ -77,7 +77,11 @@ def test_the_latency_of_both_ends_is_recorded(checkpoint: Path) -> None:
         runner = Runner(policy, "bc", PROTOCOL, Execution(EXECUTE), "test")
         latency = runner.run(Wave("nominal", 0, 2)).records[0]["latency"]
         policy.close()
-    assert set(latency) == {"p50_ms", "p99_ms", "missed", "server_p50_ms", "server_p99_ms"}
+    assert set(latency) == {
+        *("p50_ms", "p99_ms", "server_p50_ms", "server_p99_ms"),
+        *("missed", "timed", "budget_ms"),
+    }
+    assert latency["budget_ms"] == 1e3 * EXECUTE / SPEC.control_hz
     assert 0 < latency["server_p50_ms"] < latency["p50_ms"] <= latency["p99_ms"]
 
 
@@ -117,7 +121,7 @@ def test_a_server_that_is_lost_makes_its_trials_invalid_and_they_are_run_again(
     assert [t["key"]["ic"] for t in valid] == [0, 1]
     assert not [t for t in valid if t["failure"] == "policy_error"]
     assert done.summary()[0].startswith("nominal: 0/2")
-    assert len(done.summary()) == 1
+    assert not any("policy_error" in line for line in done.summary())
 
 
 def test_a_server_that_is_lost_again_and_again_stops_the_run(tmp_path: Path) -> None:
@@ -210,7 +214,8 @@ def test_evaluate_says_in_one_short_line_how_the_policy_failed_at_first(
     with foreign(SPEC, broken) as address:
         given = ["--policy", f"remote:{address}", "floor:hold", "--videos", "none"]
         assert main(["evaluate", *given, *words, "--results", str(tmp_path)]) == 0
-    told = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if "missed their deadline" not in line]  # a busy computer
     assert told[1] == "  nominal: 0/2 (policy_error 2)"
     start = "policy_error in nominal/0: "
     assert told[2].startswith(f"  {start}ServedPolicyError: on the server: no [/idea] no [/idea]")
