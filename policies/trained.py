@@ -173,7 +173,10 @@ def use_ddim_steps(policy: Policy, steps: int | None) -> None:
     Raises:
         UsageError: the policy does not denoise here, or not by so many steps.
     """
-    _override(policy, "ddim_steps", "use_steps", steps)
+    try:
+        _override(policy, "ddim_steps", "use_steps", steps)
+    except UsageError as error:  # the settings call them otherwise
+        raise UsageError(str(error).replace("denoise must", "--ddim-steps must")) from error
 
 
 def use_sampler(policy: Policy, name: str | None) -> None:

@@ -41,8 +41,8 @@ class Collect:
     """Number of successful demonstrations; failed attempts are kept aside in failed/."""
     pixels: bool = False
     """Record what the cameras see, too."""
-    image_size: int = 84
-    """Width and height of the pictures [px]."""
+    image_size: int | None = None
+    """Width and height of the pictures that are recorded with --pixels [px] (default: 84)."""
     cameras: tuple[str, ...] = ()
     """Cameras that are recorded with --pixels (default: overhead, and one on each wrist)."""
     operator: str = "clean"
@@ -108,7 +108,11 @@ class Collect:
         from envs.robots import ROBOTS
         from envs.tasks import TASKS
 
-        size = self.image_size
+        given = {"--cameras": self.cameras, "--image-size": self.image_size is not None}
+        for option, there in given.items():
+            if there and not self.pixels:
+                raise UsageError(f"{option} belongs to --pixels: no pictures are recorded without")
+        size = 84 if self.image_size is None else self.image_size
         if not 8 <= size <= 1024:
             raise UsageError(f"--image-size must be 8..1024 px, got {size}")
         names = self.cameras or ROBOTS[self.robot or TASKS[self.task].robot].spec().cameras

@@ -62,8 +62,8 @@ class Record:
     """Calibration of this very arm; its hash goes into every episode."""
     pixels: bool = False
     """Record what the cameras see, 30 pictures a second, instead of object poses."""
-    image_size: int = 84
-    """Width and height of the recorded pictures [px]."""
+    image_size: int | None = None
+    """Width and height of the pictures that --pixels records [px] (default: 84)."""
     cameras: tuple[str, ...] = ()
     """Where an arm's cameras are: overhead=realsense:SERIAL wrist=/dev/video0."""
     objects: Literal["truth", "tags"] = "truth"

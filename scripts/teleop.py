@@ -43,8 +43,8 @@ class Teleop:
     """Alias of the person, stored with every episode."""
     pixels: bool = False
     """Record what the cameras see, too."""
-    image_size: int = 84
-    """Width and height of the recorded pictures [px]."""
+    image_size: int | None = None
+    """Width and height of the pictures that --pixels records [px] (default: 84)."""
     randomise: tuple[str, ...] = ("none",)
     """What varies from episode to episode, as for collect."""
     seed: int = 0

@@ -41,7 +41,7 @@ def test_steps_that_are_none_are_refused(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["latency", f"{diffusion}@{steps}"])
     assert main() == 2
-    assert f"{steps!r}" in (told := capsys.readouterr().err) or "denoise must be" in told
+    assert f"{steps!r}" in (told := capsys.readouterr().err) or "--ddim-steps must be" in told
 
 
 def test_every_cost_on_the_page_is_of_weights_that_were_evaluated() -> None:

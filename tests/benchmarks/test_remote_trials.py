@@ -312,7 +312,7 @@ def test_denoising_steps_are_overridden_for_one_run(tmp_path: Path) -> None:
     assert usual_steps == same != fewer
     assert found[2].manifest["execution"]["ddim_steps"] == 2
     assert "ddim_steps" not in found[0].manifest["execution"]
-    with pytest.raises(UsageError, match=r"denoise must be in 1\.\.levels=100, got 0"):
+    with pytest.raises(UsageError, match=r"^--ddim-steps must be in 1\.\.levels=100, got 0"):
         prepare(config(folder, tmp_path, ddim_steps=0))
     with pytest.raises(UsageError, match="ddim_steps belongs to a diffusion policy, and bc is"):
         prepare(config(make_checkpoint(tmp_path / "bc"), tmp_path, ddim_steps=4))

@@ -38,6 +38,8 @@ def test_collect_makes_a_folder_and_says_so(
         (["--recovery", "1.5"], "recovery must be a share 0..1, got 1.5"),
         (["--pixels", "--image-size", "0"], "--image-size must be 8..1024 px, got 0"),
         (["--pixels", "--cameras", "ceiling"], "unknown camera 'ceiling'; known:"),
+        (["--cameras", "overhead", "wrist"], "--cameras belongs to --pixels: no pictures are"),
+        (["--image-size", "84"], "--image-size belongs to --pixels: no pictures are recorded"),
         (["--workers", "0"], "workers must be at least 1, got 0"),
     ],
 )
