@@ -1,5 +1,8 @@
 """An episode in which a policy drives and a person takes over where it goes wrong.
 
+For programs: on any rig of ``armtrials teleop``, the simulation too, and with any leader. The
+command for an arm and its twin is ``armtrials deploy --leader``.
+
 What the person did is marked step by step (see ``envs/marks.py``), so the file is data for DAgger:
 a training on it learns the person's commands alone, in states that the policy has led to.
 """
