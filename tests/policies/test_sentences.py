@@ -119,9 +119,10 @@ def test_a_policy_is_trained_with_a_text_model_of_a_folder_and_loads_it_again(
     chunk = acts(policy, seen, [0, 1])
     assert np.isfinite(chunk).all()
     np.testing.assert_array_equal(acts(load_checkpoint(out), seen, [0, 1]), chunk)
-    assert told("vla", data, tmp_path / "on", "--from", str(out)) == 2
-    assert f"give --preset quick --sentences {folder}\n" in capsys.readouterr().err
-    more = ["--from", str(out), "--lora", "2", "--sentences", str(folder)]
+    other = tiny_models.text_model(tmp_path / "other")
+    more = ["--from", str(out), "--lora", "2"]
+    assert told("vla", data, tmp_path / "on", *more, "--sentences", str(other)) == 2
+    assert f"--sentences {folder}, not {other}" in capsys.readouterr().err
     assert told("vla", data, tmp_path / "on", *more) == 0
     assert np.isfinite(acts(load_checkpoint(tmp_path / "on"), seen, [0, 1])).all()
 
