@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.diagnose import CAUSES, LEAST, diagnose
+from benchmarks.diagnose import CAUSES, diagnose
 from benchmarks.experiment import Ask, Cell, Demos, Fit
 from benchmarks.experiment_run import Bar, Place, checkpoint_of, make, try_cell, work_of
 from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
 from benchmarks.protocol import NOMINAL
+from benchmarks.suspects import LEAST, UNDECIDED
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.robots import ROBOTS
@@ -32,17 +33,25 @@ HARD = f"{PICK}/v1+twin-hard"
 
 @dataclass(frozen=True)
 class Plant:
-    """A cell, and the fault that is in it."""
+    """A cell, and the fault that is in it.
+
+    Attributes:
+        cell: which.
+        cause: what the diagnosis is to name.
+        given: whether it is given the checkpoint.
+    """
 
     cell: Cell
     cause: str
+    given: bool = True
 
     @property
     def name(self) -> str:
         """For people: policy, protocol and condition."""
         c = self.cell
         world = c.protocol.partition("/")[0] + ("" if "+" not in c.protocol else " on the twin")
-        return f"{world}, {c.series}" + ("" if c.condition == NOMINAL else f", {c.condition}")
+        what = "" if c.condition == NOMINAL else f", {c.condition}"
+        return f"{world}, {c.series}{what}" + ("" if self.given else ", no --policy")
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,8 @@ def plants(size: str, seeds: Sequence[int] = (0, 1)) -> list[Plant]:
         ]
     for algo, steps in SHORT.items():
         short = ask.fit(algo, demos, steps=steps)
-        found.append(Plant(_cell(f"{algo}, {steps} steps", short, protocol), ERROR))
+        cell = _cell(f"{algo}, {steps} steps", short, protocol)
+        found += [Plant(cell, ERROR), Plant(cell, UNDECIDED, given=False)]
     for name, few in sparse().items():
         found.append(Plant(_cell(f"act, {name}", ask.fit("act", few), protocol), RESETS))
     return found
@@ -143,7 +153,7 @@ def _found(plant: Plant, folder: Path, place: Place, trials: int) -> Found:
         raise ValueError("a plant must learn from a folder of demonstrations")
     data, policy = cell.fit.demos.folder(place.root), checkpoint_of(cell, place.root)
     try:
-        told = diagnose(folder, data, policy, cell.condition)
+        told = diagnose(folder, data, policy if plant.given else None, cell.condition)
     except UsageError as error:
         if f"at least {LEAST} failures" not in str(error):
             raise
@@ -154,7 +164,8 @@ def _found(plant: Plant, folder: Path, place: Place, trials: int) -> Found:
 
 def confusion(found: Sequence[Found]) -> dict[str, dict[str, int]]:
     """Return planted cause -> named cause -> plants, of those that could be diagnosed."""
-    table = {cause: dict.fromkeys(CAUSES, 0) for cause in CAUSES}
+    said = (*CAUSES, UNDECIDED)
+    table = {cause: dict.fromkeys(said, 0) for cause in said}
     for one in found:
         if one.cause:
             table[one.plant.cause][one.cause] += 1
