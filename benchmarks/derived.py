@@ -19,7 +19,7 @@ from benchmarks.protocol import TEST, EvalProtocol, stream
 from envs.arm import InitialCondition
 from envs.errors import UsageError
 from envs.factor import add_factor
-from envs.gap import GAPS, with_gap
+from envs.gap import GAPS, differing, with_gap
 from envs.robots import ROBOTS
 
 TWIN = "twin"
@@ -129,5 +129,5 @@ def derive(base: EvalProtocol, change: str) -> EvalProtocol:
         if shift > MAX_MM:
             raise UsageError(f"cameras can be shifted by up to {MAX_MM:g} mm, got {shift:g}")
         return CamerasMoved(**known, base=base, shift=shift / 1000)
-    gaps = ", ".join(f"{TWIN}-{name}" for name in GAPS if GAPS[name].to_json())
+    gaps = ", ".join(f"{TWIN}-{name}" for name in differing())
     raise UsageError(f"unknown change {change!r} of {base.id}; known: {TWIN}, {gaps}, camera-<N>mm")

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.derived import TWIN
 from benchmarks.lines import Record
 from benchmarks.protocol import NOMINAL, PROTOCOLS, SPLITS, TEST
 from envs.collection import Collection
 from envs.errors import UsageError
+from envs.gap import differing
 from envs.registry import Registry
 from envs.tasks import TASKS
 from policies.base import ALGORITHMS
@@ -139,7 +141,7 @@ class Ask:
         steps: gradient steps of each training; None: the presets'.
         algos: which algorithms; empty: the experiment's own.
         at: which places on the axis; empty: all.
-        gap: of the twin.
+        gap: of the twin; empty: the experiment's own.
         pretrain: episodes that a pre-training is streamed; None: as many as the size has.
         track: ``state`` or ``pixels``; empty: the experiment's own.
     """
@@ -152,7 +154,7 @@ class Ask:
     steps: int | None = None
     algos: tuple[str, ...] = ()
     at: tuple[str, ...] = ()
-    gap: str = "hard"
+    gap: str = ""
     pretrain: int | None = None
     track: str = ""
 
@@ -168,6 +170,8 @@ class Ask:
             raise UsageError(f"steps must be at least 1, got {self.steps}")
         if self.seed < 0:
             raise UsageError(f"seed must be at least 0, got {self.seed}")
+        if self.gap and self.gap not in differing():
+            raise UsageError(f"unknown gap {self.gap!r}; known: {', '.join(differing())}")
 
     @property
     def protocol(self) -> str:
@@ -323,6 +327,8 @@ class Experiment:
         fits = [fit for cell in cells for fit in cell.fit.chain()]
         if ask.pretrain is not None and not any(fit.stream for fit in fits):
             raise UsageError(f"{self.name} has no pre-training: leave out --pretrain")
+        if ask.gap and all(PROTOCOLS[cell.protocol].world != TWIN for cell in cells):
+            raise UsageError(f"{self.name} is not asked on the twin: leave out --gap")
         if ask.track and (tracks := {fit.track for fit in fits} - {ask.track}):
             raise UsageError(f"{self.name} is of the track {tracks.pop()}, got {ask.track!r}")
         known = list(dict.fromkeys(_text(cell.x) for cell in cells))

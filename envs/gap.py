@@ -123,6 +123,11 @@ GAPS.register(
 )  # fmt: skip
 
 
+def differing() -> list[str]:
+    """Return the names of the gaps that are one, sorted."""
+    return sorted(name for name in GAPS if GAPS[name].to_json())
+
+
 def with_gap(start: InitialCondition, gap: Gap) -> InitialCondition:
     """Return ``start`` on an arm that is off by ``gap``, beside the variations in force."""
     others = {name: values for name, values in start.factors.items() if name != GAP}

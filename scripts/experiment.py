@@ -58,8 +58,8 @@ class Experiment:
     """Gradient steps of each training (default: those of the algorithm's preset)."""
     seed: int = 0
     """Seed of the trainings."""
-    gap: str = "hard"
-    """With sim2real: gap of the twin, ordinary or hard."""
+    gap: str = ""
+    """With sim2real: gap of the twin, ordinary or hard (default: hard)."""
     pretrain: int | None = None
     """With sim2real: simulated episodes streamed to each pre-training (default: some 170 quick,
     1,100 cpu)."""

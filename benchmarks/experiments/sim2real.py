@@ -84,13 +84,17 @@ def _track(ask: Ask) -> str:
     return ask.track or "state"
 
 
+def _gap(ask: Ask) -> str:
+    return ask.gap or "hard"
+
+
 def _cameras(ask: Ask) -> tuple[CameraSpec, ...]:
     return pictures(ask.task) if _track(ask) == "pixels" else ()
 
 
 def _grid(ask: Ask) -> list[Cell]:
     counts = ask.of(quick=(0, 10, 25), cpu=(0, 10, 25, 50, 200))
-    protocol = f"{ask.protocol}+twin-{ask.gap}"
+    protocol = f"{ask.protocol}+twin-{_gap(ask)}"
     cells = []
     for algo in ask.among("act"):
         track = _track(ask)
@@ -121,7 +125,7 @@ def _grid(ask: Ask) -> list[Cell]:
 
 def _there(ask: Ask, episodes: int) -> Demos:
     """Return demonstrations on the twin."""
-    return ask.demos(episodes, gap=ask.gap, seed=HELD_OUT, cameras=_cameras(ask))
+    return ask.demos(episodes, gap=_gap(ask), seed=HELD_OUT, cameras=_cameras(ask))
 
 
 def _tuned(ask: Ask, fit: Fit, episodes: int) -> Fit:

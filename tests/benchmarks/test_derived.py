@@ -51,7 +51,7 @@ def test_cameras_are_shifted_by_the_distance_the_same_way_at_every_distance() ->
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("twn", "unknown change 'twn' of pick_place/v1; known: twin, twin-ordinary, twin-hard"),
+        ("twn", "unknown change 'twn' of pick_place/v1; known: twin, twin-hard, twin-ordinary"),
         ("twin-soft", "unknown gap 'soft'; known: hard, none, ordinary"),
         ("twin-none", "gap 'none' is no gap"),
         ("camera-9999mm", "up to 1000 mm, got 9999"),

@@ -71,7 +71,9 @@ def test_what_one_training_builds_on_comes_first() -> None:
         ("data_scaling", {"at": ("11",)}, "data_scaling has no cell at '11'; known: 10, 25, 50"),
         ("data_scaling", {"trials": 201}, "trials must be 1..200 in pick_place/v1, got 201"),
         ("modes", {}, "modes needs a task that leaves a choice, got pick_place; known: two_ways"),
-        ("sim2real", {"gap": "soft"}, "unknown gap 'soft'"),
+        ("sim2real", {"gap": "soft"}, "unknown gap 'soft'; known: hard, ordinary$"),
+        ("sim2real", {"gap": "none"}, "unknown gap 'none'; known: hard, ordinary$"),
+        ("data_scaling", {"gap": "hard"}, "data_scaling is not asked on the twin: leave out --gap"),
         ("data_scaling", {"steps": 0}, "steps must be at least 1, got 0"),
         ("data_scaling", {"size": "paper"}, "unknown preset 'paper'; known: quick, cpu"),
     ],
@@ -109,8 +111,8 @@ def test_an_algorithm_that_cannot_be_trained_so_is_refused_before_anything_is_ma
 
 
 def test_a_mistake_in_the_grid_is_not_blamed_on_the_algorithm(tmp_path: Path) -> None:
-    ask = Ask("pick_place", algos=("gail",), gap="soft")
-    with pytest.raises(UsageError, match="unknown gap 'soft'"):
+    ask = Ask("pick_place", algos=("gail",), at=("7",))
+    with pytest.raises(UsageError, match="sim2real has no cell at '7'"):
         run(EXPERIMENTS["sim2real"], ask, Place(tmp_path, tmp_path), quiet)
 
 

@@ -53,7 +53,8 @@ from scripts import main as cli
         ),
         ("experiment modes --task wipe --out {new}", "needs a task that leaves a choice, got wipe"),
         ("experiment data_scaling --at 7 --out {new}", "has no cell at '7'; known: 10, 25, 50"),
-        ("experiment sim2real --gap soft --out {new}", "unknown gap 'soft'; known: hard, none"),
+        ("experiment sim2real --gap none --out {new}", "unknown gap 'none'; known: hard, ordinary"),
+        ("experiment data_scaling --gap ordinary --out {new}", "leave out --gap"),
         (
             "experiment sim2real --pretrain 0 --out {new}",
             "--pretrain must be at least 2 episodes, got 0",
