@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from envs.errors import UsageError
-from policies.base import Policy
-from policies.chunking import Controller
+from policies.base import Policy, PolicySpec
+from policies.chunking import Controller, timing_problem, usual_execute
+from policies.trained import use_ddim_steps, use_sampler
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,37 @@ class Execution:
     def budget_ms(self, hz: float) -> float:
         """Return the time [ms] within which a prediction must be there, at ``hz`` control steps."""
         return 1e3 * (self.delay or self.execute) / hz
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of an ``Execution``; what is not said is as the policy has it."""
+
+    execute: int | None = None
+    ensemble: float | None = None
+    delay: int = 0
+    ddim_steps: int | None = None
+    sampler: str | None = None
+
+    def execution(self, spec: PolicySpec, batch: int = 1) -> Execution:
+        """Return how chunks of a policy of ``spec`` are carried out.
+
+        Raises:
+            UsageError: they cannot be carried out so.
+        """
+        usual = usual_execute(spec, self.ensemble, self.delay)
+        execute = usual if self.execute is None else self.execute
+        drawn = (self.ddim_steps, self.sampler)
+        execution = Execution(execute, self.ensemble, batch, self.delay, *drawn)
+        if problem := timing_problem(spec.chunk, execute, self.delay):
+            raise UsageError(problem)
+        return execution
+
+    def use(self, policy: Policy) -> None:
+        """Let ``policy`` denoise as asked.
+
+        Raises:
+            UsageError: it does not denoise here, or not so.
+        """
+        use_sampler(policy, self.sampler)
+        use_ddim_steps(policy, self.ddim_steps)

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import film
 from benchmarks.evaluated import Evaluated, valid
-from benchmarks.execution import Execution
+from benchmarks.execution import Execution, Wanted
 from benchmarks.lines import Record
 from benchmarks.manifest import SEALED_BY, make_manifest, place_run, policy_entry
 from benchmarks.protocol import BATCH, PROTOCOLS, TEST, EvalProtocol, Plan, Wave, make_plan
@@ -31,10 +31,9 @@ from envs.robots import ROBOTS
 from envs.tasks import TASKS
 from policies.base import Policy, PolicySpec
 from policies.checkpoint import Deployment, check_compatible, load_policy
-from policies.chunking import timing_problem, usual_execute
 from policies.floors import FLOOR
 from policies.remote import PATIENCE_S, RemotePolicy
-from policies.trained import placed, use_ddim_steps, use_sampler
+from policies.trained import placed
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +93,11 @@ class EvaluateConfig:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
         if self.name is not None and not self.name.strip():
             raise UsageError("name must not be empty: it is the row on the leaderboard")
+
+    @property
+    def wanted(self) -> Wanted:
+        """How chunks are to be carried out."""
+        return Wanted(self.execute, self.ensemble, self.delay, self.ddim_steps, self.sampler)
 
 
 @dataclass(frozen=True)
@@ -167,13 +171,7 @@ def prepare(config: EvaluateConfig) -> Job:
 
 def execution_of(config: EvaluateConfig, spec: PolicySpec) -> Execution:
     """Return how chunks are carried out; refuse to execute more than is predicted."""
-    usual = usual_execute(spec, config.ensemble, config.delay)
-    execute = usual if config.execute is None else config.execute
-    drawn = (config.ddim_steps, config.sampler)
-    execution = Execution(execute, config.ensemble, config.batch, config.delay, *drawn)
-    if problem := timing_problem(spec.chunk, execute, config.delay):
-        raise UsageError(problem)
-    return execution
+    return config.wanted.execution(spec, config.batch)
 
 
 def load(config: EvaluateConfig) -> Policy:
@@ -191,8 +189,7 @@ def load(config: EvaluateConfig) -> Policy:
 def load_unplaced(config: EvaluateConfig) -> Policy:
     """Load a checkpoint or a served policy, to act as ``config`` says, wherever that is."""
     policy = load_policy(config.policy, patience=config.patience)
-    use_sampler(policy, config.sampler)
-    use_ddim_steps(policy, config.ddim_steps)
+    config.wanted.use(policy)
     if isinstance(policy, RemotePolicy):
         policy.check_batch(config.batch)
     return policy

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from benchmarks.deployment import Deployment
     from benchmarks.deployment_log import Duty
     from benchmarks.deployment_site import Site
+    from benchmarks.execution import Execution
     from policies.base import Policy
-    from policies.chunking import Controller
     from scripts.arms import Place
 
 EXAMPLES = """
@@ -100,6 +100,7 @@ class Deploy:
         from benchmarks.deployment import Deployment
         from benchmarks.deployment_log import logged_episodes
         from benchmarks.deployment_site import duty_of, load, work_of
+        from benchmarks.execution import Wanted
         from real.teleop.later import LaterAlbum
 
         place = self._place()
@@ -110,14 +111,15 @@ class Deploy:
 
         loaded = load(self.policy, self.task, self.robot, self.threads, self.patience)
         policy, collection = work_of(loaded, self.task, self.robot, self.starts, self.seed)
-        leave = self._leave(collection.robot)
+        execution = Wanted(self.execute).execution(policy.spec)
+        leave = self._leave(collection.robot, execution)
         out = self.out or Path("deployments") / self._name(policy)
         with ExitStack() as stack:
-            controller = self._controller(policy)
             album = stack.enter_context(LaterAlbum(out, collection, self._who(policy)))
             duty = duty_of(policy, self.policy, leave, out, place.emulated)
             site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
+            controller = execution.controller(policy)
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
             self._work(made, site, stack)
         wins = [one for one in made.logged if one.success]
@@ -161,16 +163,6 @@ class Deploy:
             calibration=self.calibration,
         )
 
-    def _controller(self, policy: "Policy") -> "Controller":
-        """Return what carries the chunks of ``policy`` out."""
-        from envs.errors import UsageError
-        from policies.chunking import Controller
-
-        chunk, execute = policy.spec.chunk, self.execute
-        if execute is not None and not 1 <= execute <= chunk:
-            raise UsageError(f"--execute must be 1..{chunk}, the policy's chunk, got {execute}")
-        return Controller(policy, execute)
-
     def _make_room(self, site: "Site", out: Path, missing: int) -> None:
         """Refuse a disk that is too small, and a rescue that would come after the end."""
         from benchmarks.deployment import PATIENCE
@@ -183,16 +175,16 @@ class Deploy:
             raise UsageError(told)
         preflight(out, site.arm, max(0, missing), PATIENCE * task_s)
 
-    def _leave(self, robot: str) -> dict[str, Any]:
+    def _leave(self, robot: str, execution: "Execution") -> dict[str, Any]:
         """Return by whose leave the arm moves; a twin needs none."""
         from benchmarks.deployment_site import TWIN
-        from benchmarks.gate.verdict import require_verdict
+        from benchmarks.gate.verdict import Use, require_verdict
 
         if self.twin:
             return {**TWIN, "clock": self.clock, "gap": self.gap}
         verdict = self.verdict or Path("gates") / Path(self.policy).name / "verdict.json"
-        given = (verdict, self.policy, robot, self.calibration, self.key, self.override)
-        return dict(require_verdict(*given).to_json())
+        use = Use(self.policy, robot, self.calibration, execution.to_json())
+        return dict(require_verdict(verdict, use, self.key, self.override).to_json())
 
     def _who(self, policy: "Policy") -> dict[str, Any]:
         """Return who fills the folder: one policy, on one kind of arm."""

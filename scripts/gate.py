@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from benchmarks.gate.check import Check
@@ -47,8 +47,14 @@ class Gate:
     """The same in changed scenes; default: 0.3."""
     execute: int | None = None
     """Actions of a chunk before the next prediction; default: as the checkpoint says."""
+    ensemble: float | None = None
+    """Decay of the temporal ensemble; default: none."""
     delay: int = 0
     """Control steps that a prediction may take while the actions before it run on."""
+    ddim_steps: int | None = None
+    """Denoising steps of a diffusion policy or of flow; default: as the checkpoint says."""
+    sampler: Literal["ddim", "dpm"] | None = None
+    """How a diffusion policy denoises; default: as the checkpoint says."""
     timed: int = 200
     """Predictions to time, while all cores are kept busy."""
     threads: int = 1
@@ -62,6 +68,7 @@ class Gate:
         """Run the checks, write verdict and page; return 0 where the policy passed."""
         from rich.console import Console
 
+        from benchmarks.execution import Wanted
         from benchmarks.gate.loop import TWINS
         from benchmarks.gate.run import Gate as Checks
         from benchmarks.gate.run import GateConfig, write_verdict
@@ -80,8 +87,7 @@ class Gate:
             trials=self.trials,
             perturbed=self.perturbed_trials,
             timed=self.timed,
-            execute=self.execute,
-            delay=self.delay,
+            wanted=Wanted(self.execute, self.ensemble, self.delay, self.ddim_steps, self.sampler),
             limits=self._limits(),
             threads=self.threads,
         )

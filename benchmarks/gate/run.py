@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.execution import Execution
+from benchmarks.execution import Execution, Wanted
 from benchmarks.gate import artefact, diagnosis, live, loop
 from benchmarks.gate.check import FAIL, NAMES, Check, failed, outcome_of, skipped
 from benchmarks.gate.live import Thresholds
 from benchmarks.gate.loop import Factory
 from benchmarks.gate.recorded import COUNT, answers, load_data, record_of
-from benchmarks.gate.verdict import FILE, inputs_of, sealed
+from benchmarks.gate.verdict import EXECUTION, FILE, inputs_of, sealed
 from benchmarks.manifest import package_version
 from benchmarks.protocol import PROTOCOLS, EvalProtocol
 from benchmarks.writer import refuse_disk_errors
@@ -23,7 +23,6 @@ from envs.robots import ROBOTS
 from envs.tasks import TASKS
 from policies.base import Policy
 from policies.checkpoint import load_checkpoint
-from policies.chunking import timing_problem
 from policies.dataset import EpisodeSet
 from policies.trained import LearnedPolicy, TrainedPolicy
 
@@ -44,8 +43,7 @@ class GateConfig:
         perturbed: in changed scenes.
         observations: recorded ones.
         timed: predictions that are timed.
-        execute: actions of a chunk carried out; None: the policy's own.
-        delay: control steps that a prediction may take while others run.
+        wanted: how chunks are carried out.
         busy: processes that keep the machine at work while it is timed; None: one a core.
         limits: what must be reached; None: the protocol's.
         threads: of a prediction.
@@ -60,8 +58,7 @@ class GateConfig:
     perturbed: int = 50
     observations: int = COUNT
     timed: int = 200
-    execute: int | None = None
-    delay: int = 0
+    wanted: Wanted = field(default_factory=Wanted)
     busy: int | None = None
     limits: Thresholds | None = None
     threads: int = 1
@@ -91,12 +88,14 @@ class Passage:
         cause: of the failure; empty without one.
         checks: all of them, in order.
         seconds: of wall-clock time.
+        execution: how chunks were carried out; None: the policy was not loaded.
     """
 
     outcome: str
     cause: str
     checks: tuple[Check, ...]
     seconds: float = field(compare=False)
+    execution: Execution | None = None
 
 
 Adapter = Callable[[LearnedPolicy], Policy]
@@ -125,6 +124,7 @@ class Gate:
         self.protocol: EvalProtocol = PROTOCOLS[config.protocol]
         self.arm: ArmSpec = ROBOTS[config.robot].spec()
         self.data = data
+        self.execution: Execution | None = None
 
     def run(self, say: Callable[[Check], None] = lambda check: None) -> Passage:
         """Run every check; ``say`` is told each result as it is there."""
@@ -145,18 +145,26 @@ class Gate:
                 if name not in done:
                     add(skipped(name, EARLIER))
             checks.sort(key=lambda check: list(NAMES).index(check.name))
-        else:
-            self._moving(loaded, add)
+        elif self.execution is not None:
+            self._moving(loaded, self.execution, add)
         found = tuple(checks)
-        return Passage(outcome_of(found), cause_of(found), found, time.perf_counter() - begin)
+        took = time.perf_counter() - begin
+        return Passage(outcome_of(found), cause_of(found), found, took, self.execution)
 
     def _load(self, add: Callable[[Check], None]) -> LearnedPolicy | None:
-        """Load the checkpoint; say what is wrong with one that does not load or fit."""
+        """Load the checkpoint; say what is wrong with one that does not load or fit.
+
+        Raises:
+            UsageError: its chunks cannot be carried out as asked.
+        """
         try:
             self.learned = load_checkpoint(self.config.policy, threads=self.config.threads)
         except UsageError as error:
             add(artefact.check_loading(error))
             return None
+        wanted = self.config.wanted
+        self.execution = wanted.execution(self.learned.spec, self.config.trials)
+        wanted.use(self.learned)
         add(artefact.check_spec(self.learned, TASKS[self.protocol.task], self.arm))
         if self.data is None and self.config.data is not None:
             self.data = load_data(self.config.data, self.learned)
@@ -195,10 +203,11 @@ class Gate:
             return ()
         return tuple(i for i, j in enumerate(loaded.spec.joints) if j.split("_")[-1] != "gripper")
 
-    def _moving(self, loaded: LearnedPolicy, add: Callable[[Check], None]) -> None:
+    def _moving(
+        self, loaded: LearnedPolicy, execution: Execution, add: Callable[[Check], None]
+    ) -> None:
         """Run what acts: in simulation, against the clock, on the twin."""
         config, limits = self.config, self.config.thresholds
-        execution = self._execution()
         cells = {
             "nominal": live.nominal_cells(config.trials),
             "perturbed": live.perturbed_cells(self.protocol, loaded.spec.track, config.perturbed),
@@ -213,14 +222,6 @@ class Gate:
             timed = live.check_latency(self.policy, self.recorded, execution, config.timed, busy)
             add(timed)
         add(loop.check_loop(self.twin, self.policy, self.protocol, execution, limits))
-
-    def _execution(self) -> Execution:
-        """Return how chunks are carried out; refuse a stride the policy cannot have."""
-        spec, config = self.policy.spec, self.config
-        execute = spec.execute if config.execute is None else config.execute
-        if problem := timing_problem(spec.chunk, execute, config.delay):
-            raise UsageError(problem)
-        return Execution(execute, None, config.trials, config.delay)
 
 
 def cause_of(checks: tuple[Check, ...]) -> str:
@@ -245,6 +246,7 @@ def write_verdict(passage: Passage, config: GateConfig, out: Path, key: Path | N
         "inputs": inputs_of(config.policy, config.protocol, config.robot, config.calibration, data),
         "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
         "checks": [check.to_json() for check in passage.checks],
+        **({} if passage.execution is None else {EXECUTION: passage.execution.to_json()}),
         "versions": {name: package_version(name) for name in ("armtrials", "torch", "mujoco")},
     }
     path = out / FILE

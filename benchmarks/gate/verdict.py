@@ -1,7 +1,8 @@
-"""The verdict: a file that says for exactly which artefact, robot and calibration a gate passed."""
+"""The verdict: for exactly which artefact, robot, calibration and execution a gate passed."""
 
 import hashlib
 import hmac
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +14,18 @@ from benchmarks.lines import canonical, digest, parse
 from benchmarks.protocol import PROTOCOLS
 from envs.errors import UsageError
 from envs.robots import ROBOTS
+from policies.checkpoint_files import read_json
 from policies.remote import REMOTE
 
 SCHEMA = 1
 FILE = "verdict.json"
 MAX_AGE_DAYS = 30.0
 NONE = "none"
+EXECUTION = "execution"
+SETTINGS: Mapping[str, Any] = {
+    "execute": None, "ensemble": None, "delay": 0, "ddim_steps": None, "sampler": None
+}  # fmt: skip
+"""How chunks are carried out, as ``Execution.to_json`` names it, and what it leaves out."""
 
 
 @dataclass(frozen=True)
@@ -139,21 +146,31 @@ def read_verdict(path: Path, key: Path | None = None) -> dict[str, Any]:
     return {**found, "sha256": own}
 
 
+@dataclass(frozen=True)
+class Use:
+    """What is about to move an arm.
+
+    Attributes:
+        policy: checkpoint folder; a policy that is served elsewhere needs an override.
+        robot: registered robot.
+        calibration: file or folder in force; None where there is none.
+        execution: how chunks will be carried out, as a manifest says it; None: as the policy does.
+    """
+
+    policy: str | Path
+    robot: str
+    calibration: Path | None = None
+    execution: Mapping[str, Any] | None = None
+
+
 def require_verdict(
-    verdict: Path,
-    policy: str | Path,
-    robot: str,
-    calibration: Path | None = None,
-    key: Path | None = None,
-    override: str = "",
+    verdict: Path, use: Use, key: Path | None = None, override: str = ""
 ) -> Permission:
-    """Return the permission to move ``robot`` by ``policy``, for the records.
+    """Return the permission to move an arm as ``use`` says, for the records.
 
     Args:
         verdict: the file that ``armtrials gate`` wrote.
-        policy: checkpoint folder; a policy that is served elsewhere needs ``override``.
-        robot: registered robot.
-        calibration: file or folder in force; None where there is none.
+        use: what is about to move which arm, and how.
         key: with which it must be signed; None: unsigned verdicts count.
         override: a reason to go on whatever the verdict says; it is recorded.
 
@@ -161,9 +178,9 @@ def require_verdict(
         UsageError: no passing verdict for exactly these; the message says what differs.
     """
     try:
-        refuse_served(policy)
+        refuse_served(use.policy)
         found = read_verdict(verdict, key)
-        problem = _problem(found, Path(policy), robot, calibration)
+        problem = _problem(found, use) or _otherwise(found, use, (verdict, key))
     except UsageError as error:
         found, problem = {}, str(error)
     if not problem:
@@ -173,18 +190,18 @@ def require_verdict(
     raise UsageError(f"{problem} (or give a reason with --override; every trial will record it)")
 
 
-def _problem(found: Mapping[str, Any], policy: Path, robot: str, calibration: Path | None) -> str:
+def _problem(found: Mapping[str, Any], use: Use) -> str:
     """Say why a verdict does not hold; empty where it does."""
     told, age = found["inputs"], (time.time() - found["made"]) / 86400
     protocol = told["protocol"]["id"]
     known = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else ""
-    now = {"name": robot, "hash": robot_hash(robot)}
-    in_force = NONE if calibration is None else file_hash(calibration)
+    now = {"name": use.robot, "hash": robot_hash(use.robot)}
+    in_force = NONE if use.calibration is None else file_hash(use.calibration)
     reasons = (
         (found["outcome"] != PASS, f"the verdict is {found['outcome']!r}, not {PASS!r}"),
         (
-            told["artefact"] != artefact_hash(policy),
-            f"the verdict is not of {policy}: another artefact",
+            told["artefact"] != artefact_hash(Path(use.policy)),
+            f"the verdict is not of {use.policy}: another artefact",
         ),
         (told["robot"] != now, f"the verdict is of robot {told['robot']['name']!r} as it was then"),
         (told["calibration"] != in_force, "the verdict is of another calibration"),
@@ -198,3 +215,52 @@ def _problem(found: Mapping[str, Any], policy: Path, robot: str, calibration: Pa
         ),
     )
     return next((f"{text}; run armtrials gate again" for wrong, text in reasons if wrong), "")
+
+
+def own_execution(policy: str | Path) -> dict[str, Any]:
+    """Return how a checkpoint's chunks are carried out where nothing else is asked for.
+
+    Raises:
+        UsageError: its specification cannot be read.
+    """
+    path = Path(policy) / "spec.json"
+    try:
+        spec = read_json(path.read_bytes(), path, ("execute",))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    return {"execute": spec["execute"]}
+
+
+def _otherwise(found: Mapping[str, Any], use: Use, files: tuple[Path, Path | None]) -> str:
+    """Say which settings a verdict was given under that are not those of ``use``; empty: none."""
+    own = own_execution(use.policy)
+    told, now = ({**SETTINGS, **(given or own)} for given in (found.get(EXECUTION), use.execution))
+    differ = [name for name in SETTINGS if told[name] != now[name]]
+    if not differ:
+        return ""
+    before, after = (
+        ", ".join(f"{name} {_said(name, of[name])}" for name in differ) for of in (told, now)
+    )
+    protocol = found["inputs"]["protocol"]["id"]
+    command = _command(use, protocol, files, {k: now[k] for k in SETTINGS if now[k] != SETTINGS[k]})
+    return f"the verdict was given under {before}, this runs with {after}; make one: {command}"
+
+
+def _said(name: str, value: object) -> str:
+    """Return a setting in words."""
+    return (NONE if name == "ensemble" else "own") if value is None else str(value)
+
+
+def _command(
+    use: Use, protocol: str, files: tuple[Path, Path | None], settings: Mapping[str, Any]
+) -> str:
+    """Return the command that gives a verdict for exactly ``use``, where it is looked for."""
+    verdict, key = files
+    words: dict[str, Any] = {
+        "policy": use.policy, "protocol": protocol, "robot": use.robot, "data": "DATA",
+        "calibration": use.calibration, "key": key, "out": Path(verdict).parent, **settings,
+    }  # fmt: skip
+    told = (
+        (f"--{name.replace('_', '-')}", word) for name, word in words.items() if word is not None
+    )
+    return shlex.join(["armtrials", "gate", *(str(part) for pair in told for part in pair)])

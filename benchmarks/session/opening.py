@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gate.verdict import Permission, require_verdict
+from benchmarks.gate.verdict import Permission, Use, require_verdict
 from benchmarks.protocol import NOMINAL, PROTOCOLS, EvalProtocol
 from benchmarks.session.lock import Driver, Key, Lock, changed, read_key, read_lock
 from benchmarks.session.mask import Mask
@@ -107,16 +107,16 @@ def permit(driver: Driver, terms: Any) -> Permission:  # noqa: ANN401  (Terms)
     """Return why a policy may move the arm; the twin needs no verdict.
 
     Raises:
-        UsageError: no passing verdict for exactly this artefact, robot and calibration.
+        UsageError: no passing verdict for exactly this artefact, robot and calibration, its chunks
+            carried out as it says itself, as sessions do.
     """
     if not driver.verdict and terms.world == "twin":
         return Permission()
     calibration = Path(terms.calibration) if terms.calibration else None
     signed = Path(driver.signed) if driver.signed else None
     place = Path(driver.verdict or Path("gates") / Path(driver.source).name / "verdict.json")
-    return require_verdict(
-        place, Path(driver.source), terms.robot, calibration, signed, driver.override
-    )
+    use = Use(Path(driver.source), terms.robot, calibration)
+    return require_verdict(place, use, signed, driver.override)
 
 
 def load_drivers(drivers: Sequence[Driver], protocol: EvalProtocol) -> list[Policy]:

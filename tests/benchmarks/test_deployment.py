@@ -167,7 +167,7 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
         (("--twin", "--task", "pour"), "trained for task 'pick_place', this is 'pour'"),
         (("--twin", "--robot", "koch"), "trained for arm 'viperx', this is 'koch'"),
         (("--twin", "--gap", "wide"), "unknown gap 'wide'"),
-        (("--twin", "--execute", "999"), "--execute must be 1.."),
+        (("--twin", "--execute", "999"), "execute must be in 1..chunk=20, got 999"),
         (("--port", "x", "--override", "y", "--calibration", "none.json"), "none.json: cannot"),
         (("--port", "x", "--override", "y", "--cameras", "wrist"), "a camera must be NAME=SOURCE"),
     ],

@@ -24,7 +24,7 @@ from benchmarks.gate.live import Thresholds, check_recorded, check_success, pert
 from benchmarks.gate.recorded import Recorded, answers
 from benchmarks.gate.run import Gate, GateConfig, Passage, write_verdict
 from benchmarks.gate.twin import OnTwin
-from benchmarks.gate.verdict import read_verdict, require_verdict
+from benchmarks.gate.verdict import Use, read_verdict, require_verdict
 from benchmarks.protocol import PROTOCOLS
 from benchmarks.report.gate_page import write_gate
 from envs.collect import collect
@@ -250,7 +250,7 @@ def verdict(healthy: defects.Healthy, tmp_path: Path):
 def test_a_passing_verdict_lets_exactly_its_inputs_move_an_arm(verdict, tmp_path: Path):
     path, folder = verdict()
     calibration = tmp_path / "calibration.json"
-    permission = require_verdict(path, folder, "viperx", calibration)
+    permission = require_verdict(path, Use(folder, "viperx", calibration))
     assert permission.verdict == read_verdict(path)["sha256"]
     assert (tmp_path / "gate" / "index.html").read_text().count("fine") == len(NAMES)
 
@@ -262,14 +262,14 @@ def test_a_verdict_of_another_artefact_robot_or_calibration_is_refused(verdict, 
     provenance = json.loads((other / "provenance.json").read_text())
     (other / "provenance.json").write_text(json.dumps({**provenance, "seed": 99}))
     with pytest.raises(UsageError, match=r"not of .*other: another artefact"):
-        require_verdict(path, other, "viperx", calibration)
+        require_verdict(path, Use(other, "viperx", calibration))
     with pytest.raises(UsageError, match="of robot 'viperx'"):
-        require_verdict(path, folder, "koch", calibration)
+        require_verdict(path, Use(folder, "koch", calibration))
     calibration.write_text('{"moved": 1}')
     with pytest.raises(UsageError, match="another calibration"):
-        require_verdict(path, folder, "viperx", calibration)
+        require_verdict(path, Use(folder, "viperx", calibration))
     with pytest.raises(UsageError, match="another calibration"):
-        require_verdict(path, folder, "viperx")
+        require_verdict(path, Use(folder, "viperx"))
 
 
 def test_a_stale_verdict_is_refused(verdict, tmp_path: Path, monkeypatch):
@@ -278,29 +278,29 @@ def test_a_stale_verdict_is_refused(verdict, tmp_path: Path, monkeypatch):
     made = read_verdict(path)["made"]
     monkeypatch.setattr("benchmarks.gate.verdict.time.time", lambda: made + 40 * 86400)
     with pytest.raises(UsageError, match="stale verdict: it is 40 days old"):
-        require_verdict(path, folder, "viperx", calibration)
+        require_verdict(path, Use(folder, "viperx", calibration))
     monkeypatch.undo()
     edited = replace(PROTOCOLS["pick_place/v1"], alpha=0.01)
     monkeypatch.setattr("benchmarks.gate.verdict.PROTOCOLS", {"pick_place/v1": edited})
     with pytest.raises(UsageError, match="stale verdict: protocol pick_place/v1 has changed"):
-        require_verdict(path, folder, "viperx", calibration)
+        require_verdict(path, Use(folder, "viperx", calibration))
 
 
 def test_a_failed_an_edited_and_an_absent_verdict_are_refused(verdict, tmp_path: Path):
     path, folder = verdict(FAIL)
     calibration = tmp_path / "calibration.json"
     with pytest.raises(UsageError, match="the verdict is 'fail', not 'pass'"):
-        require_verdict(path, folder, "viperx", calibration)
+        require_verdict(path, Use(folder, "viperx", calibration))
     path.write_bytes(
         path.read_bytes().replace(b'"outcome":"fail","schema"', b'"outcome":"pass","schema"')
     )
     with pytest.raises(UsageError, match="was edited after it was written"):
-        require_verdict(path, folder, "viperx", calibration)
+        require_verdict(path, Use(folder, "viperx", calibration))
     with pytest.raises(UsageError, match="there is no verdict"):
-        require_verdict(tmp_path / "none.json", folder, "viperx", calibration)
+        require_verdict(tmp_path / "none.json", Use(folder, "viperx", calibration))
     path.write_text("[]")
     with pytest.raises(UsageError, match="is no verdict"):
-        require_verdict(path, folder, "viperx", calibration)
+        require_verdict(path, Use(folder, "viperx", calibration))
 
 
 def test_a_signed_verdict_needs_its_key(verdict, tmp_path: Path):
@@ -309,19 +309,19 @@ def test_a_signed_verdict_needs_its_key(verdict, tmp_path: Path):
     other.write_text("another\n")
     path, folder = verdict(key=key)
     calibration = tmp_path / "calibration.json"
-    assert require_verdict(path, folder, "viperx", calibration, key).verdict
+    assert require_verdict(path, Use(folder, "viperx", calibration), key).verdict
     with pytest.raises(UsageError, match="is not signed with this key"):
-        require_verdict(path, folder, "viperx", calibration, other)
+        require_verdict(path, Use(folder, "viperx", calibration), other)
 
 
 def test_an_override_gives_its_reason_and_the_problem_to_the_records(verdict, tmp_path: Path):
     path, folder = verdict(FAIL)
-    found = require_verdict(path, folder, "viperx", override="measuring the failure itself")
+    found = require_verdict(path, Use(folder, "viperx"), override="measuring the failure itself")
     assert found.verdict == ""
     assert found.to_json()["override"] == "measuring the failure itself"
     assert "not 'pass'" in found.problem
     with pytest.raises(UsageError):
-        require_verdict(path, folder, "viperx", override="  ")
+        require_verdict(path, Use(folder, "viperx"), override="  ")
 
 
 def test_only_a_whole_pass_is_a_pass():

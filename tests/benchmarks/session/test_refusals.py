@@ -222,10 +222,12 @@ def test_a_session_on_an_arm_needs_a_passing_verdict_for_exactly_this(
     assert permit(driver(good), terms).verdict
     stale = passing(made, tmp_path / "stale.json", made=1.0e9)
     failed = passing(made, tmp_path / "failed.json", outcome="fail")
+    faster = passing(made, tmp_path / "faster.json", execution={"execute": 999, "delay": 2})
     for verdict, told in (
         (tmp_path / "none.json", "there is no verdict"),
         (stale, "stale verdict: it is .* days old"),
         (failed, "the verdict is 'fail'"),
+        (faster, r"given under execute 999, delay 2, this runs with execute \d+, delay 0"),
     ):
         with pytest.raises(UsageError, match=told):
             permit(driver(verdict), terms)
