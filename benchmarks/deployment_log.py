@@ -35,16 +35,19 @@ class Duty:
         leave: by whose leave it moves the arm, ``Permission.to_json()``; or that it is a twin.
         sim: whether the arm is a twin.
         safety: file of the safety log.
+        execution: how chunks are carried out, as a manifest says it.
     """
 
     policy: Mapping[str, Any]
     leave: Mapping[str, Any]
     sim: bool
     safety: Path
+    execution: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what every record says."""
-        return {"policy": dict(self.policy), "leave": dict(self.leave)}
+        told = {"policy": self.policy, "leave": self.leave, "execution": self.execution}
+        return {name: dict(found) for name, found in told.items()}
 
 
 @dataclass(frozen=True)

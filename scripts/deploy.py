@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 armtrials deploy --policy runs/act --twin --episodes 20
 armtrials deploy --policy runs/act --twin --rescue 6 --gap hard --out deployments/act-hard
+armtrials deploy --policy runs/act --twin --execute 5 --ensemble 0.01
 armtrials deploy --policy runs/act --port /dev/ttyUSB0 --verdict gates/act/verdict.json
 armtrials deploy --policy remote:ws://localhost:8765 --twin
 armtrials deploy --policy runs/act --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --override "no table"
@@ -28,11 +29,11 @@ armtrials inspect deployments/act
 class Deploy:
     """Run a policy episode by episode on the hardware twin or a real arm, until there are enough.
 
-    A real arm starts on a passing verdict of armtrials gate for exactly this policy, robot and
-    calibration; none can be of a policy that is served elsewhere, which needs --override. Every
-    episode is a demonstration file that also holds what was predicted, asked for, sent, how long
-    it took, and who drove; failures lie in failed/. What was logged is safe whatever happens to
-    the program; the same command continues.
+    A real arm starts on a passing verdict of armtrials gate for exactly this policy, robot,
+    calibration and execution (--execute, --ensemble and so on); none can be of a policy that is
+    served elsewhere, which needs --override. Every episode is a demonstration file that also holds
+    what was predicted, asked for, sent, how long it took, and who drove; failures lie in failed/.
+    What was logged is safe whatever happens to the program; the same command continues.
     On a real arm the policy drives when you press r: the scene is set up, and nobody is near.
     Keys: t take over with the leader, g give back, y success, f failure, d discard, q quit; the
     space bar holds the arm, a capital L makes it limp.
@@ -86,6 +87,12 @@ class Deploy:
     """File of start states; default: drawn as the task says."""
     execute: int | None = None
     """Actions of a chunk before the next prediction (default: as the checkpoint says)."""
+    ensemble: float | None = None
+    """Decay of the temporal ensemble; default: none."""
+    ddim_steps: int | None = None
+    """Denoising steps of a diffusion policy or of flow; default: as the checkpoint says."""
+    sampler: Literal["ddim", "dpm"] | None = None
+    """How a diffusion policy denoises; default: as the checkpoint says."""
     threads: int = 1
     """Threads of a prediction."""
     patience: float = 60.0
@@ -100,7 +107,6 @@ class Deploy:
         from benchmarks.deployment import Deployment
         from benchmarks.deployment_log import logged_episodes
         from benchmarks.deployment_site import duty_of, load, work_of
-        from benchmarks.execution import Wanted
         from real.teleop.later import LaterAlbum
 
         place = self._place()
@@ -111,12 +117,13 @@ class Deploy:
 
         loaded = load(self.policy, self.task, self.robot, self.threads, self.patience)
         policy, collection = work_of(loaded, self.task, self.robot, self.starts, self.seed)
-        execution = Wanted(self.execute).execution(policy.spec)
+        execution = self._execution(policy)
         leave = self._leave(collection.robot, execution)
         out = self.out or Path("deployments") / self._name(policy)
         with ExitStack() as stack:
             album = stack.enter_context(LaterAlbum(out, collection, self._who(policy)))
-            duty = duty_of(policy, self.policy, leave, out, place.emulated)
+            found = duty_of(policy, self.policy, leave, out, place.emulated)
+            duty = replace(found, execution=execution.to_json())
             site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
             controller = execution.controller(policy)
@@ -174,6 +181,14 @@ class Deploy:
             told = f"--rescue must be below {task_s:g} s, the time of the task, got {self.rescue:g}"
             raise UsageError(told)
         preflight(out, site.arm, max(0, missing), PATIENCE * task_s)
+
+    def _execution(self, policy: "Policy") -> "Execution":
+        """Let ``policy`` denoise as asked; return how its chunks are carried out."""
+        from benchmarks.execution import Wanted
+
+        wanted = Wanted(self.execute, self.ensemble, 0, self.ddim_steps, self.sampler)
+        wanted.use(policy)
+        return wanted.execution(policy.spec)
 
     def _leave(self, robot: str, execution: "Execution") -> dict[str, Any]:
         """Return by whose leave the arm moves; a twin needs none."""

@@ -81,6 +81,23 @@ def test_every_episode_is_logged_step_by_step_and_is_a_demonstration(
     assert main(["inspect", str(out / "failed"), *page]) == 0
 
 
+def test_chunks_are_carried_out_as_asked_and_the_record_says_how(
+    policy: Path, short: None, tmp_path: Path
+) -> None:
+    out = tmp_path / "log"
+    assert deploy(policy, out, "--episodes", "1", "--execute", "10", "--ensemble", "0.5") == 0
+    episode = read_episode(out / "failed" / "episode_0.hdf5")
+    assert episode.log is not None
+    assert np.flatnonzero(episode.log.predicted).tolist() == [0, 10, 20, 30]
+    old, new = np.exp([0.0, -0.5]) / np.exp([0.0, -0.5]).sum()
+    chunks = episode.log.chunks
+    np.testing.assert_allclose(
+        episode.log.asked[10:20], old * chunks[0, 10:] + new * chunks[1, :10], atol=1e-6
+    )
+    told = json.loads(episode.meta.deployment)["execution"]
+    assert told == {"execute": 10, "ensemble": 0.5, "batch": 1}
+
+
 def test_the_same_command_goes_on_and_another_policy_is_refused(
     policy: Path, short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +185,9 @@ def test_a_real_arm_needs_a_passing_verdict_or_a_reason(
         (("--twin", "--robot", "koch"), "trained for arm 'viperx', this is 'koch'"),
         (("--twin", "--gap", "wide"), "unknown gap 'wide'"),
         (("--twin", "--execute", "999"), "execute must be in 1..chunk=20, got 999"),
+        (("--twin", "--ensemble", "-1"), "ensemble must be 0 or more"),
+        (("--twin", "--ddim-steps", "4"), "ddim_steps belongs to a diffusion policy"),
+        (("--twin", "--sampler", "ddim"), "sampler belongs to a diffusion policy"),
         (("--port", "x", "--override", "y", "--calibration", "none.json"), "none.json: cannot"),
         (("--port", "x", "--override", "y", "--cameras", "wrist"), "a camera must be NAME=SOURCE"),
     ],
