@@ -1,6 +1,5 @@
 """The loop in which somebody drives an arm; trials, the gate and deployments watch it."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,9 +28,11 @@ class Pilot:
     """A policy at the controls of one arm; an ``Autonomy`` for who takes over from it.
 
     Attributes:
-        seconds: what the last action took to compute [s]; 0 where one of a chunk was at hand.
-        chunk: what was predicted for it (chunk, n); None where one was at hand.
+        seconds: what ``chunk`` took to compute [s]; 0 where an action was at hand.
+        chunk: what was predicted, in force from this action on or, with a simulated delay, later
+            (chunk, n); None where an action was at hand.
         action: what it was (n,).
+        holding: whether it only holds the arm where it was: nothing is predicted yet.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -55,6 +56,7 @@ class Pilot:
         self.seconds = 0.0
         self.chunk: Array | None = None
         self.action: Array | None = None
+        self.holding = False
 
     def act(self, observation: Observation) -> Array:
         """Return the targets (n,) of this control period.
@@ -63,8 +65,6 @@ class Pilot:
             PolicyError: the policy raised, or its answer cannot be carried out.
             PolicyGoneError: its server is gone.
         """
-        predicts = self._controller.step % self._controller.execute == 0
-        began = time.perf_counter()
         batch = {key: np.asarray(value)[None] for key, value in observation.items()}
         try:
             action: Array = self._controller.action(batch)[0]
@@ -72,12 +72,14 @@ class Pilot:
             raise
         except Exception as error:  # any crash of a policy is a result of its trial
             raise PolicyError(f"{type(error).__name__}: {error}") from error
-        self.seconds = predicts * (time.perf_counter() - began)
         if self._controller.errors[0]:
             raise PolicyError(NO_ACTION)
         predicted = self._controller.predicted
-        self.chunk = None if predicted is None else predicted[0]
-        self.action = action
+        if predicted is not None:
+            self.chunk, self.seconds = predicted[0], self._controller.seconds
+        else:
+            self.chunk, self.seconds = None, 0.0
+        self.action, self.holding = action, self._controller.step <= self._controller.delay
         return action
 
 

@@ -1,10 +1,13 @@
 """How a run carries out the chunks that its policy predicts."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from envs.errors import UsageError
+from policies.background import Background
 from policies.base import Policy, PolicySpec
 from policies.chunking import Controller, timing_problem, usual_execute
 from policies.trained import use_ddim_steps, use_sampler
@@ -48,6 +51,21 @@ class Execution:
     def controller(self, policy: Policy) -> Controller:
         """Return what carries the chunks of ``policy`` out in this way."""
         return Controller(policy, self.execute, self.ensemble, self.delay)
+
+    @contextmanager
+    def driving(self, policy: Policy) -> Iterator[Controller]:
+        """Give what carries the chunks of ``policy`` out on an arm, where time passes.
+
+        With a delay a thread predicts, which ends with the context.
+        """
+        if not self.delay:
+            yield self.controller(policy)
+            return
+        controller = Background(policy, self.execute, self.ensemble, self.delay)
+        try:
+            yield controller
+        finally:
+            controller.close()
 
     def budget_ms(self, hz: float) -> float:
         """Return the time [ms] within which a prediction must be there, at ``hz`` control steps."""

@@ -5,7 +5,7 @@ In the file beside ``/action``, which is what the arm was told in the end::
     /log/asked       (T, n) float32   what was asked of the safety chain
     /log/verdict     (T,) uint8       what it made of that, see ``real.verdict.Verdict``
     /log/by          (T,) uint8       who asked: 0 policy, 1 nobody (held for a person), 2 person
-    /log/predicted   (T,) uint8       1 where the policy was asked for a chunk
+    /log/predicted   (T,) uint8       1 where the policy gave a chunk
     /log/latency     (T,) float32     what that took [s]
     /log/age         (T,) float32     of the oldest picture or object pose that was seen [s]
     /log/chunks      (P, k, n)        the chunks, one a step with ``predicted``; none: left out

@@ -1,5 +1,6 @@
 """From chunks of predicted actions to one action a control step: outside the algorithms."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -63,6 +64,7 @@ class Controller:
         step: control steps so far.
         errors: (rows,) bool, where the policy's answer could not be carried out.
         predicted: chunks (rows, chunk, n) that were predicted at the last step, None where none.
+        seconds: what these took to compute [s].
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Controller:
         self.step = 0
         self.errors = np.zeros(0, bool)
         self.predicted: Array | None = None
+        self.seconds = 0.0
         # receding horizon: the prediction in force, and the one that is being computed
         self._slots = (1 + (delay > 0)) if ensemble is None else -(-spec.chunk // self.execute)
 
@@ -128,7 +131,7 @@ class Controller:
             if obs is None:
                 raise ValueError(f"step {self.step} needs an observation, got None")
             self._remember(obs)
-        self.predicted = self._predict() if self.step % self.execute == 0 else None
+        self.predicted = self._predict()
         action = self._mix()
         if self._last is not None:
             action = np.where(self.errors[:, None], self._last, action)
@@ -145,20 +148,33 @@ class Controller:
         repeats = 1 if self._history else spec.n_obs
         self._history = (self._history + [copied] * repeats)[-spec.n_obs :]
 
-    def _predict(self) -> Array:
-        """Put new chunks into the ring and return them (rows, chunk, n)."""
+    def _predict(self) -> Array | None:
+        """Predict where it is due; return the chunks (rows, chunk, n), None where none are."""
+        if self.step % self.execute:
+            return None
+        return self._keep(self.step, *self._asked(self._seen()))
+
+    def _seen(self) -> Mapping[str, Array]:
+        """Return what the policy is asked with: copies (rows, n_obs, ...)."""
+        keys = self.policy.spec.observations
+        return {key: np.stack([obs[key] for obs in self._history], axis=1) for key in keys}
+
+    def _asked(self, seen: Mapping[str, Array]) -> tuple[Array, float]:
+        """Return what the policy answers, and what that took [s]."""
+        began = time.perf_counter()
+        return np.asarray(self.policy.act(seen)), time.perf_counter() - began
+
+    def _keep(self, begun: int, chunk: Array, seconds: float) -> Array:
+        """Put chunks that were begun at step ``begun`` into the ring; return them."""
         spec, rows = self.policy.spec, len(self.errors)
-        stacked = {
-            key: np.stack([obs[key] for obs in self._history], axis=1) for key in spec.observations
-        }
-        chunk = np.asarray(self.policy.act(stacked))
+        self.seconds = seconds
         shape = (rows, spec.chunk, spec.n)
         if chunk.shape != shape or chunk.dtype.kind not in "fiu":
             self.errors[:] = True
             chunk = np.zeros(shape, np.float32)
-        broken = ~np.isfinite(chunk).all(axis=(1, 2))
+        broken = np.asarray(~np.isfinite(chunk).all(axis=(1, 2)))
         self.errors |= broken
-        slot = self.step // self.execute % self._slots
+        slot = begun // self.execute % self._slots
         self._ring[slot] = np.where(broken[:, None, None], 0, chunk)
         made: Array = self._ring[slot].copy()
         return made

@@ -42,6 +42,8 @@ Tell = Callable[[str], None]
 class _Held:
     """Nobody: the arm stays where its targets are; an ``Autonomy``."""
 
+    holding = False
+
     def __init__(self) -> None:
         self.at: Array | None = None
 

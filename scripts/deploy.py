@@ -18,6 +18,7 @@ EXAMPLES = """
 armtrials deploy --policy runs/act --twin --episodes 20
 armtrials deploy --policy runs/act --twin --rescue 6 --gap hard --out deployments/act-hard
 armtrials deploy --policy runs/act --twin --execute 5 --ensemble 0.01
+armtrials deploy --policy runs/diffusion --twin --clock real --delay 5
 armtrials deploy --policy runs/act --port /dev/ttyUSB0 --verdict gates/act/verdict.json
 armtrials deploy --policy remote:ws://localhost:8765 --twin
 armtrials deploy --policy runs/act --port /dev/ttyUSB0 --leader /dev/ttyUSB1 --override "no table"
@@ -89,6 +90,8 @@ class Deploy:
     """Actions of a chunk before the next prediction (default: as the checkpoint says)."""
     ensemble: float | None = None
     """Decay of the temporal ensemble; default: none."""
+    delay: int = 0
+    """Control steps that a prediction may take while the actions before it run on."""
     ddim_steps: int | None = None
     """Denoising steps of a diffusion policy or of flow; default: as the checkpoint says."""
     sampler: Literal["ddim", "dpm"] | None = None
@@ -121,12 +124,12 @@ class Deploy:
         leave = self._leave(collection.robot, execution)
         out = self.out or Path("deployments") / self._name(policy)
         with ExitStack() as stack:
+            controller = stack.enter_context(execution.driving(policy))  # ends after the arm
             album = stack.enter_context(LaterAlbum(out, collection, self._who(policy)))
             found = duty_of(policy, self.policy, leave, out, place.emulated)
             duty = replace(found, execution=execution.to_json())
             site = stack.enter_context(self._site(policy, collection.robot, place, duty))
             self._make_room(site, out, self.episodes - logged_episodes(album))
-            controller = execution.controller(policy)
             made = Deployment(site.arm, controller, album, site.duty, site.oversight, tell)
             self._work(made, site, stack)
         wins = [one for one in made.logged if one.success]
@@ -186,7 +189,7 @@ class Deploy:
         """Let ``policy`` denoise as asked; return how its chunks are carried out."""
         from benchmarks.execution import Wanted
 
-        wanted = Wanted(self.execute, self.ensemble, 0, self.ddim_steps, self.sampler)
+        wanted = Wanted(self.execute, self.ensemble, self.delay, self.ddim_steps, self.sampler)
         wanted.use(policy)
         return wanted.execution(policy.spec)
 

@@ -30,7 +30,13 @@ class Leader(Protocol):
 
 
 class Autonomy(Protocol):
-    """A policy as one arm sees it."""
+    """A policy as one arm sees it.
+
+    Attributes:
+        holding: whether it has planned nothing yet, and its last targets are where the arm was.
+    """
+
+    holding: bool
 
     def restart(self) -> None:
         """Forget what was planned: somebody else has moved the arm."""
@@ -152,6 +158,8 @@ class TakeOver:
             wanted = self.leader.target(observation)
         else:
             wanted = self.autonomy.act(observation)
+            if self._left < 0 and self.autonomy.holding:
+                return Command(self.last.copy(), POLICY)
             if self._left < 0:
                 self._fade_from(self.last - wanted)
         self.last = self.spec.clamp(wanted + self._faded(), self.last).astype(np.float32)

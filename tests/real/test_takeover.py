@@ -36,7 +36,7 @@ class Wandering:
     """A policy that goes to one pose, at ``STEP`` a period from wherever the arm is."""
 
     def __init__(self, goal: np.ndarray) -> None:
-        self.goal, self.restarts = goal, 0
+        self.goal, self.restarts, self.holding = goal, 0, False
 
     def restart(self) -> None:
         self.restarts += 1
@@ -60,6 +60,36 @@ def driven(leader_way, policy_goal: np.ndarray, taken: range, steps: int):
         commands.append(here)
         by.append(command.by)
     return np.array(commands), by
+
+
+class Late(Wandering):
+    """Has an answer ``delay`` periods after it was told to begin; till then it holds."""
+
+    delay = 5
+
+    def restart(self) -> None:
+        super().restart()
+        self.waited = 0
+
+    def act(self, observation) -> np.ndarray:
+        self.waited += 1
+        self.holding = self.waited <= self.delay
+        return observation["qpos"] if self.holding else self.goal
+
+
+def test_who_has_no_answer_yet_gets_the_arm_held_and_then_without_a_jump() -> None:
+    goal, sag = HOME + 0.1, 0.02
+    policy = Late(goal)
+    drive = TakeOver(SPEC, PoseLeader(lambda: HOME), policy)
+    drive.begin(HOME)
+    drive.take()
+    assert drive.step({"qpos": HOME}).by == PERSON
+    drive.give()
+    commands = np.array([drive.step({"qpos": HOME - sag}).action for _ in range(40)])
+    np.testing.assert_allclose(commands[: Late.delay], np.tile(HOME, (Late.delay, 1)), atol=1e-6)
+    fade = 0.1 * np.pi / 2 / (Handover().blend_s * SPEC.control_hz)
+    assert np.abs(np.diff(commands, axis=0)).max() <= fade + 1e-6
+    np.testing.assert_allclose(commands[-1], goal.clip(SPEC.lower, SPEC.upper), atol=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1))
