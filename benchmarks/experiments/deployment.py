@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.execution import Wanted
 from benchmarks.experiment import (
     EXPERIMENTS,
     Ask,
@@ -73,7 +74,7 @@ def _gated(cell: Cell, policy: Path, root: Path) -> Mapping[str, Any]:
         trials=GATED,
         perturbed=GATED,
         timed=TIMED,
-        execute=cell.execute,
+        wanted=Wanted(cell.execute),
     )
     passage = Gate(config).run()
     return {"gate": REFUSES if passage.outcome == FAIL else SILENT, "cause": passage.cause}

@@ -79,7 +79,7 @@ def test_the_same_is_sent_as_with_a_simulated_delay(policy: Path, tmp_path: Path
     controller = Execution(EXECUTE, delay=DELAY).controller(loaded)
     with (
         LaterAlbum(out, collection, {"operator": "policy"}) as album,
-        twin_site(TwinSetup(), loaded, duty_of(loaded, policy, TWIN, out, True)) as site,
+        twin_site(TwinSetup(), loaded, duty_of(loaded, str(policy), TWIN, out, True)) as site,
     ):
         Deployment(site.arm, controller, album, site.duty, site.oversight).run(2)
     for index in range(2):
@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_the_episode_and_leaves_no_thread(policy: Path, tmp_path: P
         pytest.raises(KeyboardInterrupt),
         Execution(EXECUTE, delay=DELAY).driving(loaded) as controller,
         LaterAlbum(tmp_path, collection, {"operator": "policy"}) as album,
-        twin_site(TwinSetup(), loaded, duty_of(loaded, policy, TWIN, tmp_path, True)) as site,
+        twin_site(TwinSetup(), loaded, duty_of(loaded, str(policy), TWIN, tmp_path, True)) as site,
     ):
         Hasty(site.arm, controller, album, site.duty, site.oversight).run(5)
     episode = read_episode(tmp_path / "failed" / "episode_0.hdf5")

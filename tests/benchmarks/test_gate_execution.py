@@ -110,7 +110,7 @@ def test_the_command_that_is_named_makes_the_verdict_that_is_wanted(
         require_verdict(verdict, Use(policy, "viperx", calibration, asked))
     words = shlex.split(str(found.value).split("make one: ")[1].split(" (or give")[0])
     command = tyro.cli(Command, args=words[2:])
-    told = (command.policy, command.calibration, command.out)
+    told = (Path(command.policy), command.calibration, command.out)
     assert told == (policy, calibration, verdict.parent)
     named = (command.execute, command.ensemble, command.delay, command.ddim_steps, command.sampler)
     assert named == (8, 0.1, 3, 4, "dpm")
