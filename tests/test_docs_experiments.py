@@ -29,3 +29,15 @@ def test_every_success_in_a_table_is_one_that_was_measured(path: Path) -> None:
 
 def test_most_experiments_have_a_record() -> None:
     assert len(TABLES) >= 8
+
+
+def test_the_table_of_planted_faults_is_the_one_that_was_measured() -> None:
+    held = json.loads((ROOT / "results" / "experiments" / "planted.json").read_text("utf-8"))
+    text = (ROOT / "docs" / "diagnose.md").read_text("utf-8")
+    table = text.split("| planted | named", 1)[1].split("\n\n", 1)[0]
+    said = [int(n) for row in table.splitlines()[2:] for n in re.findall(r"\| (\d+) ", row)]
+    measured = [n for row in held["confusion"].values() for n in row.values() if n]
+    assert sorted(said) == sorted(measured)
+    diagnosed = [plant for plant in held["plants"] if plant["named"]]
+    told = f"of {len(held['plants'])} plants {len(diagnosed)} failed"
+    assert told in " ".join(text.split())
