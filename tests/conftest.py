@@ -31,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.flaky(reruns=2 if by_the_clock else 1))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _memory_is_given_back() -> Iterator[None]:
+    """Let a process of the test run, which trains hundreds of policies, not keep what it freed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("policies.train.keep_freed_memory", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start Chromium, once a file; such a file has the marks of ``tests.chromium``."""
