@@ -219,15 +219,15 @@ def few_steps(results: Path) -> str:
     """Return success and cost by denoising steps, from the sweeps and the latencies in results."""
     rows, timed = [], _timed(results)
     for path in sorted(results.glob(STEPS)):
-        swept = parse(path.read_bytes())
+        held = parse(path.read_bytes())
         times = {t["ddim_steps"]: t["cpu_ms"] for t in timed if t["policy"] == path.stem}
-        for one in swept["settings"]:
+        for one in held["settings"]:
             count, took = one["ddim_steps"], times.get(one["ddim_steps"])
             rows.append(
                 (
-                    f"`{swept['policy']}`",
+                    f"`{held['policy']}`",
                     f"{count}" if count else "its own",
-                    f"{one['k']}/{one['n']} ({100 * one['low']:.0f} to {100 * one['high']:.0f} %)",
+                    _counted(one),
                     f"{took:.2g} ms" if took else "",
                 )
             )
@@ -243,7 +243,7 @@ def swept(results: Path, policy: str) -> str:
         rows.append(
             (
                 one["setting"],
-                f"{one['k']}/{one['n']} ({100 * one['low']:.0f} to {100 * one['high']:.0f} %)",
+                _counted(one),
                 "" if own else f"{signed(one['diff'])} {between}",
                 "" if own else p_value(one["p"]),
                 f"{one['sparc']:.2f}".replace("-", "\u2212"),
@@ -253,6 +253,12 @@ def swept(results: Path, policy: str) -> str:
         )
     heads = ("setting", "success", "difference, points", "McNemar", "SPARC", "prediction", "load")
     return table(heads, rows)
+
+
+def _counted(setting: Board) -> str:
+    """Write a setting's successes of its trials, with their interval."""
+    low, high = (100 * setting[end] for end in ("low", "high"))
+    return f"{setting['k']}/{setting['n']} ({low:.0f} to {high:.0f} %)"
 
 
 def _main_runs(results: Path) -> list[Board]:
