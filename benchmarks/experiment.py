@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.derived import TWIN
+from benchmarks.experiment_answer import Axis, Conclusion
 from benchmarks.lines import Record
 from benchmarks.protocol import NOMINAL, PROTOCOLS, SPLITS, TEST
 from envs.collection import Collection
@@ -20,7 +21,8 @@ from envs.gap import differing
 from envs.registry import Registry
 from envs.tasks import TASKS
 from policies.base import ALGORITHMS
-from policies.configs import canonical, to_json
+from policies.configs import LATER, canonical, to_json
+from policies.lora import LoraConfig
 from policies.stream import StreamConfig
 
 Place = float | str
@@ -68,6 +70,8 @@ class Fit:
         initial: what training begins with; None: fresh weights.
         chunk: actions predicted at once; None: the preset's.
         keep: steps after which a checkpoint is kept, again and again; 0: the last alone.
+        also: more demonstrations, of other tasks.
+        lora: small weights beside those of ``initial`` are learned, which stay.
     """
 
     algo: str
@@ -80,6 +84,13 @@ class Fit:
     initial: "Fit | None" = None
     chunk: int | None = None
     keep: int = 0
+    also: tuple[Demos, ...] = field(default=(), metadata=LATER)
+    lora: LoraConfig | None = field(default=None, metadata=LATER)
+
+    @property
+    def sources(self) -> tuple[Demos, ...]:
+        """All demonstrations in folders that it learns from."""
+        return (*([] if self.demos is None else [self.demos]), *self.also)
 
     def folder(self, root: Path) -> Path:
         """Return where its checkpoint is kept."""
@@ -142,7 +153,8 @@ class Ask:
         algos: which algorithms; empty: the experiment's own.
         at: which places on the axis; empty: all.
         gap: of the twin; empty: the experiment's own.
-        pretrain: episodes that a pre-training is streamed; None: as many as the size has.
+        pretrain: episodes that a pre-training is streamed, or has of each other task; None: as
+            many as the size has.
         track: ``state`` or ``pixels``; empty: the experiment's own.
     """
 
@@ -244,41 +256,6 @@ class Result:
         return self.k / self.n
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of the page: a title, heads, and rows of text."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """What the numbers say: sentences, and tables of another cut than one row a cell."""
-
-    said: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The axis of the figure.
-
-    Attributes:
-        title: what is written below it.
-        kind: ``log``, ``linear``, ``names``, or ``points``: measured places, on a log scale,
-            without lines.
-        field: an entry of ``Result.extra`` in place of the cell's own place.
-        own: what the cell's own place is then, for the tables.
-    """
-
-    title: str
-    kind: str = "log"
-    field: str = ""
-    own: str = ""
-
-
 Cells = Callable[[Ask], list[Cell]]
 Measure = Callable[[Cell, Sequence[Record], Path], Mapping[str, Any]]
 Conclude = Callable[[Ask, Sequence[Result]], Conclusion]
@@ -325,7 +302,7 @@ class Experiment:
         ask.check_trials()
         cells = self.cells(ask)
         fits = [fit for cell in cells for fit in cell.fit.chain()]
-        if ask.pretrain is not None and not any(fit.stream for fit in fits):
+        if ask.pretrain is not None and not any(fit.stream or fit.initial for fit in fits):
             raise UsageError(f"{self.name} has no pre-training: leave out --pretrain")
         if ask.gap and all(PROTOCOLS[cell.protocol].world != TWIN for cell in cells):
             raise UsageError(f"{self.name} is not asked on the twin: leave out --gap")

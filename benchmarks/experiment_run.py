@@ -65,7 +65,7 @@ def work_of(cells: Sequence[Cell]) -> Work:
     """Return what is to be made before the trials of ``cells``."""
     fits = list(dict.fromkeys(fit for cell in cells for fit in cell.fit.chain()))
     fits.sort(key=lambda fit: fit.depth)
-    return Work(list(dict.fromkeys(fit.demos for fit in fits if fit.demos)), fits)
+    return Work(list(dict.fromkeys(demos for fit in fits for demos in fit.sources)), fits)
 
 
 def run(experiment: Experiment, ask: Ask, place: Place, bar: Bar) -> list[Result]:
@@ -134,6 +134,8 @@ def config_of(fit: Fit, root: Path) -> TrainConfig:
         initial=None if fit.initial is None else fit.initial.folder(root),
         chunk=fit.chunk,
         keep=fit.keep,
+        also=tuple(demos.folder(root) for demos in fit.also),
+        lora=fit.lora,
     )
 
 

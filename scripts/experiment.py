@@ -27,6 +27,7 @@ armtrials experiment sim2real --pretrain 10000 --steps 20000
 armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
 armtrials experiment normalisation --trials 100
 armtrials experiment camera_shift --preset cpu --algo act diffusion
+armtrials experiment pretraining --task insertion --preset cpu --trials 200
 armtrials experiment sim2real --executor submitit --slurm partition=gpu gpus=1 --workers 8
 """
 
@@ -36,8 +37,8 @@ class Experiment:
     """Make what a question needs (demonstrations, policies, trials) and draw the answer.
 
     Questions: data_scaling, clean_vs_noisy, recovery, modes, sim2real, normalisation, chunking,
-    camera_shift, val_loss. Interrupted, it keeps what is complete; the same command continues. What
-    several experiments need is made once, if they share --out.
+    camera_shift, val_loss, pretraining. Interrupted, it keeps what is complete; the same command
+    continues. What several experiments need is made once, if they share --out.
     """
 
     name: tyro.conf.Positional[str]
@@ -55,14 +56,15 @@ class Experiment:
     split: Literal["test", "dev"] = "test"
     """Starts of which split."""
     steps: int | None = None
-    """Gradient steps of each training (default: those of the algorithm's preset)."""
+    """Gradient steps of each training (default: those of the algorithm's preset); with pretraining,
+    of the model that is adapted."""
     seed: int = 0
     """Seed of the trainings."""
     gap: str = ""
     """With sim2real: gap of the twin, ordinary or hard (default: hard)."""
     pretrain: int | None = None
     """With sim2real: simulated episodes streamed to each pre-training (default: some 170 quick,
-    1,100 cpu)."""
+    1,100 cpu). With pretraining: demonstrations of each other task (100 quick, 200 cpu)."""
     track: Literal["", "state", "pixels"] = ""
     """With sim2real: what the policies see (default: the question's own)."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)

@@ -6,7 +6,8 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from benchmarks.experiment import EXPERIMENTS, Ask, Axis, Cell, Conclusion, Experiment, Result
+from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Experiment, Result
+from benchmarks.experiment_answer import Axis, Conclusion
 from benchmarks.lines import Record
 from policies.base import preset
 from policies.train_log import read_log

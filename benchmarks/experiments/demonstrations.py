@@ -2,15 +2,8 @@
 
 from collections.abc import Sequence
 
-from benchmarks.experiment import (
-    EXPERIMENTS,
-    Ask,
-    Axis,
-    Cell,
-    Conclusion,
-    Experiment,
-    Result,
-)
+from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Experiment, Result
+from benchmarks.experiment_answer import Axis, Conclusion
 from benchmarks.protocol import NOMINAL
 
 ALGORITHMS = ("act", "diffusion", "bc")

@@ -5,16 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.execution import Wanted
-from benchmarks.experiment import (
-    EXPERIMENTS,
-    Ask,
-    Axis,
-    Cell,
-    Conclusion,
-    Experiment,
-    Result,
-    Table,
-)
+from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Experiment, Result
+from benchmarks.experiment_answer import Axis, Conclusion, Table
 from benchmarks.experiments.demonstrations import differences
 from benchmarks.gate.check import FAIL
 from benchmarks.gate.run import Gate, GateConfig

@@ -5,16 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.board_runs import seen
-from benchmarks.experiment import (
-    EXPERIMENTS,
-    Ask,
-    Axis,
-    Cell,
-    Conclusion,
-    Experiment,
-    Result,
-    Table,
-)
+from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Experiment, Result
+from benchmarks.experiment_answer import Axis, Conclusion, Table
 from benchmarks.lines import Record
 from benchmarks.ways import entropy, ways_of
 from envs.collection import MIXED

@@ -10,18 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiment import (
-    EXPERIMENTS,
-    Ask,
-    Axis,
-    Cell,
-    Conclusion,
-    Demos,
-    Experiment,
-    Fit,
-    Result,
-    Table,
-)
+from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Demos, Experiment, Fit, Result
+from benchmarks.experiment_answer import Axis, Conclusion, Table
 from benchmarks.experiments.demonstrations import difference
 from benchmarks.experiments.deployment import pictures
 from benchmarks.lines import Record

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiment import Ask, Conclusion, Experiment, Result
+from benchmarks.experiment import Ask, Experiment, Result
+from benchmarks.experiment_answer import Conclusion
 from benchmarks.experiment_run import lines
 from benchmarks.protocol import PROTOCOLS
 from benchmarks.report.charts import SERIES, Spec, axis_share, number

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import benchmarks.experiment_run as running
-from benchmarks.experiment import SIZES, Ask, Axis, Cell, Experiment, Result
+from benchmarks.experiment import SIZES, Ask, Cell, Experiment, Result
+from benchmarks.experiment_answer import Axis
 from benchmarks.experiment_run import (
     Place,
     check_algorithms,
@@ -22,6 +23,7 @@ from benchmarks.experiment_run import (
 )
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.demonstrations import difference
+from benchmarks.experiments.pretraining import others
 from benchmarks.protocol import DEV, PROTOCOLS
 from benchmarks.records import read_manifest, verify_run
 from benchmarks.report.experiment_page import figure, write_experiment
@@ -55,6 +57,18 @@ def test_every_grid_can_be_trained_and_tried(name: str, size: str, tmp_path: Pat
     assert found.axis.kind in ("log", "linear", "names", "points")
 
 
+def test_a_model_is_pre_trained_on_every_task_of_the_arm_but_the_new_one() -> None:
+    assert others("insertion_2mm") == (
+        "pick_place", "assembly", "language_pick", "two_ways", "wipe", "pour"
+    )  # fmt: skip
+    assert others("transfer") == ("insertion_pair",)
+    fits = work_of(EXPERIMENTS["pretraining"].grid(Ask("transfer", pretrain=3))).fits
+    bases = {fit.initial for fit in fits if fit.initial}
+    assert [(d.collection.task, d.episodes) for b in bases for d in b.sources] == [
+        ("insertion_pair", 3)
+    ]
+
+
 def test_what_one_training_builds_on_comes_first() -> None:
     ask = Ask("pick_place", "cpu")
     fits = work_of(EXPERIMENTS["sim2real"].grid(ask)).fits
@@ -74,6 +88,9 @@ def test_what_one_training_builds_on_comes_first() -> None:
         ("sim2real", {"gap": "soft"}, "unknown gap 'soft'; known: hard, ordinary$"),
         ("sim2real", {"gap": "none"}, "unknown gap 'none'; known: hard, ordinary$"),
         ("data_scaling", {"gap": "hard"}, "data_scaling is not asked on the twin: leave out --gap"),
+        ("data_scaling", {"pretrain": 9}, "data_scaling has no pre-training: leave out --pretrain"),
+        ("pretraining", {"pretrain": 0}, "--pretrain must be at least 1 demonstration of each"),
+        ("pretraining", {"track": "pixels"}, "pretraining is of the track state, got 'pixels'"),
         ("data_scaling", {"steps": 0}, "steps must be at least 1, got 0"),
         ("data_scaling", {"size": "paper"}, "unknown preset 'paper'; known: quick, cpu"),
     ],
@@ -93,17 +110,19 @@ def test_a_mistake_is_told_before_anything_is_made(
         ("camera_shift", "gail", "gail does not learn on the pixels track, only on state"),
         ("camera_shift", "pi0", "cannot train pi0: Pi0 starts from weights"),
         ("val_loss", "vlm", "cannot train vlm: vlm does not learn on the state track"),
+        ("pretraining", "act", "cannot train act: act learns one task, got 6 folders"),
         *((name, "pi0", "cannot train pi0") for name in EXPERIMENTS),
     ],
 )
 def test_an_algorithm_that_cannot_be_trained_so_is_refused_before_anything_is_made(
     name: str, algo: str, told: str, tmp_path: Path
 ) -> None:
-    ask = Ask(EXPERIMENTS[name].task, algos=("act", algo))
+    able = {"vla"} if name == "pretraining" else {"act", "bc"}
+    ask = Ask(EXPERIMENTS[name].task, algos=(min(able), algo))
     with pytest.raises(UsageError, match=told) as refused:
         run(EXPERIMENTS[name], ask, Place(tmp_path, tmp_path), quiet)
     known = str(refused.value).rpartition("; known: ")[2].split(", ")
-    assert {"act", "bc"} <= set(known)
+    assert able <= set(known)
     assert algo not in known
     assert not list(tmp_path.iterdir())
     for other in known:

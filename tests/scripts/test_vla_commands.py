@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.experiments_vla import RESULT, TransferConfig, told, transfer
+from benchmarks.experiments import pretraining
 from benchmarks.records import read_run, run_folders
-from envs.errors import UsageError
 from policies.attention import LayerConfig
-from policies.lora import LoraConfig
 from policies.sentences import SentenceConfig
 from policies.transformer import TransformerConfig
 from policies.vla import Vla
@@ -66,28 +64,22 @@ def test_a_base_of_two_tasks_and_an_adapter_for_a_third_are_evaluated(
 
 
 @pytest.mark.usefixtures("_tiny")
-def test_the_experiment_compares_on_the_same_starts_and_goes_on(data: Folders, tmp_path: Path):
-    config = TransferConfig(
-        (data["pick_place"], data["two_ways"]), data["insertion"], "insertion/v1",
-        tmp_path / "out", demonstrations=2, most=2, preset="quick", steps=(3, 2), batch=8,
-        lora=LoraConfig(rank=4), trials=1,
-    )  # fmt: skip
-    result = transfer(config)
-    assert set(result["rows"]) == {"lora", "scratch", "scratch_long"}
-    assert result["training"]["scratch_long"]["steps"] == 5
-    assert len(list((tmp_path / "out" / "data" / "insertion-2").glob("*.hdf5"))) == 2
-    gap = result["difference"]["scratch"]
-    assert gap["low"] <= gap["diff"] <= gap["high"]
-    assert len(told(result)) == 5
-    before = (tmp_path / "out" / RESULT).read_bytes()
-    steps: list[int] = []
-    assert json.dumps(transfer(config, steps.append), sort_keys=True)
-    assert (tmp_path / "out" / RESULT).read_bytes() == before  # nothing was trained again
-
-
-def test_a_task_that_is_not_new_is_refused(data: Folders, tmp_path: Path):
-    config = TransferConfig(
-        (data["pick_place"],), data["pick_place"], "pick_place/v1", tmp_path / "out"
-    )
-    with pytest.raises(UsageError, match="demonstrates pick_place, the task that is to be new"):
-        transfer(config)
+def test_the_experiment_adapts_what_it_pre_trained_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in (("RANK", 4), ("DEMONSTRATIONS", 2)):
+        monkeypatch.setattr(pretraining, name, value)
+    words = "experiment pretraining --task transfer --pretrain 2 --steps 2 --at 250 --trials 1"
+    assert run(f"{words} --split dev --workers 1 --out {tmp_path}") == 0
+    page = tmp_path / "pretraining-transfer"
+    cells = json.loads((page / "experiment.json").read_text())["cells"]
+    assert {c["series"]: c["pretraining"] for c in cells} == {
+        "from scratch": "", "pre-trained, LoRA": "insertion_pair"
+    }  # fmt: skip
+    adapted = [c for c in cells if c["diff"] is not None]
+    assert [c["series"] for c in adapted] == ["pre-trained, LoRA"]
+    trained = sorted((tmp_path / "policies").rglob("provenance.json"))
+    assert len(trained) == 3
+    before = [path.stat().st_mtime_ns for path in trained]
+    assert run(f"{words} --split dev --workers 1 --out {tmp_path}") == 0
+    assert [path.stat().st_mtime_ns for path in trained] == before  # nothing was trained again
