@@ -27,7 +27,7 @@ armtrials experiment sim2real --pretrain 10000 --steps 20000
 armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
 armtrials experiment normalisation --trials 100
 armtrials experiment camera_shift --preset cpu --algo act diffusion
-armtrials experiment pretraining --task insertion --preset cpu --trials 200
+armtrials experiment pretraining --preset cpu --trials 200
 armtrials experiment sim2real --executor submitit --slurm partition=gpu gpus=1 --workers 8
 """
 

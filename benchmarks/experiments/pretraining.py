@@ -125,7 +125,7 @@ EXPERIMENTS.register(
         "--steps is the length of the pre-training.",
         Axis("gradient steps on the new task"),
         _grid,
-        task="insertion",
+        task="language_pick",
         measure=_learned,
         conclude=_told,
     ),
