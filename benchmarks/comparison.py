@@ -47,7 +47,8 @@ def compared(page: str, board: Board, results: Path) -> str:
     """Return a page with the content of all its blocks made anew.
 
     Args:
-        page: Markdown with blocks ``compare: success | demands | cost | steps | ways | gap``,
+        page: Markdown with blocks ``compare: success | counts | demands | cost | steps |
+            ways | gap``,
             ``board: TASK TRACK``, a table of the leaderboard, with its floors on the main task,
             and ``sweep: POLICY``, execution settings of a policy.
         board: ``leaderboard.json``, as read.
@@ -57,6 +58,7 @@ def compared(page: str, board: Board, results: Path) -> str:
     tables = [t for t in simulated if t["track"] == "state"]
     made: dict[str, Callable[[], str]] = {
         "success": lambda: success(tables),
+        "counts": lambda: counts(tables),
         "demands": lambda: demands(tables),
         "cost": lambda: cost(tables, training_cost(results), prediction_cost(results)),
         "steps": lambda: few_steps(results),
@@ -100,6 +102,25 @@ def standard(name: str, rows: Sequence[Board]) -> Board | None:
     """Return the row of an algorithm that was tried under perturbations; without one, any."""
     tried = [row for row in rows if row["mean_gap"]]
     return standing_for(name, tried) or standing_for(name, rows)
+
+
+def counts(tables: Sequence[Board]) -> str:
+    """Return success by number of demonstrations on the main task, an algorithm a row.
+
+    Numbers of which only one algorithm was measured are left out, and algorithms with one number.
+    """
+    rows = [r for t in tables if t["task"] == MAIN for r in t["rows"] if r["nominal"]]
+    measured = {(r["name"], r["demonstrations"]) for r in rows if r["demonstrations"]}
+    numbers = sorted({n for _, n in measured if sum(one[1] == n for one in measured) > 1})
+    shown = []
+    for name in algorithms([t for t in tables if t["task"] == MAIN]):
+        own = [
+            standard(name, [r for r in rows if (r["name"], r["demonstrations"]) == (name, n)])
+            for n in numbers
+        ]
+        if sum(row is not None for row in own) > 1:
+            shown.append((f"`{name}`", *(_rate(row["nominal"]) if row else "" for row in own)))
+    return table(("policy", *(str(n) for n in numbers)), shown)
 
 
 def demands(tables: Sequence[Board]) -> str:
