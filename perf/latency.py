@@ -2,7 +2,8 @@
 
 ``python -m perf.latency runs/act runs/diffusion runs/diffusion@2 --json results/latency.json``:
 ``@2`` predicts by two denoising steps. One observation, one thread, CPU time, by turns, so that a
-busy minute meets them all; with ``--json`` ``python -m scripts.tables`` shows it.
+busy minute meets them all; with ``--json`` ``python -m scripts.tables`` shows it. What the file has
+of other policies is kept, if it is of the same machine and torch.
 """
 
 import argparse
@@ -10,8 +11,10 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -91,15 +94,20 @@ def main() -> int:
         own = "" if one.ddim_steps is None else f", {one.ddim_steps} steps"
         sys.stdout.write(f"{one.policy}{own}: {one.cpu_ms:.3g} ms CPU a prediction\n")
     if given.json is not None:
-        told = {
-            "cpu": cpu_name(),
-            "torch": torch.__version__,
-            "threads": 1,
-            "count": max(BLOCK, given.count),
-            "policies": [asdict(one) for one in found],
-        }
-        given.json.write_text(json.dumps(told, indent=1) + "\n")
+        write(given.json, found, max(BLOCK, given.count))
     return 0
+
+
+def write(path: Path, found: Sequence[Latency], count: int) -> None:
+    """Write what was found; of other policies keep what ``path`` says of the same machine."""
+    told: dict[str, Any] = {"cpu": cpu_name(), "torch": torch.__version__, "threads": 1}
+    told["count"] = count
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    same = told.items() <= before.items()
+    new = {(one.weights, one.ddim_steps): asdict(one) for one in found}
+    old = {(one["weights"], one["ddim_steps"]): one for one in before.get("policies", ())}
+    told["policies"] = list(((old if same else {}) | new).values())
+    path.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,14 @@ def test_fewer_steps_cost_less_and_the_weights_are_named(
     assert own["weights"] == one["weights"] == hashes["model.safetensors"]
     assert (own["ddim_steps"], one["ddim_steps"]) == (None, 1)
     assert 0 < one["cpu_ms"] < own["cpu_ms"]
+    monkeypatch.setattr("sys.argv", ["latency", f"{diffusion}@2", *words[2:]])
+    assert main() == 0
+    kept = json.loads((tmp_path / "l.json").read_text())
+    assert kept["policies"][:2] == [own, one]
+    assert kept["policies"][2]["ddim_steps"] == 2
+    (tmp_path / "l.json").write_text(json.dumps(kept | {"cpu": "another"}))
+    assert main() == 0
+    assert len(json.loads((tmp_path / "l.json").read_text())["policies"]) == 1
 
 
 @pytest.mark.parametrize("steps", ["", "two", "0"])
