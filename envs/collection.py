@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,21 @@ class Collection:
                 "numpy": np.__version__,
             },
         }
+
+
+def from_definition(definition: Mapping[str, Any]) -> Collection:
+    """Return the collection that a definition, or what is left of one, is of."""
+    known = {f.name for f in fields(Collection)}
+    settings = {name: value for name, value in definition.items() if name in known}
+    return Collection(
+        **{
+            **settings,
+            "variations": tuple((name, level) for name, level in settings["variations"]),
+            "cameras": tuple(CameraSpec(**camera) for camera in settings["cameras"]),
+            "gap": settings.get("gap", {"name": ""})["name"],
+            "starts": tuple(map(InitialCondition.from_json, settings.get("starts", ()))),
+        }
+    )
 
 
 def identity(definition: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.collection import Collection, identity
+from envs.collection import Collection, from_definition, identity
 from envs.demonstrate import Demonstrator
 from envs.episode import Episode
 from envs.errors import UsageError
@@ -46,6 +46,21 @@ class StreamConfig:
             raise UsageError(f"window must be at least 2 episodes, got {self.window}")
         if self.refresh < 1:
             raise UsageError(f"refresh must be at least 1 step, got {self.refresh}")
+
+
+def stream_again(told: Mapping[str, Any]) -> StreamConfig:
+    """Return the stream that ``told``, from a checkpoint's provenance, describes.
+
+    Raises:
+        UsageError: it cannot be made again: the simulation is another one since.
+    """
+    config = StreamConfig(from_definition(told["collection"]), told["window"], told["refresh"])
+    if identity(config.collection.definition()) != told["identity"]:
+        raise UsageError(
+            f"the streamed demonstrations of {config.collection.task} cannot be made again: the "
+            "simulation that made them was another one"
+        )
+    return config
 
 
 class Stream:

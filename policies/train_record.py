@@ -55,7 +55,25 @@ def provenance(run: "Trainer") -> dict[str, Any]:
             **({"lora": to_json(config.lora)} if config.lora else {}),
             **({"processes": run.team.size} if run.team.size > 1 else {}),
         },
+        **({"scaling": kept_scaling(run)} if run.begun else {}),
         **whereabouts(config),
         "versions": versions(),
         "identity": run.identity,
     }
+
+
+def kept_scaling(run: "Trainer") -> dict[str, Any]:
+    """Return which demonstrations the scaling of a training that began with another is of.
+
+    Returns:
+        Of ``data`` of the provenance of the first of such trainings what names demonstrations; of
+        one that went on with another arm the arms, since its scaling is of both.
+    """
+    if run.begun is None:
+        raise ValueError("a training that begins anew has a scaling of its own")
+    arms = [run.begun.spec.arm, run.spec.arm]
+    if arms[0] != arms[1]:
+        return {"arms": arms}
+    before = run.begun.provenance
+    known = before.get("scaling") or before["data"]
+    return {k: known[k] for k in ("fingerprint", "train", "stream", "arms") if k in known}

@@ -13,6 +13,7 @@ armtrials gate --policy runs/act --data data/pick_place
 armtrials gate --policy runs/act-onnx --data data/pick_place --trials 100 --nominal 0.9
 armtrials gate --policy runs/bc --data data/pick_place --nominal 0.02 --perturbed 0.01
 armtrials gate --policy runs/act --data data/pick_place --calibration calib/ --key gate.key
+armtrials gate --policy runs/tuned --data data/arm --base-data data/simulated
 """
 
 EXIT = {"pass": 0, "fail": 1, "incomplete": 1}
@@ -34,7 +35,10 @@ class Gate:
     robot: str = "viperx"
     """Registered robot."""
     data: Path | None = None
-    """Demonstrations that the policy learned from."""
+    """Demonstrations that the policy learned from; a stream is made again."""
+    base_data: tuple[Path, ...] = ()
+    """Demonstrations that it was pre-trained on, where it went on with --from and kept their
+    scaling; a stream is made again."""
     calibration: Path | None = None
     """File or folder with the calibration in force on the arm; the verdict counts for it alone."""
     trials: int = 50
@@ -83,6 +87,7 @@ class Gate:
             protocol=self.protocol,
             robot=self.robot,
             data=self.data,
+            base_data=self.base_data,
             calibration=self.calibration,
             trials=self.trials,
             perturbed=self.perturbed_trials,

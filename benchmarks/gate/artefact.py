@@ -1,24 +1,33 @@
 """What can be said of a checkpoint without running it: files, specification, statistics."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.gate.check import Check, failed, passed
+from benchmarks.gate.check import Check, failed, passed, skipped
+from benchmarks.gate.recorded import learned_of
 from benchmarks.trial import check_seen
 from envs.arm import ArmSpec
 from envs.errors import UsageError
 from envs.task import Task
 from policies.checkpoint import stored_observations
 from policies.dataset import EpisodeSet
-from policies.normalize import Stats
+from policies.normalize import Normalizer, Stats
 from policies.offsets import action_stats
-from policies.trained import LearnedPolicy
+from policies.trained import LearnedPolicy, scaled
 from policies.windows import Sampler
 
 SAME = 1e-5
 """Largest relative difference of statistics that are the same."""
+
+NO_BASE = (
+    "the policy keeps the scaling of the demonstrations that it was pre-trained on: name their "
+    "folders with --base-data"
+)
+TWO_ARMS = "its scaling is of the demonstrations of two arms: {}"
 
 LOADING = (
     ("does not act as when it was saved", "canary", "acts otherwise than when it was saved"),
@@ -68,29 +77,55 @@ def _told(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def check_statistics(policy: LearnedPolicy, data: EpisodeSet, offsets: tuple[int, ...]) -> Check:
+def check_statistics(
+    policy: LearnedPolicy,
+    data: EpisodeSet,
+    offsets: tuple[int, ...],
+    base: EpisodeSet | None = None,
+) -> Check:
     """Compute the statistics of the training split anew and compare.
 
     Args:
         policy: as loaded.
         data: the demonstrations it is said to have learned from.
         offsets: columns of an action that are learned as offsets.
+        base: those that it was pre-trained on, where it kept their scaling.
     """
     name, origin = "statistics", policy.provenance["data"]
-    if origin.get("fingerprint") != data.fingerprint:
-        told = "the demonstrations are not those that the checkpoint names"
-        return failed(name, "other training data", told, ours=data.fingerprint[:16],
-                      checkpoint=str(origin.get("fingerprint"))[:16])  # fmt: skip
-    train = tuple(i for i, file in enumerate(data.names) if file in set(origin["train"]))
+    if other := _others(origin, data):
+        return other
+    kept = policy.provenance.get("scaling")
+    if kept is not None:
+        if arms := kept.get("arms"):
+            return skipped(name, f"not run: {TWO_ARMS.format(', '.join(arms))}")
+        if base is None:
+            return skipped(name, f"not run: {NO_BASE}")
+        if other := _others(kept, base):
+            return other
+        origin, data = kept, base
+    train = learned_of(origin, data)
     mine = policy.normalizer.stats
     worst, key = _difference(mine, _stats(policy, data, train, offsets))
     if worst <= SAME:
-        told = f"equal to those of the {len(train)} training episodes, computed anew"
+        whose = "" if kept is None else " that it was pre-trained on"
+        told = f"equal to those of the {len(train)} training episodes{whose}, computed anew"
         return passed(name, told, keys=sorted(mine.keys), **{"largest difference": worst})
     every, _ = _difference(mine, _stats(policy, data, tuple(range(len(data))), offsets))
     cause = "statistics over held-out episodes, too" if every <= SAME else "wrong statistics"
     told = f"{key} differs by {worst:.2g} of its spread from the training split's: {cause}"
     return failed(name, cause, told, key=key)
+
+
+def _others(origin: Mapping[str, Any], data: EpisodeSet) -> Check | None:
+    """Refuse demonstrations that are not those that the checkpoint names."""
+    named = str(origin.get("fingerprint"))
+    if named == data.fingerprint:
+        return None
+    told = "the demonstrations are not those that the checkpoint names"
+    if "stream" in origin:
+        told = "the checkpoint learned from a stream, which is made again: leave --data out"
+    return failed("statistics", "other training data", told, ours=data.fingerprint[:16],
+                  checkpoint=named[:16])  # fmt: skip
 
 
 def _stats(
@@ -102,6 +137,8 @@ def _stats(
         spec = policy.spec
         windows = Sampler(data, episodes, spec.n_obs, spec.chunk, offsets)
         found = Stats({**found.keys, "action": action_stats(windows)})
+    if policy.spec.language and "scaling" in policy.provenance:  # one scale for all objects
+        return scaled(Normalizer(found, policy.normalizer.mode), policy.spec).stats
     return found
 
 

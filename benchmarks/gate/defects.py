@@ -194,7 +194,7 @@ class Healthy:
     @classmethod
     def load(cls, folder: Path, data: Path) -> "Healthy":
         """Read it."""
-        return cls(folder, load_data(data, load_checkpoint(folder)))
+        return cls(folder, load_data([data], load_checkpoint(folder)))
 
 
 def catch(

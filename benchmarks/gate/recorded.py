@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from envs.arm import Array
 from policies.base import Policy, PolicySpec
 from policies.dataset import EpisodeSet, Reading
+from policies.mixture import join
+from policies.stream import Stream, stream_again
 from policies.trained import LearnedPolicy
 from policies.windows import Sampler
 
@@ -60,15 +63,35 @@ class Recorded:
         return [""] * len(self) if self.told is None else [str(words) for words in self.told]
 
 
-def load_data(folder: Path, policy: LearnedPolicy) -> EpisodeSet:
+def load_data(folders: Sequence[Path], policy: LearnedPolicy) -> EpisodeSet:
     """Read the demonstrations as the policy's training did, images as recorded.
 
     Raises:
-        UsageError: the folder holds none, or none for the policy's track.
+        UsageError: a folder holds none, or none for the policy's track.
     """
     blind = bool(policy.provenance.get("blind"))
-    language = policy.spec.language
-    return EpisodeSet.load(folder, Reading(policy.spec.track, blind, language=language))
+    reading = Reading(policy.spec.track, blind, language=policy.spec.language)
+    sets = [EpisodeSet.load(folder, reading) for folder in folders]
+    return sets[0] if len(sets) == 1 else join(sets)
+
+
+def learned_of(origin: Mapping[str, Any], data: EpisodeSet) -> tuple[int, ...]:
+    """Return which episodes of ``data`` were learned from, by what a checkpoint says of them."""
+    if "stream" in origin:
+        return data.train
+    named = set(origin.get("train", ()))
+    return tuple(i for i, name in enumerate(data.names) if name in named)
+
+
+def stream_of(policy: LearnedPolicy, told: Mapping[str, Any]) -> EpisodeSet:
+    """Make the first demonstrations of a stream again, as a training began with them.
+
+    Raises:
+        UsageError: they cannot be made again.
+    """
+    blind, language = bool(policy.provenance.get("blind")), policy.spec.language
+    reading = Reading(policy.spec.track, blind, language=language)
+    return Stream(stream_again(told), reading).data
 
 
 def record_of(data: EpisodeSet, policy: LearnedPolicy, count: int = COUNT) -> Recorded:
@@ -77,8 +100,7 @@ def record_of(data: EpisodeSet, policy: LearnedPolicy, count: int = COUNT) -> Re
     windows = Sampler(data, range(len(data)), spec.n_obs, spec.chunk)
     which = np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)
     batch = windows.windows(which)
-    train = policy.provenance.get("data", {}).get("train", ())
-    learned = {i for i, name in enumerate(data.names) if name in set(train)}
+    learned = set(learned_of(policy.provenance.get("data", {}), data))
     episode = np.searchsorted(data.starts, windows.rows[which], side="right") - 1
     return Recorded(
         observations={key: batch[key] for key in spec.observations},

@@ -11,7 +11,7 @@ from benchmarks.gate import artefact, diagnosis, live, loop
 from benchmarks.gate.check import FAIL, NAMES, Check, failed, outcome_of, skipped
 from benchmarks.gate.live import Thresholds
 from benchmarks.gate.loop import Factory
-from benchmarks.gate.recorded import COUNT, answers, load_data, record_of
+from benchmarks.gate.recorded import COUNT, answers, load_data, record_of, stream_of
 from benchmarks.gate.verdict import EXECUTION, FILE, inputs_of, sealed
 from benchmarks.manifest import package_version
 from benchmarks.protocol import PROTOCOLS, EvalProtocol
@@ -37,7 +37,10 @@ class GateConfig:
         policy: checkpoint folder.
         protocol: registered protocol.
         robot: registered robot; it must be the protocol's.
-        data: demonstrations that the policy learned from; None: what needs them is not run.
+        data: demonstrations that the policy learned from; None: those of a stream are made again,
+            without one what needs them is not run.
+        base_data: folders that it was pre-trained on, where it kept their scaling; those of a
+            stream are made again.
         calibration: file or folder that is in force on the arm; None for none.
         trials: on nominal starts.
         perturbed: in changed scenes.
@@ -53,6 +56,7 @@ class GateConfig:
     protocol: str = "pick_place/v1"
     robot: str = "viperx"
     data: Path | None = None
+    base_data: tuple[Path, ...] = ()
     calibration: Path | None = None
     trials: int = 50
     perturbed: int = 50
@@ -124,6 +128,7 @@ class Gate:
         self.protocol: EvalProtocol = PROTOCOLS[config.protocol]
         self.arm: ArmSpec = ROBOTS[config.robot].spec()
         self.data = data
+        self.base: EpisodeSet | None = None
         self.execution: Execution | None = None
 
     def run(self, say: Callable[[Check], None] = lambda check: None) -> Passage:
@@ -166,10 +171,23 @@ class Gate:
         self.execution = wanted.execution(self.learned.spec, self.config.trials)
         wanted.use(self.learned)
         add(artefact.check_spec(self.learned, TASKS[self.protocol.task], self.arm))
-        if self.data is None and self.config.data is not None:
-            self.data = load_data(self.config.data, self.learned)
+        self._read(self.learned)
         self.policy: Policy = self.learned if self.adapter is None else self.adapter(self.learned)
         return self.learned
+
+    def _read(self, loaded: LearnedPolicy) -> None:
+        """Read what the policy learned from and what its scaling is of, or make it again."""
+        origin, kept = loaded.provenance["data"], loaded.provenance.get("scaling", {})
+        if self.data is None and self.config.data is not None:
+            self.data = load_data([self.config.data], loaded)
+        elif self.data is None and "stream" in origin:
+            self.data = stream_of(loaded, origin["stream"])
+        if self.config.base_data:
+            if not kept:
+                raise UsageError("the policy was not pre-trained: leave --base-data out")
+            self.base = load_data(self.config.base_data, loaded)
+        elif "stream" in kept:
+            self.base = stream_of(loaded, kept["stream"])
 
     def _static(self, loaded: LearnedPolicy, add: Callable[[Check], None]) -> None:
         """Run what moves nothing."""
@@ -183,7 +201,7 @@ class Gate:
                 add(skipped(name, "not run: --data was not given"))
             return
         offsets = loaded.offsets if isinstance(loaded, TrainedPolicy) else self._offsets(loaded)
-        add(artefact.check_statistics(loaded, self.data, offsets))
+        add(artefact.check_statistics(loaded, self.data, offsets, self.base))
         add(artefact.check_canary(loaded, self.config.policy))
         recorded = record_of(self.data, loaded, self.config.observations)
         try:
