@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.board_commands import again
-from benchmarks.evaluated import valid
+from benchmarks.evaluated import LONGEST, valid
 from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
+from benchmarks.lines import Record
 from benchmarks.protocol import NOMINAL
 from benchmarks.records import Run, read_run
 from benchmarks.retrace import Walk, demonstrations, retrace
@@ -42,6 +43,7 @@ from envs.robots import ROBOTS
 from envs.tasks import TASKS
 from policies.checkpoint import load_checkpoint
 from policies.dataset import EpisodeSet, Reading
+from policies.wire import shortened
 
 CAUSES = (ERROR, HARDWARE, SHIFT, RESETS, AVERAGE)
 """The five, in the order in which they are looked at."""
@@ -65,6 +67,10 @@ UNSEEN = (
 PICTURED = (
     "Nothing sets the trials that failed apart from the others, and the policy sees pictures: "
     "armtrials gate --policy DIR --data DATA asks it with those of the demonstrations."
+)
+STILL = (
+    "No trial took a step, so there is no path to diagnose from: mend what stopped them first, and "
+    "evaluate again"
 )
 
 
@@ -153,7 +159,8 @@ def diagnose(
     answers = answer(task.name, spec.name, walks, spec.hinges)
     usual = answer(task.name, spec.name, shown[:20], spec.hinges)
     made, notes = _of_policy(run, policy, shown_set, shown)
-    right = made is not None and made.right
+    moved = any(map(len, walks))
+    right = moved and made is not None and made.right
     failed = np.array([not walk.success for walk in walks])
     where, ways = starts(task, task.region_on(spec), shown, walks), modes(shown, walks, spec.hinges)
     own = len(shown) if right else 0
@@ -166,7 +173,6 @@ def diagnose(
         averaged(ways, failed, own),
     ]
     cause = verdict(suspects, right)
-    undecided = UNSEEN if made is None else PICTURED
     return Diagnosis(
         run=folder.name,
         task=task.name,
@@ -176,14 +182,30 @@ def diagnose(
         labels=dict(Counter(str(t["failure"]) for t in records if t["failure"]).most_common()),
         suspects=suspects,
         cause=cause,
-        remedy=undecided if cause == UNDECIDED else REMEDIES[cause],
-        notes=notes,
+        remedy=_undecided(moved, made, records) if cause == UNDECIDED else REMEDIES[cause],
+        notes=[*notes, *_stepless(walks)],
         starts=where,
         modes=ways,
         answer=answers,
         walks=walks,
         shown=shown,
     )
+
+
+def _undecided(moved: bool, made: Computed | None, records: Sequence[Record]) -> str:
+    """Say why nothing was decided, and what would."""
+    if moved:
+        return UNSEEN if made is None else PICTURED
+    reasons = Counter(t["reason"] or str(t["failure"]) for t in records if not t["success"])
+    told = " ".join(reasons.most_common(1)[0][0].split())
+    return f"{STILL} ({shortened(told, LONGEST)})."
+
+
+def _stepless(walks: Sequence[Walk]) -> list[str]:
+    """Say how many trials have no path."""
+    count = sum(not len(walk) for walk in walks)
+    told = f"{count} of {len(walks)} trials ended before their first step: they have no path."
+    return [told] * bool(count)
 
 
 def _check_trajectories(run: Run, condition: str) -> None:

@@ -108,16 +108,17 @@ def _wave(task: str, robot: str, walks: Sequence[Walk]) -> tuple[list[Walk], lis
     lengths = np.array([len(walk) for walk in walks])
     rows = np.array([start.qpos for start in starts])
     seen: list[Mapping[str, Array]] = []
-    for t in range(int(lengths.max(initial=0))):
+    longest = int(lengths.max(initial=0))
+    for t in range(max(1, longest)):  # a walk without a step, too, was shown its start
         seen.append({key: value.copy() for key, value in sims.observe().items()})
+        sims.stop(lengths <= t)
         for i in np.flatnonzero(lengths > t).tolist():
             rows[i] = walks[i].actions[t]
-        sims.step(rows)
-        sims.stop(lengths <= t + 1)
+        if longest:
+            sims.step(rows)
+    shown = {key: np.array([row[key] for row in seen]) for key in seen[0]}
     stepped = [
-        replace(
-            walk, observations={k: np.array([s[k][i] for s in seen[: len(walk)]]) for k in seen[0]}
-        )
+        replace(walk, observations={k: v[: len(walk), i] for k, v in shown.items()})
         for i, walk in enumerate(walks)
     ]
     return stepped, [state_digest(sims, i) for i in range(len(walks))]

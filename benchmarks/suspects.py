@@ -149,9 +149,11 @@ def computed(found: Computed | None) -> Suspect:
 
 def hardware(found: Answer, usual: Answer) -> Suspect:
     """Suspect an arm that answered as ``found`` where the demonstrating one does as ``usual``."""
+    if not len(found.apart):
+        return Suspect(HARDWARE, 0.0, "no trial has enough steps to look at")
     limit = max(APART_RAD, 3 * float(np.median(usual.apart)) if len(usual.apart) else 0.0)
-    share = float(np.mean(found.apart > limit)) if len(found.apart) else 0.0
-    middle = 1e3 * float(np.median(found.apart)) if len(found.apart) else 0.0
+    share = float(np.mean(found.apart > limit))
+    middle = 1e3 * float(np.median(found.apart))
     told = (
         f"sent the same commands, the nominal simulation is {middle:.1f} mrad away from this arm "
         f"(from the one that demonstrated: {1e3 * float(np.median(usual.apart)):.1f}); delay "

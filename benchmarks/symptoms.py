@@ -56,11 +56,13 @@ def answer(task: str, robot: str, walks: Sequence[Walk], hinges: Array) -> Answe
         if len(w) > LAGS + 2
     ]
     apart = np.array([_median(np.abs(a - b).max(axis=1)) for a, b in pairs])
+    if not pairs:
+        return Answer(np.zeros(0), 0, 0.0, 0.0)
     behind = [_median(np.concatenate([_late(a, b, lag) for a, b in pairs])) for lag in range(LAGS)]
-    delay = int(np.argmin(behind)) if pairs else 0
+    delay = int(np.argmin(behind))
     twice = [np.diff(a - b, n=2, axis=0).ravel() for a, b in pairs]
-    noise = 1.4826 * _median(np.abs(np.concatenate(twice))) / np.sqrt(6) if pairs else 0.0
-    return Answer(apart, delay, float(noise), float(min(behind, default=0.0)))
+    noise = 1.4826 * _median(np.abs(np.concatenate(twice))) / np.sqrt(6)
+    return Answer(apart, delay, float(noise), min(behind))
 
 
 def _late(a: Array, b: Array, lag: int) -> Array:
@@ -160,7 +162,7 @@ class Modes:
             cloud in two has 3 to 3.5, which is why more is asked for here).
         share: of what differs between demonstrations, explained by the way.
         shown: (M,) demonstrations along the line through both ways, which lie about 0 and 1.
-        tried: (N,) trials.
+        tried: (N,) trials; NaN for one without a step.
     """
 
     separation: float
@@ -184,7 +186,10 @@ def modes(shown: Sequence[Walk], tried: Sequence[Walk], hinges: Array) -> Modes:
     _, size, axes = np.linalg.svd(left - centre, full_matrices=False)
     along = (left - centre) @ axes[0]
     separation, low, high = _two(along)
-    new = (fit.residual(tried, _paths(tried, steps, hinges)) - centre) @ axes[0]
+    new = np.full(len(tried), np.nan)
+    if moved := [w for w in tried if len(w)]:
+        left = fit.residual(moved, _paths(moved, steps, hinges))
+        new[[len(w) > 0 for w in tried]] = (left - centre) @ axes[0]
     wide = max(high - low, 1e-9)
     share = float(size[0] ** 2 / max(float((size**2).sum()), 1e-12))
     return Modes(separation, share, (along - low) / wide, (new - low) / wide)

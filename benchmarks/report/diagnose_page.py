@@ -139,6 +139,7 @@ def _ways(found: Diagnosis) -> Spec:
     values += [
         {"kind": kind, "at": float(np.clip(at, -1.5, 2.5))}
         for kind, at in zip(_kinds(found), found.modes.tried, strict=True)
+        if np.isfinite(at)
     ]
     title = "Between the two largest groups of demonstrated paths"
     return _strip(values, title, "0 and 1: their means")
