@@ -23,7 +23,7 @@ from envs.episode_meta import EpisodeMeta
 from envs.errors import UsageError
 from envs.recorder import INTERRUPTED
 from policies.chunking import Controller
-from policies.remote import PolicyGoneError
+from policies.remote import PolicyAwayError, PolicyGoneError
 from real.real_arm import OperatorTable, RealArm
 from real.safe_arm import StoppedError
 from real.scene_words import scene
@@ -158,7 +158,13 @@ class Deployment:
         start = self.album.collection.start(index)
         self.tell(f"Episode {index}: {arm.task.instruct(start)}.")
         seen = arm.home(start)
-        self._begin(start, index)
+        try:
+            self._begin(start, index)
+        except PolicyAwayError:
+            raise
+        except PolicyGoneError as gone:
+            self._count_lost(str(gone))
+            return None
         meta = self._meta(start, index)
         take = Take(arm, meta, self.album.record(meta), self.duty, self._length)
         self._take = take

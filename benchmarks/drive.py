@@ -118,13 +118,24 @@ def drive(
         periods: at most so many.
         watch: told every control period, also that in which the arm was stopped; True: enough.
     """
+    try:
+        return _driven(arm, seen, act, periods, watch)
+    except PolicyGoneError as gone:  # also of a policy that ``watch`` has begin anew
+        return Ended(SERVER_GONE, str(gone))
+
+
+def _driven(
+    arm: Arm,
+    seen: Observation,
+    act: Callable[[Observation], Array],
+    periods: int,
+    watch: Callable[[Period], bool],
+) -> Ended:
     for _ in range(periods):
         try:
             action = act(seen)
         except PolicyError as error:
             return Ended(POLICY_ERROR, str(error))
-        except PolicyGoneError as gone:
-            return Ended(SERVER_GONE, str(gone))
         try:
             after = arm.command(action)
         except RuntimeError as error:  # the safety chain ends the episode, or the hardware fails

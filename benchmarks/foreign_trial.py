@@ -12,13 +12,13 @@ from benchmarks.foreign_protocol import ForeignProtocol
 from benchmarks.latency import NOT_TIMED, Probe
 from benchmarks.lines import Record
 from benchmarks.protocol import Wave
-from benchmarks.trial import Runner, WaveResult, actions_digest, next_action
+from benchmarks.trial import Runner, WaveResult, actions_digest, begun, next_action
 from envs.adapters import Foreign
 from envs.arm import Array, InitialCondition, Observation
 from envs.success import Success, Verdict
 from policies.base import Policy
 from policies.chunking import Controller
-from policies.remote import PolicyGoneError
+from policies.remote import PolicyAwayError, PolicyGoneError
 
 
 @dataclass
@@ -142,8 +142,8 @@ class ForeignRunner(Runner):
         ]
         probe = Probe(self.policy)
         controller = self.execution.controller(probe)
-        controller.reset([""] * wave.count, [seed["policy"] for seed in seeds])
-        gone = self._roll(controller, rows)
+        lost = begun(controller, [""] * wave.count, [seed["policy"] for seed in seeds])
+        gone = self._roll(controller, rows, lost)
         latency = NOT_TIMED if gone else self.latency(probe, "", seeds[0]["policy"])
         records = []
         for ic, seed, row in zip(ics, seeds, rows, strict=True):
@@ -152,11 +152,16 @@ class ForeignRunner(Runner):
             records.append(
                 {**row.record(), "key": key, "seeds": seed, "start": start, "latency": latency}
             )
-        return WaveResult(wave, records, *_padded(rows), gone=gone)
+        away = isinstance(lost, PolicyAwayError)
+        return WaveResult(wave, records, *_padded(rows), gone=gone, away=away)
 
-    def _roll(self, controller: Controller, rows: Sequence[Episode]) -> str:
+    def _roll(
+        self, controller: Controller, rows: Sequence[Episode], lost: PolicyGoneError | None
+    ) -> str:
         """Run all trials to their ends, or until the policy's server is gone; say why it is."""
         try:
+            if lost is not None:
+                raise lost
             while not all(row.over for row in rows):
                 self._step(controller, rows)
         except PolicyGoneError as gone:

@@ -1,7 +1,7 @@
 """Trials: a wave of episodes stepped together under one policy, and their exact replay."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from envs.tasks import TASKS
 from envs.variation import distractors_of
 from policies.base import Policy, PolicySpec
 from policies.chunking import Controller
-from policies.remote import PolicyGoneError
+from policies.remote import PolicyAwayError, PolicyGoneError
 
 ATTEMPTS = 3
 """How often a wave is run before we stop for a policy whose server is lost again and again."""
@@ -39,6 +39,7 @@ class WaveResult:
         void: records of trials, all invalid, that were cut off when the policy's server was gone,
             and were run again.
         gone: why the server could not be had again, "" where it could; ``records`` is empty then.
+        away: of an attempt that is ``gone``, whether the server was waited for in vain.
     """
 
     wave: Wave
@@ -47,6 +48,7 @@ class WaveResult:
     lengths: Array
     void: list[Record] = field(default_factory=list)
     gone: str = ""
+    away: bool = False
 
     @classmethod
     def missing(cls, wave: Wave, gone: str) -> "WaveResult":
@@ -101,13 +103,12 @@ class Runner:
         """Run a wave to its end; again where the policy's server was gone meanwhile."""
         void: list[Record] = []
         for _ in range(ATTEMPTS):
-            try:
-                result = self.attempt(wave)
-            except PolicyGoneError as gone:
-                return replace(WaveResult.missing(wave, str(gone)), void=void)
+            result = self.attempt(wave)
             if not result.gone:
                 return replace(result, void=void)
             void += [record for record in result.records if record["status"] == "invalid"]
+            if result.away:
+                return replace(WaveResult.missing(wave, result.gone), void=void)
         told = f"{result.gone}, {ATTEMPTS} times in wave {wave.name}; what was completed "
         told += "is kept: run the same command again when the server is well"
         return replace(WaveResult.missing(wave, told), void=void)
@@ -120,11 +121,7 @@ class Runner:
         }  # fmt: skip
 
     def attempt(self, wave: Wave) -> WaveResult:
-        """Run a wave once and describe each trial.
-
-        Raises:
-            PolicyGoneError: the policy's server is gone before the first step.
-        """
+        """Run a wave once and describe each trial."""
         condition = self.protocol.condition(wave.condition)
         ics = range(wave.first, wave.first + wave.count)
         starts = [self.protocol.start(wave.condition, ic, self.split) for ic in ics]
@@ -134,8 +131,8 @@ class Runner:
         probe = Probe(self.policy)
         controller = self.execution.controller(probe)
         told = [sims.task.instruct(start) for start in starts]
-        controller.reset(told, [s["policy"] for s in seeds])
-        trace = rollout(sims, controller)
+        lost = begun(controller, told, [s["policy"] for s in seeds])
+        trace = rollout(sims, controller, str(lost or ""))
         records = describe(trace, sims)
         latency = NOT_TIMED
         if not trace.gone:
@@ -146,7 +143,8 @@ class Runner:
         inside = np.arange(len(trace.actions))[:, None] < trace.steps
         actions = np.where(inside[:, :, None], trace.actions, 0).astype(np.float32)
         commands = np.moveaxis(actions, 0, 1)
-        return WaveResult(wave, records, commands, trace.steps, gone=trace.gone)
+        away = isinstance(lost, PolicyAwayError)
+        return WaveResult(wave, records, commands, trace.steps, gone=trace.gone, away=away)
 
     def latency(self, probe: Probe, instruction: str, seed: int) -> Latency:
         """Time what ``probe`` saw, against the time there is for a prediction."""
@@ -168,13 +166,25 @@ class Runner:
         return self._sims[key]
 
 
-def rollout(sims: SimBatch, controller: Controller) -> Trace:
+def begun(
+    controller: Controller, told: Sequence[str], seeds: Sequence[int]
+) -> PolicyGoneError | None:
+    """Begin new trials; return why not, where the policy's server is gone."""
+    try:
+        controller.reset(told, seeds)
+    except PolicyGoneError as gone:
+        return gone
+    return None
+
+
+def rollout(sims: SimBatch, controller: Controller, gone: str = "") -> Trace:
     """Step all simulations until each has ended; a failing policy ends its trials.
 
     A row whose prediction is not finite ends alone; an exception ends all that run. So does a
-    server that is gone: nothing more is commanded, and ``Trace.gone`` says why.
+    server that is gone, with ``gone`` before the first step: nothing more is commanded.
     """
-    errors, gone = [""] * sims.size, ""
+    errors = [gone] * sims.size
+    sims.stop(np.full(sims.size, bool(gone)))
     command = np.array([start.qpos for start in sims.starts], np.float32)
     rows = [(np.array(sims.sensors), sims.joints, np.array(sims.stage))]
     actions: list[Array] = []

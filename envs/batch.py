@@ -198,6 +198,8 @@ class SimBatch:
 
     def stop(self, rows: Array) -> None:
         """End the episodes of ``rows`` (N,) bool where they stand (a policy that failed)."""
+        if not rows.any():
+            return
         self._ended_at[rows & ~self.done] = self.clock
         self.done |= rows
         self._running = self._all[~self.done]

@@ -6,15 +6,13 @@ import struct
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs.arm import Array
 from envs.errors import UsageError
-from policies.base import PolicySpec
-from policies.configs import from_json
+from policies.greeting import Greeting
 from policies.wire import (
     ACTION,
     BUSY,
@@ -27,7 +25,6 @@ from policies.wire import (
     decode,
     dtype_of,
     encode,
-    field,
     shortened,
 )
 
@@ -47,72 +44,12 @@ class PolicyGoneError(UsageError):
     """The server cannot be reached or does not answer: nothing follows for the policy."""
 
 
+class PolicyAwayError(PolicyGoneError):
+    """The server was waited for and has not come back: to try once more is of no use."""
+
+
 class ServedPolicyError(RuntimeError):
     """The policy failed on the server; the message is the server's."""
-
-
-@dataclass(frozen=True)
-class Greeting:
-    """What a server says of itself and of the policy it serves.
-
-    Attributes:
-        spec: what the policy was made for.
-        entry: the manifest's entry of the policy.
-        max_message: largest message the server reads [bytes].
-        max_batch: most trials it acts for at once, None for any number.
-    """
-
-    spec: PolicySpec
-    entry: Mapping[str, Any]
-    max_message: int
-    max_batch: int | None
-
-    @classmethod
-    def read(cls, hello: Mapping[str, Any], where: str) -> "Greeting":
-        """Read a server's hello.
-
-        Raises:
-            UsageError: another protocol or version, or a description that cannot be.
-        """
-        spoken = (hello.get("protocol"), hello.get("version"))
-        if spoken != (PROTOCOL, VERSION):
-            raise UsageError(
-                f"{where} speaks {spoken[0]} version {spoken[1]}, this is {PROTOCOL} version "
-                f"{VERSION}: use the same version of ArmTrials at both ends"
-            )
-        try:
-            policy = field(hello, "policy", dict)
-            spec = from_json(PolicySpec, field(policy, "spec", dict), f"{where}, policy.spec")
-            batch = hello.get("max_batch")
-            most = None if batch is None else int(field(hello, "max_batch", int))
-            size = int(field({"max_message": MAX_MESSAGE, **hello}, "max_message", int))
-            return cls(spec, _entry(policy, hello.get("server")), size, most)
-        except (WireError, AttributeError, IndexError, KeyError) as error:
-            raise UsageError(f"{where} describes its policy wrongly: {error}") from error
-
-
-def _entry(policy: Mapping[str, Any], server: object) -> dict[str, Any]:
-    """Return the manifest's entry of a served policy; only name and hash must be told."""
-    name, hashes = field(policy, "name", str), field(policy, "hashes", dict)
-    if not name.strip() or not isinstance(hashes.get("weights"), str):
-        raise WireError("policy.name and policy.hashes.weights must be texts")
-    seed = policy.get("seed")
-    return {
-        "name": name,
-        "algorithm": str(policy.get("algorithm", name)),
-        "preset": str(policy.get("preset", "")),
-        "seed": seed if type(seed) is int else None,
-        "floor": policy.get("floor") is True,
-        "hashes": {str(key): str(value) for key, value in hashes.items()},
-        "data": dict(field({"data": {}, **policy}, "data", dict)),
-        "training": dict(field({"training": {}, **policy}, "training", dict)),
-        "remote": {"protocol": f"{PROTOCOL} {VERSION}", **_texts(server)},
-    }
-
-
-def _texts(found: object) -> dict[str, str]:
-    """Return the entries of a map as texts; nothing of what is no map."""
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 class Line:
@@ -278,7 +215,8 @@ class RemotePolicy:
         """Begin new trials, one a seed; a server that is gone is waited for.
 
         Raises:
-            PolicyGoneError: it has not come back within the patience.
+            PolicyAwayError: it has not come back within the patience.
+            PolicyGoneError: it is there and answers with an error, or with what is no answer.
             UsageError: it came back with another policy, or cannot act for so many.
         """
         self.check_batch(len(seeds))
@@ -294,11 +232,14 @@ class RemotePolicy:
                 break
             except PolicyGoneError as gone:
                 if time.monotonic() + RETRY_S > deadline:
-                    raise PolicyGoneError(
+                    raise PolicyAwayError(
                         f"{gone}; it has not come back within {self.patience:g} s. What was "
                         "completed is kept: start the server and run the same command again"
                     ) from gone
                 time.sleep(RETRY_S)
+            except (ServedPolicyError, WireError) as error:
+                told = f"the server at {self.address} did not begin the trials: {error}"
+                raise PolicyGoneError(told) from error
         self._rows = len(seeds)
 
     def act(self, obs: Mapping[str, Array]) -> Array:

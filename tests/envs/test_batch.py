@@ -91,6 +91,17 @@ def test_an_observation_stays_as_it_was_when_the_arm_goes_on():
         assert all(np.array_equal(kept[key], copies[key]) for key in copies)
 
 
+def test_stopping_none_changes_nothing():
+    start = starts(1)[0]
+    actions = demonstration(start, 0)[0]
+    batch = SimBatch(TASK, size=1, threads=1)
+    batch.reset([start])
+    for action in actions:
+        batch.stop(np.array([False]))
+        batch.step(np.asarray(action)[None])
+    assert batch.success.tolist() == [True]
+
+
 def test_an_episode_that_has_ended_stays_as_it_was():
     batch = SimBatch(TASK, size=2, threads=1)
     batch.reset(starts(2))
