@@ -82,6 +82,11 @@ class Wanted:
     ddim_steps: int | None = None
     sampler: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is asked for, without what is as usual."""
+        usual = Wanted()
+        return {k: v for k, v in asdict(self).items() if v != getattr(usual, k)}
+
     def execution(self, spec: PolicySpec, batch: int = 1) -> Execution:
         """Return how chunks of a policy of ``spec`` are carried out.
 

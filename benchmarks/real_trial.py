@@ -115,14 +115,15 @@ class Scripted:
         return np.asarray(self._expert.act(self._truth.readings()))
 
 
-def trials_of(arm: RealArm, policy: Policy, execute: int | None = None) -> "Trials":
-    """Let ``policy`` drive ``arm``; ``execute`` are the actions of a chunk that are used.
+def trials_of(arm: RealArm, driver: Policy | Controller) -> "Trials":
+    """Let a policy drive ``arm``: as it does by itself, or as a ``Controller`` carries it out.
 
     Raises:
         UsageError: a policy for another arm, or one that reads what nobody sees.
     """
-    check_fits(policy, arm)
-    return Trials(arm, Pilot(Controller(policy, execute)))
+    controller = driver if isinstance(driver, Controller) else Controller(driver)
+    check_fits(controller.policy, arm)
+    return Trials(arm, Pilot(controller))
 
 
 class Trials:

@@ -2,9 +2,13 @@
 
 import sys
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from scripts.chunks import Chunks
 
 if TYPE_CHECKING:
     from benchmarks.deployment import Deployment
@@ -86,16 +90,8 @@ class Deploy:
     """With --twin: faults of the line, as for armtrials emulate."""
     starts: Path | None = None
     """File of start states; default: drawn as the task says."""
-    execute: int | None = None
-    """Actions of a chunk before the next prediction (default: as the checkpoint says)."""
-    ensemble: float | None = None
-    """Decay of the temporal ensemble; default: none."""
-    delay: int = 0
-    """Control steps that a prediction may take while the actions before it run on."""
-    ddim_steps: int | None = None
-    """Denoising steps of a diffusion policy or of flow; default: as the checkpoint says."""
-    sampler: Literal["ddim", "dpm"] | None = None
-    """How a diffusion policy denoises; default: as the checkpoint says."""
+    chunks: tyro.conf.OmitArgPrefixes[Chunks] = field(default_factory=Chunks)
+    """How chunks are carried out."""
     threads: int = 1
     """Threads of a prediction."""
     patience: float = 60.0
@@ -187,9 +183,7 @@ class Deploy:
 
     def _execution(self, policy: "Policy") -> "Execution":
         """Let ``policy`` denoise as asked; return how its chunks are carried out."""
-        from benchmarks.execution import Wanted
-
-        wanted = Wanted(self.execute, self.ensemble, self.delay, self.ddim_steps, self.sampler)
+        wanted = self.chunks.wanted()
         wanted.use(policy)
         return wanted.execution(policy.spec)
 

@@ -1,8 +1,12 @@
 """Check whether a policy may run on an arm."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+import tyro
+
+from scripts.chunks import Chunks
 
 if TYPE_CHECKING:
     from benchmarks.gate.check import Check
@@ -49,16 +53,8 @@ class Gate:
     """Lower bound of the success rate that is wanted on nominal starts; default: 0.6."""
     perturbed: float | None = None
     """The same in changed scenes; default: 0.3."""
-    execute: int | None = None
-    """Actions of a chunk before the next prediction; default: as the checkpoint says."""
-    ensemble: float | None = None
-    """Decay of the temporal ensemble; default: none."""
-    delay: int = 0
-    """Control steps that a prediction may take while the actions before it run on."""
-    ddim_steps: int | None = None
-    """Denoising steps of a diffusion policy or of flow; default: as the checkpoint says."""
-    sampler: Literal["ddim", "dpm"] | None = None
-    """How a diffusion policy denoises; default: as the checkpoint says."""
+    chunks: tyro.conf.OmitArgPrefixes[Chunks] = field(default_factory=Chunks)
+    """How chunks are carried out."""
     timed: int = 200
     """Predictions to time, while all cores are kept busy."""
     threads: int = 1
@@ -72,7 +68,6 @@ class Gate:
         """Run the checks, write verdict and page; return 0 where the policy passed."""
         from rich.console import Console
 
-        from benchmarks.execution import Wanted
         from benchmarks.gate.loop import TWINS
         from benchmarks.gate.run import Gate as Checks
         from benchmarks.gate.run import GateConfig, write_verdict
@@ -92,7 +87,7 @@ class Gate:
             trials=self.trials,
             perturbed=self.perturbed_trials,
             timed=self.timed,
-            wanted=Wanted(self.execute, self.ensemble, self.delay, self.ddim_steps, self.sampler),
+            wanted=self.chunks.wanted(),
             limits=self._limits(),
             threads=self.threads,
         )

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from scripts.chunks import Chunks
 from scripts.options import RESULTS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Lock:
     """Fix protocol, policies and schedule; from here on codes stand for policies.
 
     On an arm every policy needs the verdict of a gate that it passed, for exactly its files, this
-    robot and this calibration.
+    robot, this calibration and this execution (--execute, --ensemble and so on).
     """
 
     policy: tuple[str, ...]
@@ -89,6 +90,8 @@ class Lock:
     track, where they are."""
     data: Path | None = None
     """Demonstrations, of which one is replayed before the trials."""
+    chunks: tyro.conf.OmitArgPrefixes[Chunks] = field(default_factory=Chunks)
+    """How chunks are carried out."""
     gap: str = "none"
     """How the twin differs from the simulation: none, ordinary, hard."""
     clock: Literal["own", "real"] = "own"
@@ -112,7 +115,7 @@ class Lock:
 
         tell, drivers = tell or say, self.drivers()
         check_equipment(terms)
-        policies = load_drivers(drivers, terms.definition)
+        policies = load_drivers(drivers, terms)
         for driver in drivers:
             permit(driver, terms)
         made = datetime.now(UTC).isoformat(timespec="seconds")
@@ -158,7 +161,7 @@ class Lock:
         return Terms(
             self.out.name, world, protocol, robot, self.blocks, self.seed, self.alpha,
             self.share, self.place_mm, reach, _text(self.calibration), _text(self.data),
-            str(self.results),
+            str(self.results), self.chunks.wanted().to_json(),
         )  # fmt: skip
 
     def drivers(self) -> "list[Driver]":

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.execution import Wanted
 from benchmarks.gate.check import PASS
 from benchmarks.lines import canonical, digest, parse
 from benchmarks.protocol import PROTOCOLS
 from envs.errors import UsageError
 from envs.robots import ROBOTS
+from policies.base import PolicySpec
 from policies.checkpoint_files import read_json
+from policies.configs import from_json
 from policies.remote import REMOTE
 
 SCHEMA = 1
@@ -217,18 +220,18 @@ def _problem(found: Mapping[str, Any], use: Use) -> str:
     return next((f"{text}; run armtrials gate again" for wrong, text in reasons if wrong), "")
 
 
-def own_execution(policy: str | Path) -> dict[str, Any]:
-    """Return how a checkpoint's chunks are carried out where nothing else is asked for.
+def own_execution(policy: str | Path, wanted: Wanted | None = None) -> dict[str, Any]:
+    """Return how a checkpoint's chunks are carried out as ``wanted``; None: as it does by itself.
 
     Raises:
-        UsageError: its specification cannot be read.
+        UsageError: its specification cannot be read, or they cannot be carried out so.
     """
     path = Path(policy) / "spec.json"
     try:
-        spec = read_json(path.read_bytes(), path, ("execute",))
+        spec = from_json(PolicySpec, read_json(path.read_bytes(), path), str(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    return {"execute": spec["execute"]}
+    return (wanted or Wanted()).execution(spec).to_json()
 
 
 def _otherwise(found: Mapping[str, Any], use: Use, files: tuple[Path, Path | None]) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.execution import Wanted
 from benchmarks.real_trial import trials_of
 from benchmarks.session.arm_checks import ArmChecks, Checked
-from benchmarks.session.driving import described
+from benchmarks.session.driving import described, driving
 from benchmarks.session.films import FRAMES
 from benchmarks.session.rig import Found, Placing, Ran
 from benchmarks.session.scene import Eye, Judge, shapes_of
@@ -52,6 +53,7 @@ class OnArm:
         objects: file of the tagged objects; None: nothing measures where objects are.
         data: demonstrations of which one is replayed before the trials.
         gone: set when the session ends.
+        wanted: how chunks are carried out.
     """
 
     task: Task
@@ -62,6 +64,7 @@ class OnArm:
     objects: Path | None = None
     data: Path | None = None
     gone: Any = None
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 @dataclass(eq=False)
@@ -116,7 +119,8 @@ class ArmRig(Checked):
         cameras = cameras_of(policies[0].spec)
         calibration = manner.calibration.hash if manner.calibration else ""
         self.arm = RealArm(joints, manner.task, self._table, senses, cameras, calibration)
-        self._trials = [trials_of(self.arm, policy) for policy in policies]
+        drivers = driving(policies, manner.wanted, self._held)
+        self._trials = [trials_of(self.arm, driver) for driver in drivers]
         scene = world(manner.task, self.arm.spec.name)
         shapes, eye = shapes_of(scene), self._eye or Eye.simulated(scene)
         tolerance = Tolerance(place=1e-3 * manner.place_mm)

@@ -248,4 +248,5 @@ def title_of(lock: Lock) -> str:
     return (
         f"{terms.name}: {lock.arms} policies, {terms.protocol} on the {terms.robot} "
         f"({'twin' if terms.world == 'twin' else 'arm'}), at most {terms.blocks} blocks"
+        f"{''.join(f', {name} {value}' for name, value in sorted(terms.execution.items()))}"
     )

@@ -1,18 +1,22 @@
 """A trial driven by a policy, described as records describe it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
 from benchmarks.drive import POLICY_ERROR
+from benchmarks.execution import Wanted
 from benchmarks.failures import Trace, label
 from benchmarks.latency import NOT_TIMED, percentiles
 from benchmarks.real_trial import RealTrial
 from benchmarks.session.rig import Ran
 from benchmarks.trial import actions_digest, quality
 from envs.task import Task
+from policies.base import Policy
+from policies.chunking import Controller
 from real.verdict import REJECTED, STOPPED
 
 ENDS = {
@@ -22,6 +26,17 @@ ENDS = {
 """What a trial that ended early is suggested to have failed by."""
 
 NO_QUALITY: Mapping[str, float | None] = {"sparc": None, "path_ratio": None, "contact_peak_n": None}
+
+
+def driving(policies: Sequence[Policy], wanted: Wanted, held: ExitStack) -> list[Controller]:
+    """Return what carries out the chunks of each policy as ``wanted``, until ``held`` is closed.
+
+    Raises:
+        UsageError: they cannot be carried out so.
+    """
+    return [
+        held.enter_context(wanted.execution(policy.spec).driving(policy)) for policy in policies
+    ]
 
 
 def described(trial: RealTrial, sensed: Trace | None, task: Task) -> Ran:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.execution import Wanted
 from benchmarks.gate.verdict import NONE, artefact_hash, file_hash, robot_hash
 from benchmarks.lines import canonical, digest, parse
 from benchmarks.protocol import PROTOCOLS, EvalProtocol
@@ -48,6 +49,8 @@ class Terms:
         calibration: file or folder; empty: none.
         data: demonstrations of which one is replayed before the trials; empty: none.
         results: folder of the sealed runs.
+        execution: how chunks of all policies are carried out: fields of ``Wanted``; what is left
+            out is as the policy has it.
     """
 
     name: str
@@ -63,11 +66,17 @@ class Terms:
     calibration: str = ""
     data: str = ""
     results: str = "evaluations"
+    execution: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def definition(self) -> EvalProtocol:
         """The protocol itself."""
         return PROTOCOLS[self.protocol]
+
+    @property
+    def wanted(self) -> Wanted:
+        """How chunks of all policies are carried out."""
+        return Wanted(**self.execution)
 
     def __post_init__(self) -> None:
         """Refuse what no session can be of.
@@ -75,7 +84,7 @@ class Terms:
         Raises:
             UsageError: it names the value and the rule.
         """
-        protocol = PROTOCOLS[self.protocol]
+        protocol, _ = PROTOCOLS[self.protocol], self.wanted
         if self.world not in WORLDS:
             raise UsageError(f"unknown world {self.world!r}; known: {', '.join(WORLDS)}")
         if not 1 <= self.blocks <= protocol.trials:

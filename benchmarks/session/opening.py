@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from benchmarks.gate.verdict import Permission, Use, require_verdict
+from benchmarks.gate.verdict import Permission, Use, own_execution, require_verdict
 from benchmarks.protocol import NOMINAL, PROTOCOLS, EvalProtocol
-from benchmarks.session.lock import Driver, Key, Lock, changed, read_key, read_lock
+from benchmarks.session.lock import Driver, Key, Lock, Terms, changed, read_key, read_lock
 from benchmarks.session.mask import Mask
 from benchmarks.session.rig import Found, Probe
 from benchmarks.session.state import FAIL, NOT_HERE, PASS
@@ -81,7 +80,7 @@ class Opened:
         Raises:
             UsageError: one that does not load, or is of another arm, task or track.
         """
-        return load_drivers(self.key.drivers, self.protocol)
+        return load_drivers(self.key.drivers, self.lock.terms)
 
 
 def open_session(folder: Path) -> Opened:
@@ -103,28 +102,30 @@ def open_session(folder: Path) -> Opened:
     return Opened(Path(folder), lock, key, mask, permission)
 
 
-def permit(driver: Driver, terms: Any) -> Permission:  # noqa: ANN401  (Terms)
+def permit(driver: Driver, terms: Terms) -> Permission:
     """Return why a policy may move the arm; the twin needs no verdict.
 
     Raises:
-        UsageError: no passing verdict for exactly this artefact, robot and calibration, its chunks
-            carried out as it says itself, as sessions do.
+        UsageError: no passing verdict for exactly this artefact, robot, calibration and execution.
     """
     if not driver.verdict and terms.world == "twin":
         return Permission()
     calibration = Path(terms.calibration) if terms.calibration else None
     signed = Path(driver.signed) if driver.signed else None
     place = Path(driver.verdict or Path("gates") / Path(driver.source).name / "verdict.json")
-    use = Use(Path(driver.source), terms.robot, calibration)
+    floor = driver.source.startswith(FLOOR)
+    execution = None if floor else own_execution(driver.source, terms.wanted)
+    use = Use(Path(driver.source), terms.robot, calibration, execution)
     return require_verdict(place, use, signed, driver.override)
 
 
-def load_drivers(drivers: Sequence[Driver], protocol: EvalProtocol) -> list[Policy]:
-    """Load the policies of a session: all of one track, for its arm and task.
+def load_drivers(drivers: Sequence[Driver], terms: Terms) -> list[Policy]:
+    """Load the policies of a session: all of one track, for its arm and task, to denoise as asked.
 
     Raises:
-        UsageError: one does not fit.
+        UsageError: one does not fit, or cannot be carried out as asked.
     """
+    protocol = terms.definition
     arm, policies = ROBOTS[protocol.robot].spec(), []
     for driver in drivers:
         if driver.source.startswith(FLOOR):
@@ -134,6 +135,9 @@ def load_drivers(drivers: Sequence[Driver], protocol: EvalProtocol) -> list[Poli
         policy = load_policy(driver.source)
         check_compatible(policy.spec, Deployment(arm, protocol.task, policy.spec.track))
         policies.append(placed(policy, TASKS[protocol.task]))
+    for policy in policies:
+        terms.wanted.use(policy)
+        terms.wanted.execution(policy.spec)
     tracks = {(p.spec.track, _pictures(p)) for p in policies}
     if len(tracks) > 1:
         raise UsageError("the policies of a session must read the same: all state, or all pixels "
@@ -194,7 +198,9 @@ def _gate(opened: Opened) -> Found:
         )
     if not any(one["verdict"] for one in told):
         return Found(NOT_HERE, "the twin needs no verdict")
-    return Found(PASS, "passing verdicts for these artefacts, robot and calibration", {"of": told})
+    return Found(
+        PASS, "passing verdicts for these artefacts, robot, calibration and execution", {"of": told}
+    )
 
 
 def _disk(opened: Opened) -> Found:

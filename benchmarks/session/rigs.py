@@ -66,7 +66,14 @@ def rig_of(
         return _arm(opened, policies, gone, data)
     setup = TwinSetup(protocol.task, terms.robot, GAPS[reach.get("gap", "none")], seed=terms.seed)
     manner = OnTwin(
-        opened.start(0), terms.place_mm, reach.get("clock", "own"), hand, draws, data, gone
+        opened.start(0),
+        terms.place_mm,
+        reach.get("clock", "own"),
+        hand,
+        draws,
+        data,
+        gone,
+        terms.wanted,
     )
     return TwinRig(setup, policies, opened.folder, manner)
 
@@ -89,6 +96,7 @@ def _arm(
         objects,
         data,
         gone,
+        terms.wanted,
     )
     try:
         address = ArmAddress(terms.robot, reach["port"], reach.get("interface", ""), calibration)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.execution import Execution
 from benchmarks.latency import NOT_TIMED
 from benchmarks.lines import Record
 from benchmarks.manifest import SEALED_BY, make_manifest, policy_entry, run_name
@@ -25,7 +24,6 @@ from benchmarks.writer import RunWriter
 from envs.atomic import write_whole
 from envs.errors import UsageError
 from policies.base import Policy
-from policies.chunking import usual_execute
 
 NOTHING: Mapping[str, Any] = {
     "automatic": {"success": None, "stage": 0, "failure": None},
@@ -80,7 +78,7 @@ def manifest_of(opened: Opened, policy: Policy, state: State, arm: int) -> dict[
     """Return the manifest of a policy's run: of its complete blocks."""
     lock, driver = opened.lock, opened.key.drivers[arm]
     entry = policy_entry(driver.source, policy, driver.name)
-    execution = Execution(usual_execute(policy.spec, None), batch=1)
+    execution = lock.terms.wanted.execution(policy.spec)
     plan = Plan(TEST, ((NOMINAL, state.complete),))
     manifest = make_manifest(policy, entry, opened.protocol, plan, execution)
     real = {"model_hash": ""} if lock.terms.world == "real" else {}

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.drive import POLICY_ERROR
+from benchmarks.execution import Wanted
 from benchmarks.failures import Trace
 from benchmarks.real_trial import RealTrial, trials_of
 from benchmarks.session.arm_checks import ArmChecks, Checked
-from benchmarks.session.driving import described
+from benchmarks.session.driving import described, driving
 from benchmarks.session.rig import Placing, Ran
 from benchmarks.session.scene import CAMERA, Eye, Judge, shapes_of
 from benchmarks.trial import cameras_of
@@ -78,6 +79,7 @@ class OnTwin:
         draws: whether pictures are made for the operator.
         data: demonstrations of which one is replayed before the trials.
         gone: set when the session ends.
+        wanted: how chunks are carried out.
     """
 
     first: InitialCondition
@@ -87,6 +89,7 @@ class OnTwin:
     draws: bool = True
     data: Path | None = None
     gone: threading.Event = field(default_factory=threading.Event)
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 class TwinRig(Checked):
@@ -109,6 +112,7 @@ class TwinRig(Checked):
         """
         self._held = ExitStack()
         try:
+            drivers = driving(policies, manner.wanted, self._held)  # they end after the arm
             twin: Twin | ClockTwin = ClockTwin(setup) if manner.clock == "own" else Twin(setup)
             self._held.callback(twin.close)
             log = Path(folder) / "safety.jsonl"
@@ -116,7 +120,7 @@ class TwinRig(Checked):
             self.arm = self._held.enter_context(twin_arm(twin, cameras, log=log))
             self.table = Kept(TwinTable(twin))
             self.arm.table = self.table
-            self._trials = [trials_of(self.arm, policy) for policy in policies]
+            self._trials = [trials_of(self.arm, driver) for driver in drivers]
         except BaseException:
             self._held.close()
             raise

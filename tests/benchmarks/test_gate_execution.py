@@ -1,6 +1,7 @@
 """A verdict holds for the way in which chunks were carried out, and says how to get another."""
 
 import shlex
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,7 @@ def test_the_command_that_is_named_makes_the_verdict_that_is_wanted(
     command = tyro.cli(Command, args=words[2:])
     told = (Path(command.policy), command.calibration, command.out)
     assert told == (policy, calibration, verdict.parent)
-    named = (command.execute, command.ensemble, command.delay, command.ddim_steps, command.sampler)
-    assert named == (8, 0.1, 3, 4, "dpm")
+    assert astuple(command.chunks) == (8, 0.1, 3, 4, "dpm")
 
 
 def test_an_arm_is_not_driven_otherwise_than_the_gate_saw_it(
