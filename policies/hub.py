@@ -8,7 +8,7 @@ import fnmatch
 import functools
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,11 @@ FILES = {
 }
 """What a model needs, under one of these names. ``transformers`` makes up a tokenizer that knows no
 word where there is none."""
+PARTS = (
+    *("*.safetensors", CONFIG, TOKENS, "*.model", "vocab.*", "tekken.json", "merges.txt"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+)
+"""Names of the files that decide what a text model makes of a sentence."""
 OWN_CODE = ("openvla/",)
 """Beginnings of names on the hub whose models need the code of their repository."""
 TRUST = "trust_remote_code"
@@ -206,6 +211,23 @@ def weights_hash(name: str) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UsageError(missing(name))
+    return _hash_of(files)
+
+
+def model_hash(name: str) -> str:
+    """Return the SHA-256 over weights, config and tokenizer of a model, in order of their names.
+
+    Raises:
+        UsageError: it is not here, or lacks some of them.
+    """
+    folder = folder_of(name)
+    if _lacking(folder):
+        raise UsageError(missing(name))
+    files = (path for path in folder.iterdir() if any(fnmatch.fnmatch(path.name, n) for n in PARTS))
+    return _hash_of(sorted(files))
+
+
+def _hash_of(files: Sequence[Path]) -> str:
     return _hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
 

@@ -11,7 +11,7 @@ import functools
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from envs.arm import Array
 from envs.errors import UsageError
 from policies.attention import LayerConfig, Stack
 from policies.base import AlgorithmConfig
-from policies.hub import folder_of, load_model, load_tokenizer
+from policies.configs import LATER
+from policies.hub import folder_of, load_model, load_tokenizer, model_hash
 from policies.torch_build import tracing
 
 NGRAMS = "ngrams"
@@ -43,6 +44,7 @@ class SentenceConfig:
         width: size of a word's token.
         layers: self-attention layers over the words; 0: words as they are.
         heads: of each.
+        sha256: of the text model's files, see ``hub.model_hash``; "" is not compared.
     """
 
     encoder: str = NGRAMS
@@ -51,6 +53,7 @@ class SentenceConfig:
     width: int = 256
     layers: int = 2
     heads: int = 8
+    sha256: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
@@ -66,7 +69,7 @@ def encoder_of(config: AlgorithmConfig) -> str | None:
 
 
 def with_encoder(config: AlgorithmConfig, encoder: str | None) -> AlgorithmConfig:
-    """Return the settings with another reader of sentences; as they are with None.
+    """Return the settings with another reader of sentences, and its hash; as they are with None.
 
     Raises:
         UsageError: an algorithm that reads none so, or a model that is not on this machine.
@@ -75,9 +78,8 @@ def with_encoder(config: AlgorithmConfig, encoder: str | None) -> AlgorithmConfi
         return config
     if encoder_of(config) is None:
         raise UsageError(f"--sentences belongs to vla, got {encoder!r} for another algorithm")
-    if encoder != NGRAMS:
-        folder_of(encoder)
-    told = replace(config.sentence, encoder=encoder)  # type: ignore[attr-defined]
+    sha256 = "" if encoder == NGRAMS else model_hash(encoder)
+    told = replace(config.sentence, encoder=encoder, sha256=sha256)  # type: ignore[attr-defined]
     return replace(config, sentence=told)  # type: ignore[call-arg]
 
 
@@ -108,10 +110,10 @@ def reader_of(config: SentenceConfig) -> Callable[[Sequence[str]], Array]:
     """Return what makes tokens of sentences: it has no weights that a policy has learned.
 
     Raises:
-        UsageError: a model by name that is not on this machine.
+        UsageError: a model that is not on this machine, or another than it was.
     """
     if config.encoder != NGRAMS:
-        return TextModel(config.encoder, config.words).tokens
+        return TextModel(config).tokens
     return functools.partial(tokens_of, config=config)
 
 
@@ -146,12 +148,12 @@ class SentenceEncoder(nn.Module):
             width: size of the tokens that are returned.
 
         Raises:
-            UsageError: a model by name that is not on this machine.
+            UsageError: a model that is not on this machine, or another than it was.
         """
         super().__init__()
         self.config = config
         self.words = Words(config)
-        self.model = None if config.encoder == NGRAMS else TextModel(config.encoder, config.words)
+        self.model = None if config.encoder == NGRAMS else TextModel(config)
         inner = config.width if self.model is None else self.model.width
         self.position = nn.Parameter(torch.randn(config.words, inner) * 0.02)
         layer = LayerConfig(config.width, config.heads, 2 * config.width, 0.0, pre_norm=True)
@@ -193,18 +195,33 @@ class SentenceEncoder(nn.Module):
         return self.out(x), beyond
 
 
+def check_model(config: SentenceConfig) -> None:
+    """Refuse, with ``UsageError``, a text model that is not the one a policy learned with."""
+    if not config.sha256:
+        return
+    found = model_hash(config.encoder)
+    if found != config.sha256:
+        raise UsageError(
+            f"another sentence model: the policy learned with model {config.sha256[:12]}, that "
+            f"in {folder_of(config.encoder)} is {found[:12]} (weights, config and tokenizer); "
+            "place the right one there"
+        )
+
+
 class TextModel:
     """A frozen text model of ``transformers``, beside the policy's weights and not among them."""
 
-    def __init__(self, name: str, words: int) -> None:
+    def __init__(self, config: SentenceConfig) -> None:
         """Load tokenizer and weights from a folder or the local cache; nothing is downloaded.
 
         Raises:
-            UsageError: they are not here; the message says what to place where.
+            UsageError: they are not here, or others than they were; the message says what to place
+                where.
         """
-        self._tokenizer = load_tokenizer(name)
-        self._model = load_model(name, "AutoModel", unread=("pooler.",)).eval()
-        self._words = words
+        check_model(config)
+        self._tokenizer = load_tokenizer(config.encoder)
+        self._model = load_model(config.encoder, "AutoModel", unread=("pooler.",)).eval()
+        self._words = config.words
         self.width = int(self._model.config.hidden_size)
         self.read = functools.lru_cache(maxsize=4096)(self._read)
 

@@ -1,3 +1,6 @@
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,16 @@ from toy_presets import shrink
 
 from envs.errors import UsageError
 from policies.checkpoint import load_checkpoint
-from policies.sentences import GRAMS, SentenceConfig, SentenceEncoder, pieces, words_of
+from policies.configs import from_json, to_json
+from policies.hub import model_hash
+from policies.sentences import (
+    GRAMS,
+    SentenceConfig,
+    SentenceEncoder,
+    pieces,
+    reader_of,
+    words_of,
+)
 from policies.vla import Vla
 from scripts.main import main
 
@@ -125,6 +137,43 @@ def test_a_policy_is_trained_with_a_text_model_of_a_folder_and_loads_it_again(
     assert f"--sentences {folder}, not {other}" in capsys.readouterr().err
     assert told("vla", data, tmp_path / "on", *more) == 0
     assert np.isfinite(acts(load_checkpoint(tmp_path / "on"), seen, [0, 1])).all()
+
+
+def edited(folder: Path, name: str) -> None:
+    path = folder / name
+    if name == "model.safetensors":
+        shutil.copy(tiny_models.text_model(folder.parent / "else", seed=1) / name, path)
+    else:
+        path.write_text(path.read_text() + "\n")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_text_model_that_is_another_than_it_was_is_refused_with_both_hashes(
+    name: str, demos: MakeDemos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shrink(monkeypatch)
+    folder = tiny_models.text_model(tmp_path / "bert")
+    out = tmp_path / "run"
+    assert told("vla", demos(episodes=2), out, "--sentences", str(folder)) == 0
+    was = json.loads((out / "config.json").read_text())["settings"]["sentence"]["sha256"]
+    assert was == model_hash(str(folder))
+    (folder / "README.md").write_text("of no account")
+    load_checkpoint(out)
+    edited(folder, name)
+    now = model_hash(str(folder))
+    reason = f"learned with model {was[:12]}, that in {folder} is {now[:12]} .*; place the right"
+    with pytest.raises(UsageError, match=reason):
+        load_checkpoint(out)
+    with pytest.raises(UsageError, match=reason):  # as an exported graph does
+        reader_of(SentenceConfig(encoder=str(folder), words=8, sha256=was))
+
+
+def test_settings_of_before_the_hash_keep_their_bytes_and_are_not_compared(tmp_path: Path):
+    assert "sha256" not in to_json(SMALL)
+    old = from_json(SentenceConfig, to_json(replace(SMALL, encoder="bert")), "config.json")
+    assert old.sha256 == ""
+    folder = tiny_models.text_model(tmp_path / "bert")
+    assert encoder(replace(old, encoder=str(folder))).model is not None
 
 
 @pytest.mark.parametrize(
