@@ -17,6 +17,8 @@ from policies.train_config import TrainConfig
 
 SHARE = 4
 """A round trains for this part of the preset's steps unless another number is asked for."""
+IMAGE_SIZE = 84
+"""Height and width of pictures unless another is asked for [px]."""
 Beta = Callable[[int, int, float], float]
 SCHEDULES: Registry[Beta] = Registry("schedule")
 SCHEDULES.register("indicator", lambda r, rounds, decay: float(r == 0))
@@ -43,7 +45,7 @@ class DaggerConfig:
         steps: gradient steps a round; None: a quarter of the preset's.
         track: ``"state"`` or ``"pixels"``.
         robot: registered robot; by default the task's.
-        image_size: height and width of pictures on the pixel track.
+        image_size: height and width of pictures on the pixel track; None: ``IMAGE_SIZE``.
         seed: of starts, turns, questions, weights and windows.
         workers: processes that roll out; nothing depends on it.
         threads: of torch in training.
@@ -62,7 +64,7 @@ class DaggerConfig:
     steps: int | None = None
     track: str = "state"
     robot: str = ""
-    image_size: int = 84
+    image_size: int | None = None
     seed: int = 0
     workers: int = 1
     threads: int = 1
@@ -80,11 +82,19 @@ class DaggerConfig:
             raise UsageError(f"episodes must be at least 1, got {self.episodes}")
         if not 0 <= self.decay <= 1:
             raise UsageError(f"decay must be 0..1, got {self.decay}")
+        self._check_pictures()
         self.training(0)
         if ALGORITHMS[self.algo].trainer:
             raise UsageError(
                 f"{self.algo} does not learn from labels of single steps: choose another --algo"
             )
+
+    def _check_pictures(self) -> None:
+        size = self.image_size
+        if size is not None and self.track != "pixels":
+            raise UsageError(f"--image-size belongs to --track pixels, got track {self.track!r}")
+        if size is not None and size < 1:
+            raise UsageError(f"--image-size must be at least 1, got {size}")
 
     def beta(self, r: int) -> float:
         """Return the chance that the expert acts in round ``r``."""
@@ -125,7 +135,7 @@ class DaggerConfig:
     def collection(self) -> Collection:
         """Return where the episodes start and what is recorded."""
         names = ROBOTS[self.robot].spec().cameras if self.track == "pixels" else ()
-        size = self.image_size
+        size = self.image_size or IMAGE_SIZE
         cameras = tuple(CameraSpec(name, size, size) for name in names)
         return Collection(self.task, self.robot, seed=self.seed, cameras=cameras)
 
@@ -134,6 +144,7 @@ class DaggerConfig:
         apart = {"out", "workers", "threads", "device"}
         settings = dataclasses.asdict(self)
         made = {k: v for k, v in settings.items() if k not in apart}
+        made["image_size"] = self.image_size or IMAGE_SIZE
         return {**made, "steps": self.training(0).steps, "model": self.model_hash}
 
     @property

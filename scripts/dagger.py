@@ -49,8 +49,8 @@ class Dagger:
     """What the policy sees: joint and object states, or joint states and pictures."""
     robot: str = ""
     """Robot, such as viperx or koch (default: the task's)."""
-    image_size: int = 84
-    """With --track pixels: width and height of the pictures [px]."""
+    image_size: int | None = None
+    """With --track pixels: width and height of the pictures [px] (default: 84)."""
     seed: int = 0
     """Seed of starts, questions, weights and windows."""
     compare: bool = False

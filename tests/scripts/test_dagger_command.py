@@ -45,6 +45,8 @@ def test_it_leaves_a_policy_a_curve_and_the_difference_to_plain_bc(tmp_path, cap
         ({"task": "pour"}, "the expert of pour follows a script of its own"),
         ({"trials": "0"}, "trials must be 1..200 in pick_place/v1, got 0"),
         ({"protocol": "pick_place/v9"}, "unknown protocol 'pick_place/v9'"),
+        ({"image-size": "32"}, "--image-size belongs to --track pixels, got track 'state'"),
+        ({"image-size": "0", "track": "pixels"}, "--image-size must be at least 1, got 0"),
         ({"robot": "openarm"}, "no expert that labels states of others on openarm"),
     ],
 )
