@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.report.charts import Spec, axis_share, number
+from benchmarks.report.draw import png
 from benchmarks.report.page import render, vega_script
 from benchmarks.sweep import Result, Sweep, left_out, setting_name, table, write_tables
 from benchmarks.writer import refuse_disk_errors
@@ -188,12 +189,8 @@ def _tips() -> list[Spec]:
 
 def picture(spec: Spec) -> bytes:
     """Return a figure as a PNG on white."""
-    import vl_convert  # 40 MB of library, only for figures
-
     text = json.dumps(spec)
     for name, value in LIGHT.items():
         text = text.replace(name, value)
     config = {"background": "white", "view": {"stroke": None}, "axis": {"titleFontWeight": 500}}
-    whole = {"config": config, "padding": 8, **json.loads(text)}
-    data: bytes = vl_convert.vegalite_to_png(whole, scale=2)
-    return data
+    return png({"config": config, "padding": 8, **json.loads(text)})
