@@ -5,105 +5,27 @@ Every folder is named by the hash of what it is made from, so an experiment that
 asked for more, finds what is there.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.derived import TWIN
 from benchmarks.experiment_answer import Axis, Conclusion
+from benchmarks.experiment_fit import Demos, Fit, Recorded
 from benchmarks.lines import Record
 from benchmarks.protocol import NOMINAL, PROTOCOLS, SPLITS, TEST
+from benchmarks.recordings import Recordings
 from envs.collection import Collection
 from envs.errors import UsageError
 from envs.gap import differing
 from envs.registry import Registry
 from envs.tasks import TASKS
 from policies.base import ALGORITHMS
-from policies.configs import LATER, canonical, to_json
-from policies.lora import LoraConfig
-from policies.stream import StreamConfig
 
 Place = float | str
 """Where a cell stands on the axis of the figure: a number, or a name."""
 SIZES = ("quick", "cpu")
-
-
-def _named(about: str, made_of: Any) -> str:  # noqa: ANN401  (any dataclass)
-    """Return a name for a folder: what people call it, and the hash of what it is made from."""
-    mark = hashlib.sha256(canonical(to_json(made_of))).hexdigest()[:8]
-    return f"{about}-{mark}"
-
-
-@dataclass(frozen=True)
-class Demos:
-    """Demonstrations in a folder.
-
-    Attributes:
-        collection: how they are made.
-        episodes: how many.
-    """
-
-    collection: Collection
-    episodes: int
-
-    def folder(self, root: Path) -> Path:
-        """Return where they are kept."""
-        made = self.collection
-        about = "-".join(n for n in (made.task, made.gap, made.operator, str(self.episodes)) if n)
-        return root / "data" / _named(about, self)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One training.
-
-    Attributes:
-        algo: registered algorithm.
-        preset: of the algorithm.
-        demos: what it learns from; None with ``stream``.
-        stream: demonstrations made while training, instead.
-        track: ``state`` or ``pixels``.
-        seed: of the training.
-        steps: gradient steps; None: the preset's.
-        initial: what training begins with; None: fresh weights.
-        chunk: actions predicted at once; None: the preset's.
-        keep: steps after which a checkpoint is kept, again and again; 0: the last alone.
-        also: more demonstrations, of other tasks.
-        lora: small weights beside those of ``initial`` are learned, which stay.
-    """
-
-    algo: str
-    preset: str
-    demos: Demos | None = None
-    stream: StreamConfig | None = None
-    track: str = "state"
-    seed: int = 0
-    steps: int | None = None
-    initial: "Fit | None" = None
-    chunk: int | None = None
-    keep: int = 0
-    also: tuple[Demos, ...] = field(default=(), metadata=LATER)
-    lora: LoraConfig | None = field(default=None, metadata=LATER)
-
-    @property
-    def sources(self) -> tuple[Demos, ...]:
-        """All demonstrations in folders that it learns from."""
-        return (*([] if self.demos is None else [self.demos]), *self.also)
-
-    def folder(self, root: Path) -> Path:
-        """Return where its checkpoint is kept."""
-        return root / "policies" / _named(f"{self.algo}-{self.preset}-{self.track}", self)
-
-    @property
-    def depth(self) -> int:
-        """How many trainings come before it."""
-        return 0 if self.initial is None else 1 + self.initial.depth
-
-    def chain(self) -> list["Fit"]:
-        """Return it after those that it builds on."""
-        return [*(self.initial.chain() if self.initial else []), self]
 
 
 @dataclass(frozen=True)
@@ -156,6 +78,8 @@ class Ask:
         pretrain: episodes that a pre-training is streamed, or has of each other task; None: as
             many as the size has.
         track: ``state`` or ``pixels``; empty: the experiment's own.
+        real: demonstrations recorded on an arm, which is then the one that is asked about; None:
+            of no arm.
     """
 
     task: str
@@ -169,6 +93,7 @@ class Ask:
     gap: str = ""
     pretrain: int | None = None
     track: str = ""
+    real: Recordings | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known."""
@@ -184,6 +109,33 @@ class Ask:
             raise UsageError(f"seed must be at least 0, got {self.seed}")
         if self.gap and self.gap not in differing():
             raise UsageError(f"unknown gap {self.gap!r}; known: {', '.join(differing())}")
+        if self.real:
+            self._check_real(self.real)
+
+    def _check_real(self, real: Recordings) -> None:
+        """Refuse what contradicts the demonstrations of an arm."""
+        if self.gap:
+            raise UsageError(f"--gap is of the twin, --real of an arm: leave out --gap {self.gap}")
+        if self.split != TEST:
+            raise UsageError(
+                f"--real is tried by sessions, on the starts of the split test: leave out "
+                f"--split {self.split}"
+            )
+        for what, found, asked in (
+            ("task", real.task, self.task),
+            ("track", real.track, self.track or real.track),
+        ):
+            if found != asked:
+                raise UsageError(
+                    f"{real.folder}: its episodes are of the {what} {found!r}, got --{what} "
+                    f"{asked!r}; known: {found}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form; the demonstrations of an arm in a few words."""
+        plain = asdict(replace(self, real=None))
+        del plain["real"]
+        return plain if self.real is None else {**plain, "real": self.real.to_json()}
 
     @property
     def protocol(self) -> str:
@@ -214,7 +166,12 @@ class Ask:
         """Return demonstrations of the task, ``how`` they are made besides."""
         return Demos(Collection(self.task, **how), episodes)
 
-    def fit(self, algo: str, demos: Demos | None, **how: Any) -> Fit:  # noqa: ANN401  (of Fit)
+    def fit(
+        self,
+        algo: str,
+        demos: Demos | Recorded | None,
+        **how: Any,  # noqa: ANN401  (of Fit)
+    ) -> Fit:
         """Return a training in the size's preset."""
         return Fit(algo, self.size, demos, **{"seed": self.seed, "steps": self.steps} | how)
 
@@ -225,14 +182,15 @@ class Result:
 
     Attributes:
         cell: which.
-        run: the run folder, from the results folder on.
-        k, n: successes of valid trials.
-        low, high: 95 % interval of the success rate.
+        run: the run folder, from the results folder on; several, where several sessions tried it.
+        k, n: successes of valid trials; n is 0 where it was not tried.
+        low, high: 95 % interval of the success rate; 0 and 1 where it was not tried.
         failures: label -> trials.
         demonstrations: that the policy saw, streamed ones counted.
         training_s: CPU seconds of its last training.
         extra: what the experiment measures besides.
         diff, diff_low, diff_high, p: against the cell it is compared with, paired; None without.
+        world: where it was tried, as its records say; empty where it was not.
     """
 
     cell: Cell
@@ -249,10 +207,18 @@ class Result:
     diff_low: float | None = None
     diff_high: float | None = None
     p: float | None = None
+    world: str = ""
+
+    @property
+    def tried(self) -> bool:
+        """Whether there is a valid trial of it."""
+        return self.n > 0
 
     @property
     def share(self) -> float:
-        """Success, 0..1."""
+        """Success, 0..1; ``ValueError`` where it was not tried."""
+        if not self.tried:
+            raise ValueError(f"a share must be of trials, got none of {self.cell.key}")
         return self.k / self.n
 
 
@@ -282,6 +248,8 @@ class Experiment:
         task: that it is usually asked of.
         measure: what is measured of a cell besides success, from its trials and its checkpoint.
         conclude: what the results say.
+        arm: the same question about an arm that demonstrations were recorded on; None where it
+            cannot be asked of one.
     """
 
     name: str
@@ -292,6 +260,7 @@ class Experiment:
     task: str = "pick_place"
     measure: Measure = _nothing
     conclude: Conclude = _silent
+    arm: "Experiment | None" = None
 
     def grid(self, ask: Ask) -> list[Cell]:
         """Return the cells that are asked for, each once.

@@ -1,7 +1,8 @@
 """How an experiment answers: the axis of its figure, tables, sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the numbers say: sentences, and tables of another cut than one row a cell."""
+    """What the numbers say: sentences, and tables of another cut than one row a cell.
+
+    Attributes:
+        said: sentences.
+        tables: see ``Table``.
+        sessions: what is told of each session at an arm, as JSON.
+    """
 
     said: Sequence[str] = ()
     tables: Sequence[Table] = ()
+    sessions: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,11 @@ import numpy as np
 
 from benchmarks import stats
 from benchmarks.evaluated import valid
-from benchmarks.experiment import Ask, Cell, Demos, Experiment, Fit, Result
+from benchmarks.experiment import Ask, Cell, Experiment, Result
+from benchmarks.experiment_fit import Demos, Fit, Recorded
+from benchmarks.lines import Record
 from benchmarks.protocol import NOMINAL
+from benchmarks.recordings import Recordings
 from benchmarks.records import read_run
 from benchmarks.run import EvaluateConfig, Workers, evaluate, prepare, workers_of
 from envs.collect import collect
@@ -34,6 +37,8 @@ Bar = Callable[[str, int], Any]
 """``bar(title, total)``: a context manager that yields ``advance(n)``."""
 PROVENANCE = "provenance.json"
 POLL_S = 1.0
+UNKNOWN = stats.Interval(0.0, 1.0, "no trials")
+"""Of a success of which nothing was seen."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Place:
 class Work:
     """What the cells need, each thing once, in the order in which it can be made."""
 
-    demos: Sequence[Demos]
+    demos: Sequence[Demos | Recorded]
     fits: Sequence[Fit]
 
 
@@ -104,10 +109,13 @@ def _untrainable(experiment: Experiment, ask: Ask, algo: str) -> str:
     return ""
 
 
-def make(work: Work, place: Place, bar: Bar) -> None:
-    """Collect and train what is missing."""
+def make(work: Work, place: Place, bar: Bar, real: Recordings | None = None) -> None:
+    """Collect and train what is missing; what was recorded on an arm is taken from ``real``."""
     for demos in work.demos:
-        _collect(demos, place, bar)
+        if isinstance(demos, Demos):
+            _collect(demos, place, bar)
+        elif real is not None:
+            real.lay_out(demos, place.root)
     _train(work.fits, place, bar)
 
 
@@ -250,12 +258,34 @@ def _result(experiment: Experiment, cell: Cell, folder: Path, policy: Path) -> R
     """Sum up the trials of a cell."""
     found = read_run(folder)
     trials = valid(found.cells()[cell.condition])
+    ids = [int(t["key"]["ic"]) for t in trials]
+    result = summed(experiment, cell, policy, trials, ids)
+    return replace(result, run=run_of(folder), world=str(found.manifest["world"]))
+
+
+def run_of(folder: Path) -> str:
+    """Return the name of a run folder, from the results folder on."""
+    return "/".join(folder.parts[-3:])
+
+
+def summed(
+    experiment: Experiment, cell: Cell, policy: Path, trials: Sequence[Record], ids: Sequence[int]
+) -> Result:
+    """Sum up valid trials of a cell; none: it was not tried.
+
+    Args:
+        experiment: that the cell is of.
+        cell: which.
+        policy: its checkpoint.
+        trials: the valid ones.
+        ids: a number for each; trials of two cells with the same number are a pair.
+    """
     k, n = sum(bool(t["success"]) for t in trials), len(trials)
-    limits = stats.cell_interval(k, n)
+    limits = stats.cell_interval(k, n) if n else UNKNOWN
     origin = json.loads((policy / PROVENANCE).read_text())
     return Result(
         cell=cell,
-        run="/".join(folder.parts[-3:]),
+        run="",
         k=k,
         n=n,
         low=limits.low,
@@ -265,7 +295,7 @@ def _result(experiment: Experiment, cell: Cell, folder: Path, policy: Path) -> R
         training_s=origin["training"].get("cpu_s"),
         extra={
             "flags": [bool(t["success"]) for t in trials],
-            "ics": [int(t["key"]["ic"]) for t in trials],
+            "ics": list(ids),
             **experiment.measure(cell, trials, policy),
         },
     )
@@ -286,14 +316,18 @@ def compared(results: Sequence[Result]) -> list[Result]:
 
 
 def _against(result: Result, other: Result | None) -> Result:
-    if other is None:
+    shared = set(result.extra["ics"]) & set(other.extra["ics"]) if other else set()
+    if other is None or not shared:
         return result
-    d = stats.compare(_outcomes(result), _outcomes(other))
+    d = stats.compare(_outcomes(result, shared), _outcomes(other, shared))
     return replace(result, diff=d.diff, diff_low=d.low, diff_high=d.high, p=d.p)
 
 
-def _outcomes(result: Result) -> stats.Outcomes:
-    return stats.Outcomes(np.array(result.extra["flags"], bool), result.extra["ics"])
+def _outcomes(result: Result, of: Collection[int]) -> stats.Outcomes:
+    """Return the successes of the trials with these numbers."""
+    pairs = zip(result.extra["ics"], result.extra["flags"], strict=True)
+    kept = {number: flag for number, flag in pairs if number in of}
+    return stats.Outcomes(np.array(list(kept.values()), bool), list(kept))
 
 
 def lines(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -303,7 +337,7 @@ def lines(results: Sequence[Result]) -> list[dict[str, Any]]:
         {
             "series": r.cell.series,
             "x": r.cell.x,
-            "success": r.share,
+            "success": r.share if r.tried else None,
             **{name: getattr(r, name) for name in plain},
             **{k: v for k, v in r.extra.items() if k not in ("flags", "ics")},
             "protocol": r.cell.protocol,

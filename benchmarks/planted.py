@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.diagnose import CAUSES, diagnose
-from benchmarks.experiment import Ask, Cell, Demos, Fit
+from benchmarks.experiment import Ask, Cell
+from benchmarks.experiment_fit import Demos, Fit
 from benchmarks.experiment_run import Bar, Place, checkpoint_of, make, try_cell, work_of
 from benchmarks.failures import AVERAGE, ERROR, HARDWARE, RESETS, SHIFT
 from benchmarks.protocol import NOMINAL

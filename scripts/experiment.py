@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from benchmarks.experiment import Ask, Result
     from benchmarks.experiment import Experiment as Asked
-    from benchmarks.experiment import Result
+    from benchmarks.experiment_run import Place
 
 EXAMPLES = """
 armtrials experiment data_scaling
 armtrials experiment sim2real --task pick_place --preset cpu
 armtrials experiment sim2real --preset cpu --at 0 10 25 --gap ordinary
 armtrials experiment sim2real --pretrain 10000 --steps 20000
+armtrials experiment sim2real --real data/arm --preset cpu --at 0 10 25
+armtrials experiment sim2real --real data/arm --preset cpu --at 0 10 25 --session sessions/arm
 armtrials experiment modes --algo bc act diffusion --preset cpu --at 0.5
 armtrials experiment normalisation --trials 100
 armtrials experiment camera_shift --preset cpu --algo act diffusion
@@ -39,6 +42,9 @@ class Experiment:
     Questions: data_scaling, clean_vs_noisy, recovery, modes, sim2real, normalisation, chunking,
     camera_shift, val_loss, pretraining. Interrupted, it keeps what is complete; the same command
     continues. What several experiments need is made once, if they share --out.
+
+    sim2real may be asked about an arm: --real DATA trains its policies and prints the commands of a
+    blind session there; the same command with --session FOLDER reads what came of it.
     """
 
     name: tyro.conf.Positional[str]
@@ -52,7 +58,8 @@ class Experiment:
     at: tuple[str, ...] = ()
     """Places on the axis of the figure (default: all of the preset)."""
     trials: int | None = None
-    """Starts of each cell (default: 50 quick, 100 cpu)."""
+    """Starts of each cell (default: 50 quick, 100 cpu); with --real blocks of the session that is
+    proposed (default: 20)."""
     split: Literal["test", "dev"] = "test"
     """Starts of which split."""
     steps: int | None = None
@@ -67,10 +74,16 @@ class Experiment:
     1,100 cpu). With pretraining: demonstrations of each other task (100 quick, 200 cpu)."""
     track: Literal["", "state", "pixels"] = ""
     """With sim2real: what the policies see (default: the question's own)."""
+    real: Path | None = None
+    """With sim2real: folder of demonstrations recorded on the arm that is asked about, in place of
+    the twin: task, arm, cameras and track are theirs, M is the first so many of them."""
+    session: tuple[Path, ...] = ()
+    """With --real: closed sessions that tried the policies; nothing is trained then."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes at a time (default: one a core)."""
     out: Path = Path("experiments")
-    """Folder of demonstrations and checkpoints; figure and page go to OUT/NAME-TASK."""
+    """Folder of demonstrations and checkpoints; figure and page go to OUT/NAME-TASK, of an arm to
+    OUT/NAME-arm-TASK."""
     results: Path | None = None
     """Folder that takes the runs (default: the same as --out)."""
     scale: tyro.conf.OmitArgPrefixes[Scale] = field(default_factory=Scale)
@@ -78,19 +91,41 @@ class Experiment:
 
     def run(self) -> int:
         """Run what is missing, write what came out; return 0."""
-        from rich.console import Console
-
-        from benchmarks.experiment import Ask
         from benchmarks.experiment_run import Place, run
         from benchmarks.experiments import EXPERIMENTS
-        from benchmarks.report.experiment_page import write_experiment
-        from envs.errors import UsageError
 
         asked = EXPERIMENTS[self.name]
+        self._check(asked)
+        ask = self._ask(asked)
+        place = Place(self.out, self.results or self.out, self.workers, self.scale.place())
+        if ask.real is not None and asked.arm is not None:
+            return self._on_arm(asked.arm, ask, place)
+        results = run(asked, ask, place, progress)
+        self._report(asked, ask, results, self.out / f"{asked.name}-{ask.task}")
+        return 0
+
+    def _check(self, asked: "Asked") -> None:
+        """Refuse what does not go together."""
+        from benchmarks.experiments import EXPERIMENTS
+        from envs.errors import UsageError
+
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
-        ask = Ask(
-            task=self.task or asked.task,
+        if self.real and asked.arm is None:
+            known = ", ".join(name for name, one in EXPERIMENTS.items() if one.arm)
+            raise UsageError(f"{self.name} is not asked about an arm: leave out --real; {known} is")
+        if self.session and not self.real:
+            told = " ".join(map(str, self.session))
+            raise UsageError(f"--session needs --real, the arm's demonstrations, got {told} alone")
+
+    def _ask(self, asked: "Asked") -> "Ask":
+        """Return what is asked; a task that is not named is that of the arm's demonstrations."""
+        from benchmarks.experiment import Ask
+        from benchmarks.recordings import read_recordings
+
+        real = read_recordings(self.real) if self.real else None
+        return Ask(
+            task=self.task or (real.task if real else asked.task),
             size=self.preset,
             trials=self.trials,
             split=self.split,
@@ -101,17 +136,55 @@ class Experiment:
             gap=self.gap,
             pretrain=self.pretrain,
             track=self.track,
+            real=real,
         )
-        place = Place(self.out, self.results or self.out, self.workers, self.scale.place())
-        results = run(asked, ask, place, progress)
-        folder = self.out / f"{asked.name}-{ask.task}"
-        page = write_experiment(asked, ask, results, folder, _command())
-        console = Console(highlight=False, soft_wrap=True)
-        _say(console, asked, results)
-        for text in asked.conclude(ask, results).said:
-            console.print(text, markup=False)
-        console.print(f"page: {page}", markup=False)
+
+    def _on_arm(self, asked: "Asked", ask: "Ask", place: "Place") -> int:
+        """Train for an arm and say what to do there, or read what was done."""
+        from benchmarks.experiment_sessions import read_sessions, train_for
+        from scripts.experiment_arm import next_steps, sessions_on
+
+        folder = self.out / f"{asked.name}-arm-{ask.task}"
+        if self.session:
+            tried = read_sessions(asked, ask, place, self.session)
+            self._report(tried.told_by(asked), ask, tried.results, folder)
+            return 0
+        tried = train_for(asked, ask, place, progress)
+        if told := sessions_on(folder):
+            print_line(f"page: {folder / 'index.html'} tells of {', '.join(told)} and is kept")
+        else:
+            self._report(asked, ask, tried.results, folder)
+        places = {"root": place.root, "results": place.results, "session": folder / "session"}
+        cells = [result.cell for result in tried.results]
+        for line in next_steps(ask, cells, places, self._again()):
+            print_line(line)
         return 0
+
+    def _again(self) -> list[str]:
+        """Return the words of this command that decide the cells."""
+        from scripts.experiment_arm import words_of
+
+        names = ("real", "preset", "algo", "at", "steps", "seed", "pretrain", "out")
+        return words_of(self.name, {name: getattr(self, name) for name in names})
+
+    def _report(
+        self, asked: "Asked", ask: "Ask", results: "Sequence[Result]", folder: Path
+    ) -> None:
+        """Write the page and print what came out."""
+        from rich.console import Console
+
+        from benchmarks.report.experiment_page import write_experiment
+
+        page = write_experiment(asked, ask, results, folder, _command())
+        _say(Console(highlight=False, soft_wrap=True), asked, results)
+        for text in asked.conclude(ask, results).said:
+            print_line(text)
+        print_line(f"page: {page}")
+
+
+def print_line(text: str) -> None:
+    """Write a line as it is."""
+    sys.stdout.write(f"{text}\n")
 
 
 def _command() -> str:
@@ -130,9 +203,10 @@ def _say(console: "Console", asked: "Asked", results: "Sequence[Result]") -> Non
     table = Table("", *own, axis.title, "success", "interval", box=None)
     for r in results:
         places = [r.cell.x, r.extra[axis.field]] if own else [r.cell.x]
-        share = f"{r.share:.0%} ({r.k}/{r.n})"
-        told = [_told(place) for place in places]
-        table.add_row(r.cell.series, *told, share, f"{r.low:.0%} to {r.high:.0%}")
+        share, limits = "not tried", "\u2013"
+        if r.tried:
+            share, limits = f"{r.share:.0%} ({r.k}/{r.n})", f"{r.low:.0%} to {r.high:.0%}"
+        table.add_row(r.cell.series, *map(_told, places), share, limits)
     console.print(table)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Demos, Experiment, Fit, Result
+from benchmarks.experiment import EXPERIMENTS, Ask, Cell, Experiment, Result
 from benchmarks.experiment_answer import Axis, Conclusion
+from benchmarks.experiment_fit import Demos, Fit
 from benchmarks.experiments.demonstrations import difference
 from benchmarks.lines import Record
 from envs.collection import Collection
@@ -93,7 +94,7 @@ def _learned(cell: Cell, trials: Sequence[Record], policy: Path) -> dict[str, An
     base = cell.fit.initial
     if base is None:
         return {"pretraining": "", "pretraining_steps": 0}
-    tasks = [demos.collection.task for demos in base.sources]
+    tasks = [demos.task for demos in base.sources]
     return {"pretraining": "+".join(tasks), "pretraining_steps": base.steps}
 
 

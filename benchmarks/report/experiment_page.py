@@ -11,7 +11,6 @@ from typing import Any
 from benchmarks.experiment import Ask, Experiment, Result
 from benchmarks.experiment_answer import Conclusion
 from benchmarks.experiment_run import lines
-from benchmarks.protocol import PROTOCOLS
 from benchmarks.report.charts import SERIES, Spec, axis_share, number
 from benchmarks.report.page import render, vega_script
 from benchmarks.report.sweep_page import picture
@@ -28,7 +27,10 @@ KEY: Spec = {
 def write_experiment(
     experiment: Experiment, ask: Ask, results: Sequence[Result], folder: Path, command: str
 ) -> Path:
-    """Write ``experiment.json``, ``.csv``, ``.png`` and the page; return the page's path."""
+    """Write ``experiment.json``, ``.csv``, ``.png`` and the page; return the page's path.
+
+    There is no figure where no cell was tried.
+    """
     found = experiment.conclude(ask, results)
     table = lines(results)
     text = io.StringIO()
@@ -41,7 +43,8 @@ def write_experiment(
     with refuse_disk_errors(folder, "--out"):
         write_whole(folder / "experiment.csv", text.getvalue().encode())
         write_whole(folder / "experiment.json", (json.dumps(about, indent=1) + "\n").encode())
-        write_whole(folder / "experiment.png", picture(spec))
+        if about["tried"]:
+            write_whole(folder / "experiment.png", picture(spec))
         write_whole(page, experiment_page(experiment, about, results, spec).encode())
     return page
 
@@ -63,9 +66,11 @@ def describe(
         "question": experiment.question,
         "method": experiment.method,
         "command": command,
-        "asked": asdict(ask),
-        "worlds": sorted({PROTOCOLS[r.cell.protocol].world for r in results}),
-        "trials": ask.count,
+        "asked": ask.to_json(),
+        "worlds": sorted({r.world for r in results if r.world}),
+        "tried": sum(r.tried for r in results),
+        "trials": max((r.n for r in results), default=0) if ask.real else ask.count,
+        "sessions": list(found.sessions),
         "findings": list(found.said),
         "tables": [asdict(table) for table in found.tables],
         "cells": lines(results),
@@ -100,6 +105,7 @@ def figure(experiment: Experiment, results: Sequence[Result]) -> Spec:
             "trials": f"{r.k}/{r.n}",
         }
         for r in results
+        if r.tried
     ]
     values = [value for value in values if value["x"] is not None]
     names = list(dict.fromkeys(value["series"] for value in values))

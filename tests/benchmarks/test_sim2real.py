@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.experiment import Ask
 from benchmarks.experiment_run import Place, lines, run, work_of
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.experiments.sim2real import VARIED, streamed
+from benchmarks.experiments.sim2real import SERIES, TWIN, streamed
 from benchmarks.protocol import DEV
 from benchmarks.report.experiment_page import write_experiment
 from envs.errors import UsageError
@@ -64,7 +64,8 @@ def test_with_pictures_all_trainings_see_them_and_those_randomised_have_other_li
         made = fit.stream.collection if fit.stream else fit.demos.collection
         assert fit.track == "pixels"
         assert made.cameras
-    varied = next(c.fit for c in cells if c.series == VARIED).stream.collection.variations
+    name = SERIES[2].format(TWIN)
+    varied = next(c.fit for c in cells if c.series == name).stream.collection.variations
     assert {"lighting", "camera_pose", "friction_mass"} <= {name for name, _ in varied}
 
 

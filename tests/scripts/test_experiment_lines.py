@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.experiment import Ask, Cell, Fit, Result
+from benchmarks.experiment import Ask, Cell, Result
+from benchmarks.experiment_fit import Fit
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.report.experiment_page import write_experiment
 from scripts.experiment import _say
