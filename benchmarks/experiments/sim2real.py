@@ -223,7 +223,8 @@ def _sum_up(ask: Ask, results: Sequence[Result]) -> Conclusion:
         )
     ]
     few = [f"fine-tuned on {x:g}" for x in places]
-    title = f"Success on the {name}"
+    worlds = sorted({r.world for r in results if r.tried and ask.real})
+    title = f"Success on the {name}" + (f" ({', '.join(worlds)})" if worlds else "")
     return Conclusion(said, [Table(title, ("randomisation", "no fine-tuning", *few), rows)])
 
 

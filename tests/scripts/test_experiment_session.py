@@ -209,6 +209,7 @@ def test_the_table_is_what_the_sessions_saw(trained: Trained, tmp_path: Path) ->
     about = json.loads((tmp_path / "experiment.json").read_text())
     assert about["worlds"] == ["real"]
     (table,) = about["tables"]
+    assert table["title"] == "Success on the arm (real)"
     assert [row[:3] for row in table["rows"]] == [
         ["off", "50% (15% to 85%)", "75% (30% to 95%)"],
         ["on", "100% (40% to 100%)", "not tried"],
