@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BLOCKS = 20
 """Blocks of the session that is proposed, where no number of trials is asked for."""
 PORT, CALIBRATION, CAMERA, OBJECTS = "PORT", "CALIBRATION", "CAMERA", "OBJECTS"
-REASON, NAME = "REASON", "NAME"
+NAME = "NAME"
 """What the user fills in."""
 
 
@@ -58,29 +58,21 @@ def _reach(real: "Recordings") -> list[str]:
     names = [camera.name for camera in real.cameras] or ["overhead"]
     tags = [] if real.cameras else ["--tags", OBJECTS]
     cameras = [f"{name}={CAMERA}" for name in names]
-    return [
-        *("--port", PORT, "--calibration", CALIBRATION, "--cameras", *cameras),
-        *(*tags, "--override", REASON),
-    ]
+    return ["--port", PORT, "--calibration", CALIBRATION, "--cameras", *cameras, *tags]
 
 
 def _gates(ask: "Ask", cells: "Sequence[Cell]", root: Path) -> list[str]:
-    """Return the commands of the gate for the policies that it can compare with demonstrations."""
-    lines = [
-        "The gate first, for what was trained on the arm's demonstrations alone. A policy that "
-        "began in simulation keeps the scaling of simulation, which the gate does not know: it "
-        "goes on by --override, and every trial records the reason.",
-    ]
+    """Return the commands of the gate; of what was never on the arm, its stream is made again."""
+    lines = ["The gate first, for every policy; the session looks for its verdicts in gates."]
     for cell in cells:
-        if cell.fit.initial is None and cell.fit.demos is not None:
-            words = {
-                "--policy": cell.fit.folder(root),
-                "--protocol": ask.protocol,
-                "--robot": ask.real.robot if ask.real else "",
-                "--data": cell.fit.demos.folder(root),
-                "--calibration": CALIBRATION,
-            }
-            lines.append(_line(["gate", *(str(w) for pair in words.items() for w in pair)]))
+        words = {
+            "--policy": cell.fit.folder(root),
+            "--protocol": ask.protocol,
+            "--robot": ask.real.robot if ask.real else "",
+            **({} if cell.fit.demos is None else {"--data": cell.fit.demos.folder(root)}),
+            "--calibration": CALIBRATION,
+        }
+        lines.append(_line(["gate", *(str(w) for pair in words.items() for w in pair)]))
     return lines
 
 

@@ -91,7 +91,18 @@ def stream_of(policy: LearnedPolicy, told: Mapping[str, Any]) -> EpisodeSet:
     """
     blind, language = bool(policy.provenance.get("blind")), policy.spec.language
     reading = Reading(policy.spec.track, blind, language=language)
-    return Stream(stream_again(told), reading).data
+    return _packed(Stream(stream_again(told), reading).data)
+
+
+def _packed(data: EpisodeSet) -> EpisodeSet:
+    """Return the episodes of a stream without the room that it keeps behind each."""
+    rows = data.steps(range(len(data)))
+    return replace(
+        data,
+        observations={key: array[rows] for key, array in data.observations.items()},
+        actions=data.actions[rows],
+        starts=np.cumsum(data.lengths) - data.lengths,
+    )
 
 
 def record_of(data: EpisodeSet, policy: LearnedPolicy, count: int = COUNT) -> Recorded:

@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from benchmarks.gate import planted
 from benchmarks.gate.check import FAIL, NOT_RUN, PASS, Check
+from benchmarks.gate.recorded import stream_of
 from benchmarks.gate.run import Gate, GateConfig
 from envs.collect import collect
 from envs.collection import Collection, from_definition
 from envs.errors import UsageError
+from policies.checkpoint import load_checkpoint
 from policies.lora import LoraConfig
 from policies.stream import StreamConfig, stream_again
 from policies.train import train
@@ -97,6 +100,17 @@ def test_wrong_statistics_of_a_pre_trained_policy_are_still_found(
 def test_base_data_of_a_policy_that_began_anew_are_refused(made: Made) -> None:
     with pytest.raises(UsageError, match="was not pre-trained: leave --base-data out"):
         statistics(made.policies["plain"], made.other, (made.arm,))
+
+
+def test_a_stream_made_again_has_the_steps_of_its_episodes_alone(made: Made) -> None:
+    policy = load_checkpoint(made.policies["streamed"])
+    data = stream_of(policy, policy.provenance["data"]["stream"])
+    assert len(data) == 4  # three that are learned from, one held out
+    assert len(data.actions) == data.lengths.sum() == len(data.steps(range(4)))
+    assert np.array_equal(data.steps(range(4)), np.arange(data.lengths.sum()))
+    assert np.abs(data.actions).max() < 4  # rad; no step is what lay in memory before
+    first = (data.actions[data.starts], data.observations["qpos"][data.starts])
+    assert np.allclose(*first, atol=0.2)
 
 
 def test_a_stream_is_made_again_from_its_description_or_not_at_all() -> None:

@@ -24,6 +24,8 @@ from benchmarks.experiment import Ask, Result
 from benchmarks.experiment_run import Place, lines
 from benchmarks.experiment_sessions import Tried, read_sessions
 from benchmarks.experiments import EXPERIMENTS
+from benchmarks.gate.check import PASS, Check
+from benchmarks.gate.run import Gate, GateConfig
 from benchmarks.recordings import read_recordings
 from benchmarks.report.experiment_page import write_experiment
 from benchmarks.session.closing import read_closed
@@ -294,22 +296,32 @@ def test_a_session_that_cannot_fill_the_table_is_refused(trained: Trained, tmp_p
 
 def test_a_real_arm_is_reached_by_what_the_user_fills_in(trained: Trained) -> None:
     ask = trained.ask
-    real = Ask("pick_place", algos=("bc",), at=ask.at, real=replace(ask.real, sim=False))
+    real = replace(ask, real=replace(ask.real, sim=False))
     cells = ASKED.grid(real)
     places = {"root": trained.out, "results": trained.out, "session": trained.out / "monday"}
     said = next_steps(real, cells, places, ["experiment", "sim2real", "--real", "data"])
     commands = [shlex.split(line)[1:] for line in said if line.startswith("  armtrials ")]
     assert [words[:2] for words in commands] == [
-        ["gate", "--policy"], ["gate", "--policy"], ["session", "lock"], ["session", "run"],
+        *[["gate", "--policy"]] * 8, ["session", "lock"], ["session", "run"],
         ["experiment", "sim2real"],
     ]  # fmt: skip
+    assert sum("--data" in words for words in commands[:8]) == 6  # not of simulation alone
+    for words in (commands[0], commands[7]):  # of simulation alone; fine-tuned on the arm
+        data = Path(words[words.index("--data") + 1]) if "--data" in words else None
+        gate = Gate(GateConfig(Path(words[2]), data=data, observations=20))
+        checks: list[Check] = []
+        loaded = gate._load(checks.append)
+        assert loaded is not None
+        gate._static(loaded, checks.append)
+        found = {check.name: check for check in checks}["statistics"]
+        assert found.outcome == PASS, found.text
     for words in commands:
         load(words[0], words[1:])  # its options are known
-    lock = load("session", commands[2][1:]).step
+    lock = load("session", commands[8][1:]).step
     assert (lock.port, lock.calibration, lock.cameras) == (
         "PORT", Path("CALIBRATION"), ("overhead=CAMERA",),
     )  # fmt: skip
-    assert (lock.tags, lock.override, lock.twin) == (Path("OBJECTS"), "REASON", False)
+    assert (lock.tags, lock.override, lock.twin) == (Path("OBJECTS"), "", False)
     assert (lock.data, len(lock.policy), lock.blocks) == (trained.data, 8, 20)
 
 
