@@ -25,7 +25,7 @@ def tracked(*suffixes: str) -> list[Path]:
         listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         paths = [ROOT / line for line in listed.splitlines()]
     except (OSError, subprocess.CalledProcessError):
-        roots = [ROOT / name for name in (*PACKAGES, "tests", "docs", "perf")]
+        roots = [ROOT / name for name in (*PACKAGES, "tests", "docs", "perf", "examples")]
         paths = [path for root in roots for path in root.rglob("*")]
     return sorted(path for path in paths if path.is_file() and path.suffix in suffixes)
 
