@@ -1,6 +1,7 @@
 """A checkpoint of LeRobot: loaded by LeRobot, asked for chunks of actions in ArmTrials' units."""
 
 import hashlib
+import importlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -168,36 +169,56 @@ def find_folder(name: str) -> Path:
     return folder
 
 
-def load(folder: Path, device: str) -> Checkpoint:
-    """Let LeRobot load a checkpoint.
+def load_config(folder: Path, device: str) -> Any:  # noqa: ANN401
+    """Let LeRobot load the config of a checkpoint.
 
     Raises:
-        MistakeError: lerobot is not installed, does not know this type, or cannot load it.
+        MistakeError: lerobot is not installed, does not know this type, or cannot read it.
     """
     try:
         from lerobot.configs.policies import PreTrainedConfig
-        from lerobot.policies.factory import get_policy_class, make_pre_post_processors
-        from lerobot.policies.pretrained import PreTrainedPolicy
+
+        importlib.import_module("lerobot.policies.factory")  # by which the types are known
     except ImportError as error:
         raise MistakeError(f"LeRobot is not here: pip install lerobot ({said(error)})") from error
-    named = json.loads((folder / "config.json").read_text())
     known = PreTrainedConfig.get_known_choices()
-    if named.get("type") not in known:
-        raise MistakeError(
-            f"{folder}: lerobot {version('lerobot')} has no policy of type {named.get('type')!r}; "
-            f"known: {', '.join(sorted(known))}"
-        )
-    if named.get("use_peft"):
-        raise MistakeError(f"{folder} is an adapter: merge it into its base and serve the result")
     try:
-        config = PreTrainedConfig.from_pretrained(folder)
-        config.device = device
+        named = json.loads((folder / "config.json").read_text())
+        kind, adapter = named.get("type"), named.get("use_peft")
+        config = PreTrainedConfig.from_pretrained(folder) if kind in known else None
+    except Exception as error:
+        raise MistakeError(f"LeRobot cannot read {folder}/config.json: {said(error)}") from error
+    if config is None:
+        raise MistakeError(
+            f"{folder}: lerobot {version('lerobot')} has no policy of type {kind!r}; known: "
+            f"{', '.join(sorted(known))}"
+        )
+    if adapter:
+        raise MistakeError(f"{folder} is an adapter: merge it into its base and serve the result")
+    config.device = device
+    return config
+
+
+def load(folder: Path, config: Any) -> Checkpoint:  # noqa: ANN401
+    """Let LeRobot load a checkpoint.
+
+    Raises:
+        MistakeError: LeRobot cannot, or weights are missing that it would leave random.
+    """
+    from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+    from lerobot.policies.pretrained import PreTrainedPolicy
+
+    strict = {}
+    on_device = {"device_processor": {"device": config.device}}
+    try:
         kind = get_policy_class(config.type)
-        usual = kind.from_pretrained.__func__ is PreTrainedPolicy.from_pretrained.__func__
-        strict = {"strict": True} if usual else {}  # its default leaves what is missing random
+        if kind.from_pretrained.__func__ is PreTrainedPolicy.from_pretrained.__func__:
+            strict = {"strict": True}
+            if getattr(config, "pretrained_backbone_weights", None):
+                config.pretrained_backbone_weights = None  # downloaded only to be overwritten
         policy = kind.from_pretrained(folder, config=config, **strict)
         before, after = make_pre_post_processors(
-            config, str(folder), preprocessor_overrides={"device_processor": {"device": device}}
+            config, str(folder), preprocessor_overrides=on_device
         )
     except Exception as error:
         raise MistakeError(f"LeRobot cannot load {folder}: {said(error)}") from error

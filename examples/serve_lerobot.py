@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from lerobot_inputs import Asked, MistakeError, choose_inputs
-from lerobot_policy import Predictor, find_folder, hashes, load
+from lerobot_policy import Predictor, find_folder, hashes, load, load_config
 from policy_server import address_of, listening
 
 EXAMPLE = """\
@@ -112,9 +112,10 @@ def prepare(options: argparse.Namespace) -> tuple[Predictor, dict[str, Any]]:
         raise MistakeError(f"--device: {options.device} is not here, known: cpu")
     asked = Asked(options.joints, options.camera, options.objects, options.without, options.degrees)
     folder = find_folder(options.policy)
-    checkpoint = load(folder, options.device)
-    model = Predictor(checkpoint, choose_inputs(checkpoint.config, asked))
-    policy = {**describe(model, checkpoint.config, options), "hashes": hashes(folder, asked)}
+    config = load_config(folder, options.device)
+    inputs = choose_inputs(config, asked)  # before anything large is read
+    model = Predictor(load(folder, config), inputs)
+    policy = {**describe(model, config, options), "hashes": hashes(folder, asked)}
     return model, {"policy": policy, "server": software(options.device)}
 
 

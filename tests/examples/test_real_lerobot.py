@@ -5,7 +5,9 @@ Skipped unless a variable names a Python that has lerobot (docs/serving.md says 
     ARMTRIALS_LEROBOT_PYTHON=.venv-lerobot/bin/python
 """
 
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from benchmarks.records import VOLATILE, read_run
 from benchmarks.run import EvaluateConfig, evaluate
@@ -27,6 +30,10 @@ KINDS = ("act", "act_state", "ddim", "ddpm", "smolvla")
 STEPS, TRIALS, SIDE = 10, 2, 32
 JOINTS = ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper"]
 TOLD = ("put the red cube on the green zone", "lift it")
+COMMAND = (
+    *(str(PYTHON), str(SERVER), "--port", "0", "--device", "cpu"),
+    *("--arm", "viperx", "--task", "pick_place", "--joints", *JOINTS),
+)
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 pytestmark = [
@@ -74,7 +81,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         theirs = as_lerobot(stream(kind == "act_state"))
         np.savez(folder / kind / "stream.npz", **theirs, **trials)  # type: ignore[arg-type]
     run_real("act", folder)
+    change(folder / "act", pretrained_backbone_weights="ResNet18_Weights.IMAGENET1K_V1")
     return folder
+
+
+def change(folder: Path, **entries: object) -> None:
+    """Change entries of a checkpoint's config."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
 
 
 @contextmanager
@@ -83,10 +97,7 @@ def served(folder: Path) -> Iterator[str]:
     seen = ["--camera", "wrist=observation.images.side"]
     if folder.name == "act_state":
         seen = ["--objects", "cube", "target"]
-    command = [
-        *(str(PYTHON), str(SERVER), "--policy", str(folder), "--port", "0", "--device", "cpu"),
-        *("--arm", "viperx", "--task", "pick_place", "--joints", *JOINTS, *seen),
-    ]
+    command = [*COMMAND, "--policy", str(folder), *seen]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
@@ -139,3 +150,21 @@ def evaluated(address: str, folder: Path) -> list[dict[str, object]]:
     assert not [trial for trial in run.trials if trial["failure"] == "policy_error"]
     assert len(run.manifest["policy"]["hashes"]["weights"]) == 64
     return [{k: v for k, v in trial.items() if k not in VOLATILE} for trial in run.trials]
+
+
+def refused(folder: Path) -> str:
+    """Return what the server says of a checkpoint that it does not serve."""
+    command = [*COMMAND, "--camera", "wrist=observation.images.side", "--policy", str(folder)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr[-2000:]
+    return done.stderr.splitlines()[-1]
+
+
+def test_what_lerobot_cannot_load_is_told(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "act", tmp_path / "x")
+    weights = load_file(tmp_path / "x" / "model.safetensors")
+    del weights["model.action_head.bias"]
+    save_file(weights, tmp_path / "x" / "model.safetensors")
+    assert 'Missing key(s) in state_dict: "model.action_head.bias"' in refused(tmp_path / "x")
+    change(tmp_path / "x", type="act_9")
+    assert "has no policy of type 'act_9'; known: act, diffusion," in refused(tmp_path / "x")

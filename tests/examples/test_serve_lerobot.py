@@ -14,7 +14,7 @@ import pytest
 import serve_lerobot
 from lerobot_fake import CHUNK, EXECUTE, JOINTS, STATE, TOP, FakePolicy, config, loaded
 from lerobot_inputs import Asked, MistakeError, choose_inputs
-from lerobot_policy import FILES, Checkpoint, Predictor, find_folder, hashes, load
+from lerobot_policy import FILES, Checkpoint, Predictor, find_folder, hashes, load_config
 from policy_server import address_of, listening
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -168,7 +168,8 @@ def options(folder: Path, *more: str) -> Namespace:
 
 @pytest.fixture
 def fake_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve_lerobot, "load", lambda folder, device: loaded())
+    monkeypatch.setattr(serve_lerobot, "load_config", lambda folder, device: config())
+    monkeypatch.setattr(serve_lerobot, "load", lambda folder, config: loaded(config=config))
 
 
 @pytest.mark.usefixtures("fake_load")
@@ -237,7 +238,7 @@ def test_what_is_missing_is_told(
         find_folder(str(folder))
     monkeypatch.setitem(sys.modules, "lerobot", None)
     with pytest.raises(MistakeError, match="LeRobot is not here: pip install lerobot"):
-        load(folder, "cpu")
+        load_config(folder, "cpu")
 
 
 @contextmanager
