@@ -63,7 +63,10 @@ def _reach(real: "Recordings") -> list[str]:
 
 def _gates(ask: "Ask", cells: "Sequence[Cell]", root: Path) -> list[str]:
     """Return the commands of the gate; of what was never on the arm, its stream is made again."""
-    lines = ["The gate first, for every policy; the session looks for its verdicts in gates."]
+    lines = [
+        "The gate first, for every policy; the session looks for its verdicts in gates. Policies "
+        "that it refuses are tried with --override REASON alone, and every trial records it."
+    ]
     for cell in cells:
         words = {
             "--policy": cell.fit.folder(root),
