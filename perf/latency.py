@@ -3,7 +3,7 @@
 ``python -m perf.latency runs/act runs/diffusion runs/diffusion@2 --json results/latency.json``:
 ``@2`` predicts by two denoising steps. One observation, one thread, CPU time, by turns, so that a
 busy minute meets them all; with ``--json`` ``python -m scripts.tables`` shows it. What the file has
-of other policies is kept, if it is of the same machine and torch.
+of other policies is kept, if it is of the same machine, torch and count.
 """
 
 import argparse
