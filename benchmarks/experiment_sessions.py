@@ -6,11 +6,12 @@ weights, wherever their folders lie now.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluated import valid
+from benchmarks.execution import Wanted
 from benchmarks.experiment import Ask, Cell, Experiment, Result
 from benchmarks.experiment_answer import Conclusion
 from benchmarks.experiment_run import (
@@ -116,6 +117,13 @@ class _Session:
         gap = str(self.closed.lock["terms"]["reach"].get("gap", "none"))
         return self.world if gap == "none" else f"{self.world} (gap {gap})"
 
+    @property
+    def execution(self) -> str:
+        """How chunks were carried out, where it was not as the checkpoints say."""
+        asked, usual = self.closed.lock["terms"].get("execution", {}), asdict(Wanted())
+        given = {name: value for name, value in asked.items() if value != usual[name]}
+        return ", ".join(f"{name} {value}" for name, value in given.items()) or "as saved"
+
 
 def _read(folder: Path, protocol: str) -> _Session:
     """Read a closed session of ``protocol``."""
@@ -152,6 +160,11 @@ def _check_alike(read: Sequence[_Session]) -> None:
             raise UsageError(
                 f"{folder} is of the world {one.where}, {first.closed.folder} of {first.where}: "
                 "they are never in one table; give them to a command each"
+            )
+        if one.execution != first.execution:
+            raise UsageError(
+                f"{folder} carried chunks out otherwise ({one.execution}) than "
+                f"{first.closed.folder} ({first.execution}): give them to a command each"
             )
         if one.closed.lock["hash"] in [other.closed.lock["hash"] for other in read[:i]]:
             raise UsageError(f"{folder} is the same session as one before it: name it once")
@@ -202,6 +215,7 @@ def _about(one: _Session) -> dict[str, Any]:
         "calibration": closed.lock["calibration"],
         "blocks": len({trial.block for trial in closed.trials if trial.counted}),
         "planned": closed.lock["terms"]["blocks"],
+        "execution": one.execution,
         "void": sum(bool(trial.void) for trial in closed.trials),
         "deviations": len(closed.deviations),
         "ended": closed.ended,
@@ -218,7 +232,8 @@ def _said(ask: Ask, read: Sequence[_Session], known: set[str]) -> list[str]:
         said.append(
             f"session {about['name']}, {one.where}, {about['started'][:10]}: {about['blocks']} "
             f"complete blocks, {about['void']} void attempts that count for nothing, "
-            f"{about['deviations']} deviations; it ended: {about['ended']}"
+            f"{about['deviations']} deviations; chunks carried out: {one.execution}; it ended: "
+            f"{about['ended']}"
         )
         if about["blocks"] < about["planned"]:
             said.append(

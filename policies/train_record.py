@@ -67,7 +67,8 @@ def kept_scaling(run: "Trainer") -> dict[str, Any]:
 
     Returns:
         Of ``data`` of the provenance of the first of such trainings what names demonstrations; of
-        one that went on with another arm the arms, since its scaling is of both.
+        one that went on with another arm the arms, since its scaling is of both. Nothing where a
+        training before did not tell.
     """
     if run.begun is None:
         raise ValueError("a training that begins anew has a scaling of its own")
@@ -75,5 +76,7 @@ def kept_scaling(run: "Trainer") -> dict[str, Any]:
     if arms[0] != arms[1]:
         return {"arms": arms}
     before = run.begun.provenance
+    if "initial" in before.get("identity", {}) and "scaling" not in before:
+        return {}  # it was trained before this was told
     known = before.get("scaling") or before["data"]
     return {k: known[k] for k in ("fingerprint", "train", "stream", "arms") if k in known}

@@ -142,7 +142,7 @@ class Experiment:
     def _on_arm(self, asked: "Asked", ask: "Ask", place: "Place") -> int:
         """Train for an arm and say what to do there, or read what was done."""
         from benchmarks.experiment_sessions import read_sessions, train_for
-        from scripts.experiment_arm import next_steps, sessions_on
+        from scripts.experiment_arm import free, next_steps, sessions_on
 
         folder = self.out / f"{asked.name}-arm-{ask.task}"
         if self.session:
@@ -154,7 +154,7 @@ class Experiment:
             print_line(f"page: {folder / 'index.html'} tells of {', '.join(told)} and is kept")
         else:
             self._report(asked, ask, tried.results, folder)
-        places = {"root": place.root, "results": place.results, "session": folder / "session"}
+        places = {"root": place.root, "results": place.results, "session": free(folder / "session")}
         cells = [result.cell for result in tried.results]
         for line in next_steps(ask, cells, places, self._again()):
             print_line(line)

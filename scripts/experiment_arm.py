@@ -1,5 +1,6 @@
 """What is to be done at an arm after the policies of an experiment are trained, as commands."""
 
+import itertools
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,13 @@ def _gates(ask: "Ask", cells: "Sequence[Cell]", root: Path) -> list[str]:
 
 def _line(words: Sequence[str]) -> str:
     return f"  armtrials {shlex.join(words)}"
+
+
+def free(folder: Path) -> Path:
+    """Return ``folder``, or with a number behind its name where a session lies there."""
+    numbered = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
+    places = itertools.chain([folder], numbered)
+    return next(place for place in places if not place.exists())
 
 
 def words_of(name: str, options: Mapping[str, Any]) -> list[str]:

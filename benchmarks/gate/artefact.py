@@ -25,8 +25,9 @@ SAME = 1e-5
 
 NO_BASE = (
     "the policy keeps the scaling of the demonstrations that it was pre-trained on: name their "
-    "folders with --base-data"
+    "folders with --base-data, in the order of that training"
 )
+UNTOLD = "it began with another checkpoint, and does not tell whose scaling it keeps: train it anew"
 TWO_ARMS = "its scaling is of the demonstrations of two arms: {}"
 
 LOADING = (
@@ -82,6 +83,7 @@ def check_statistics(
     data: EpisodeSet,
     offsets: tuple[int, ...],
     base: EpisodeSet | None = None,
+    base_told: str = "",
 ) -> Check:
     """Compute the statistics of the training split anew and compare.
 
@@ -90,16 +92,16 @@ def check_statistics(
         data: the demonstrations it is said to have learned from.
         offsets: columns of an action that are learned as offsets.
         base: those that it was pre-trained on, where it kept their scaling.
+        base_told: why there is no ``base``.
     """
     name, origin = "statistics", policy.provenance["data"]
     if other := _others(origin, data):
         return other
-    kept = policy.provenance.get("scaling")
+    began = "initial" in policy.provenance.get("identity", {})
+    kept = policy.provenance.get("scaling", {} if began else None)
     if kept is not None:
-        if arms := kept.get("arms"):
-            return skipped(name, f"not run: {TWO_ARMS.format(', '.join(arms))}")
-        if base is None:
-            return skipped(name, f"not run: {NO_BASE}")
+        if base is None or not kept.get("fingerprint"):
+            return skipped(name, f"not run: {_why_none(kept, base_told)}")
         if other := _others(kept, base):
             return other
         origin, data = kept, base
@@ -116,12 +118,19 @@ def check_statistics(
     return failed(name, cause, told, key=key)
 
 
+def _why_none(kept: Mapping[str, Any], told: str) -> str:
+    """Say why there is nothing to hold a scaling that was kept against."""
+    if arms := kept.get("arms"):
+        return TWO_ARMS.format(", ".join(arms))
+    return told or NO_BASE if kept else UNTOLD
+
+
 def _others(origin: Mapping[str, Any], data: EpisodeSet) -> Check | None:
     """Refuse demonstrations that are not those that the checkpoint names."""
     named = str(origin.get("fingerprint"))
     if named == data.fingerprint:
         return None
-    told = "the demonstrations are not those that the checkpoint names"
+    told = "the demonstrations are not those that the checkpoint names, or in another order"
     if "stream" in origin:
         told = "the checkpoint learned from a stream, which is made again: leave --data out"
     return failed("statistics", "other training data", told, ours=data.fingerprint[:16],

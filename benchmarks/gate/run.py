@@ -1,7 +1,7 @@
 """One pass through the gate: the checks in their order, the verdict, the page."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,7 @@ class Passage:
         checks: all of them, in order.
         seconds: of wall-clock time.
         execution: how chunks were carried out; None: the policy was not loaded.
+        compared: whether there were demonstrations to compare with.
     """
 
     outcome: str
@@ -100,6 +101,7 @@ class Passage:
     checks: tuple[Check, ...]
     seconds: float = field(compare=False)
     execution: Execution | None = None
+    compared: bool = False
 
 
 Adapter = Callable[[LearnedPolicy], Policy]
@@ -129,6 +131,7 @@ class Gate:
         self.arm: ArmSpec = ROBOTS[config.robot].spec()
         self.data = data
         self.base: EpisodeSet | None = None
+        self.absent, self.no_base = "--data was not given", ""
         self.execution: Execution | None = None
 
     def run(self, say: Callable[[Check], None] = lambda check: None) -> Passage:
@@ -154,7 +157,8 @@ class Gate:
             self._moving(loaded, self.execution, add)
         found = tuple(checks)
         took = time.perf_counter() - begin
-        return Passage(outcome_of(found), cause_of(found), found, took, self.execution)
+        compared = self.data is not None
+        return Passage(outcome_of(found), cause_of(found), found, took, self.execution, compared)
 
     def _load(self, add: Callable[[Check], None]) -> LearnedPolicy | None:
         """Load the checkpoint; say what is wrong with one that does not load or fit.
@@ -181,13 +185,21 @@ class Gate:
         if self.data is None and self.config.data is not None:
             self.data = load_data([self.config.data], loaded)
         elif self.data is None and "stream" in origin:
-            self.data = stream_of(loaded, origin["stream"])
+            self.data, self.absent = self._again(loaded, origin["stream"])
         if self.config.base_data:
             if not kept:
                 raise UsageError("the policy was not pre-trained: leave --base-data out")
             self.base = load_data(self.config.base_data, loaded)
         elif "stream" in kept:
-            self.base = stream_of(loaded, kept["stream"])
+            self.base, self.no_base = self._again(loaded, kept["stream"])
+
+    @staticmethod
+    def _again(loaded: LearnedPolicy, told: Mapping[str, Any]) -> tuple[EpisodeSet | None, str]:
+        """Return a stream's first demonstrations, or why they cannot be made again."""
+        try:
+            return stream_of(loaded, told), ""
+        except UsageError as error:
+            return None, str(error)
 
     def _static(self, loaded: LearnedPolicy, add: Callable[[Check], None]) -> None:
         """Run what moves nothing."""
@@ -195,13 +207,13 @@ class Gate:
         if spec.outcome == FAIL:
             return
         if self.data is None:
-            add(skipped("statistics", "not run: --data was not given"))
+            add(skipped("statistics", f"not run: {self.absent}"))
             add(artefact.check_canary(loaded, self.config.policy))
             for name in ("actions", "recorded"):
-                add(skipped(name, "not run: --data was not given"))
+                add(skipped(name, f"not run: {self.absent}"))
             return
         offsets = loaded.offsets if isinstance(loaded, TrainedPolicy) else self._offsets(loaded)
-        add(artefact.check_statistics(loaded, self.data, offsets, self.base))
+        add(artefact.check_statistics(loaded, self.data, offsets, self.base, self.no_base))
         add(artefact.check_canary(loaded, self.config.policy))
         recorded = record_of(self.data, loaded, self.config.observations)
         try:
@@ -234,7 +246,7 @@ class Gate:
             records = live.run_trials(self.policy, self.protocol, chosen, execution)
             add(live.check_success(name, records, limits))
         if self.data is None:
-            add(skipped("latency", "not run: --data was not given"))
+            add(skipped("latency", f"not run: {self.absent}"))
         else:
             busy = live.usual_load() if config.busy is None else config.busy
             timed = live.check_latency(self.policy, self.recorded, execution, config.timed, busy)
@@ -255,7 +267,7 @@ def write_verdict(passage: Passage, config: GateConfig, out: Path, key: Path | N
     Raises:
         UsageError: it cannot be written, or an input cannot be read.
     """
-    data = "none" if config.data is None else str(_fingerprint(config))
+    data = _fingerprint(config) if passage.compared else "none"
     limits = config.thresholds
     body: dict[str, Any] = {
         "outcome": passage.outcome,

@@ -1,15 +1,17 @@
 """The gate knows whose scaling a policy has: its own demonstrations', a stream's, or its base's."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from benchmarks.gate import planted
+from benchmarks.gate import planted, recorded
 from benchmarks.gate.check import FAIL, NOT_RUN, PASS, Check
 from benchmarks.gate.recorded import stream_of
-from benchmarks.gate.run import Gate, GateConfig
+from benchmarks.gate.run import Gate, GateConfig, Passage, write_verdict
 from envs.collect import collect
 from envs.collection import Collection, from_definition
 from envs.errors import UsageError
@@ -86,6 +88,40 @@ def test_a_pre_training_in_a_folder_is_asked_for_and_held_against_it(made: Made)
     assert statistics(adapted, made.arm, (made.other,)).outcome == PASS
     wrong = statistics(adapted, made.arm, (made.arm,))
     assert (wrong.outcome, wrong.cause) == (FAIL, "other training data")
+
+
+def test_a_checkpoint_that_does_not_tell_whose_scaling_it_keeps_is_not_called_wrong(
+    made: Made, tmp_path: Path
+) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(made.policies["tuned"], older)
+    origin = json.loads((older / "provenance.json").read_text())
+    del origin["scaling"]
+    (older / "provenance.json").write_text(json.dumps(origin))
+    found = statistics(older, made.arm)
+    assert found.outcome == NOT_RUN
+    assert "does not tell whose scaling it keeps" in found.text
+
+
+def test_a_stream_that_cannot_be_made_again_leaves_the_check_out(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(told: object) -> StreamConfig:
+        raise UsageError("the simulation that made them was another one")
+
+    monkeypatch.setattr(recorded, "stream_again", refuse)
+    for name, data in (("streamed", None), ("tuned", made.arm)):
+        found = statistics(made.policies[name], data)
+        assert (found.outcome, "was another one" in found.text) == (NOT_RUN, True)
+
+
+def test_a_verdict_names_the_stream_that_was_made_again(made: Made, tmp_path: Path) -> None:
+    config = GateConfig(made.policies["streamed"])
+    fingerprint = load_checkpoint(config.policy).provenance["data"]["fingerprint"]
+    for compared, named in ((True, fingerprint), (False, "none")):
+        passage = Passage(NOT_RUN, "", (), 0.0, None, compared)
+        verdict = json.loads(write_verdict(passage, config, tmp_path).read_bytes())
+        assert verdict["inputs"]["data"] == named
 
 
 def test_wrong_statistics_of_a_pre_trained_policy_are_still_found(

@@ -167,13 +167,15 @@ def session(
     wins: Wins,
     world: str = "real",
     blocks: int = 4,
+    *,
     void: int | None = None,
+    execute: int | None = None,
     **reach: str,
 ) -> Path:
     """Make a closed session of policies that succeed so; attempt number ``void`` is void."""
     terms = Terms(
         folder.name, world, "pick_place/v1", "viperx", blocks, alpha=1e-9, share=0.0,
-        reach=reach, results=str(folder / "evaluations"),
+        reach=reach, results=str(folder / "evaluations"), execution={"execute": execute},
     )  # fmt: skip
     drivers = [
         Driver(f"zebra{i}", source, artefact_of(source), override="a test")
@@ -266,11 +268,9 @@ def test_a_session_that_cannot_fill_the_table_is_refused(trained: Trained, tmp_p
     def make(name: str, **how: Any) -> Path:
         return session(tmp_path / name, how.pop("of", own), lambda p, ic: True, blocks=1, **how)
 
-    real, twin, worn = (
-        make("real"),
-        make("twin", world="twin"),
-        make("worn", world="twin", gap="hard"),
-    )
+    real, twin = make("real"), make("twin", world="twin")
+    worn = make("worn", world="twin", gap="hard")
+    single = make("single", execute=1)
     foreign = make("foreign", of=["floor:hold", str(make_checkpoint(tmp_path / "other"))])
     lock_session(tmp_path / "open", own)
     other = tmp_path / "insertion"
@@ -285,6 +285,7 @@ def test_a_session_that_cannot_fill_the_table_is_refused(trained: Trained, tmp_p
             [other],
             r"insertion is of another task or arm: insertion/v1 on the viperx; .* pick_place",
         ),
+        ([real, single], r"single carried chunks out otherwise \(execute 1\) than .* \(as saved\)"),
         ([real, real], "real is the same session as one before it"),
         ([real, twin], "twin is of the world twin, .*real of real: they are never in one table"),
         ([twin, worn], r"worn is of the world twin \(gap hard\), .*twin of twin"),
