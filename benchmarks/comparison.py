@@ -54,7 +54,7 @@ def compared(page: str, board: Board, results: Path) -> str:
         board: ``leaderboard.json``, as read.
         results: folder of the sealed runs behind it, for what training took.
     """
-    simulated = [t for t in board["tables"] if t["world"] == "sim" and not t["apart"]]
+    simulated = in_simulation(board)
     tables = [t for t in simulated if t["track"] == "state"]
     made: dict[str, Callable[[], str]] = {
         "success": lambda: success(tables),
@@ -77,6 +77,11 @@ def compared(page: str, board: Board, results: Path) -> str:
         return f"{found[1]}\n{rows_markdown(one, floors)}\n\n{found[4]}"
 
     return BLOCK.sub(block, page)
+
+
+def in_simulation(board: Board) -> list[Board]:
+    """Return the tables of a leaderboard that are of simulation alone."""
+    return [t for t in board["tables"] if t["world"] == "sim" and not t["apart"]]
 
 
 def algorithms(tables: Sequence[Board]) -> list[str]:

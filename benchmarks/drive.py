@@ -119,31 +119,21 @@ def drive(
         watch: told every control period, also that in which the arm was stopped; True: enough.
     """
     try:
-        return _driven(arm, seen, act, periods, watch)
+        for _ in range(periods):
+            try:
+                action = act(seen)
+            except PolicyError as error:
+                return Ended(POLICY_ERROR, str(error))
+            try:
+                after = arm.command(action)
+            except RuntimeError as error:  # the safety chain ends the episode; hardware fails
+                watch(Period(seen, action, _last(arm, seen)))
+                return Ended(getattr(error, "ends", INVALID_HARDWARE), str(error))
+            if watch(Period(seen, action, after)):
+                break
+            seen = after
     except PolicyGoneError as gone:  # also of a policy that ``watch`` has begin anew
         return Ended(SERVER_GONE, str(gone))
-
-
-def _driven(
-    arm: Arm,
-    seen: Observation,
-    act: Callable[[Observation], Array],
-    periods: int,
-    watch: Callable[[Period], bool],
-) -> Ended:
-    for _ in range(periods):
-        try:
-            action = act(seen)
-        except PolicyError as error:
-            return Ended(POLICY_ERROR, str(error))
-        try:
-            after = arm.command(action)
-        except RuntimeError as error:  # the safety chain ends the episode, or the hardware fails
-            watch(Period(seen, action, _last(arm, seen)))
-            return Ended(getattr(error, "ends", INVALID_HARDWARE), str(error))
-        if watch(Period(seen, action, after)):
-            break
-        seen = after
     return Ended()
 
 

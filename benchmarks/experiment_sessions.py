@@ -6,7 +6,7 @@ weights, wherever their folders lie now.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,7 @@ class _Session:
     @property
     def execution(self) -> str:
         """How chunks were carried out, where it was not as the checkpoints say."""
-        asked, usual = self.closed.lock["terms"].get("execution", {}), asdict(Wanted())
-        given = {name: value for name, value in asked.items() if value != usual[name]}
+        given = Wanted(**self.closed.lock["terms"].get("execution", {})).to_json()
         return ", ".join(f"{name} {value}" for name, value in given.items()) or "as saved"
 
 

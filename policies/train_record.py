@@ -8,7 +8,9 @@ from policies.stream import Stream
 from policies.train_session import device_name, versions
 
 if TYPE_CHECKING:
+    from policies.base import PolicySpec
     from policies.train import Trainer
+    from policies.trained import TrainedPolicy
 
 
 def identity(run: "Trainer") -> dict[str, Any]:
@@ -55,27 +57,29 @@ def provenance(run: "Trainer") -> dict[str, Any]:
             **({"lora": to_json(config.lora)} if config.lora else {}),
             **({"processes": run.team.size} if run.team.size > 1 else {}),
         },
-        **({"scaling": kept_scaling(run)} if run.begun else {}),
+        **({"scaling": kept_scaling(run.begun, run.spec)} if run.begun else {}),
         **whereabouts(config),
         "versions": versions(),
         "identity": run.identity,
     }
 
 
-def kept_scaling(run: "Trainer") -> dict[str, Any]:
-    """Return which demonstrations the scaling of a training that began with another is of.
+def kept_scaling(begun: "TrainedPolicy", spec: "PolicySpec") -> dict[str, Any]:
+    """Return which demonstrations the scaling of a training that began with ``begun`` is of.
+
+    Args:
+        begun: with its own scaling.
+        spec: of the policy that goes on from it.
 
     Returns:
         Of ``data`` of the provenance of the first of such trainings what names demonstrations; of
         one that went on with another arm the arms, since its scaling is of both. Nothing where a
         training before did not tell.
     """
-    if run.begun is None:
-        raise ValueError("a training that begins anew has a scaling of its own")
-    arms = [run.begun.spec.arm, run.spec.arm]
+    arms = [begun.spec.arm, spec.arm]
     if arms[0] != arms[1]:
         return {"arms": arms}
-    before = run.begun.provenance
+    before = begun.provenance
     if "initial" in before.get("identity", {}) and "scaling" not in before:
         return {}  # it was trained before this was told
     known = before.get("scaling") or before["data"]

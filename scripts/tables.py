@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.board_demands import demands
-from benchmarks.comparison import MAIN, compared
+from benchmarks.comparison import MAIN, compared, in_simulation
 from benchmarks.lines import parse
 from benchmarks.report.charts_demands import demand_chart
 from benchmarks.report.sweep_page import picture
@@ -34,12 +34,8 @@ def filled(page: Path) -> str:
 
 def drawn() -> bytes:
     """Return success on the main task against the number of demonstrations, as a PNG."""
-    (main_table,) = (
-        table
-        for table in board()["tables"]
-        if (table["task"], table["track"], table["world"]) == (MAIN, "state", "sim")
-        and not table["apart"]
-    )
+    tables = in_simulation(board())
+    (main_table,) = (t for t in tables if (t["task"], t["track"]) == (MAIN, "state"))
     several = Counter(row["name"] for row in main_table["rows"] if row["demonstrations"])
     rows = [row for row in main_table["rows"] if several[row["name"]] > 1]
     found = demands({**main_table, "rows": rows})

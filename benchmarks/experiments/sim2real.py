@@ -261,15 +261,12 @@ ON_ARM = Experiment(
 
 EXPERIMENTS.register(
     "sim2real",
-    Experiment(
-        "sim2real",
-        QUESTION,
-        METHOD.format(TWIN) + "All are tried on the twin, a "
+    replace(
+        ON_ARM,
+        method=METHOD.format(TWIN) + "All are tried on the twin, a "
         "simulated arm with a fixed gap that pre-training never sees. No result is of a real arm.",
-        Axis("demonstrations on the twin (M)", "linear"),
-        lambda ask: _grid(ask, _twin(ask)),
-        measure=_seen,
-        conclude=_sum_up,
+        axis=Axis("demonstrations on the twin (M)", "linear"),
+        cells=lambda ask: _grid(ask, _twin(ask)),
         arm=ON_ARM,
     ),
 )

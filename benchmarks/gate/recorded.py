@@ -69,10 +69,14 @@ def load_data(folders: Sequence[Path], policy: LearnedPolicy) -> EpisodeSet:
     Raises:
         UsageError: a folder holds none, or none for the policy's track.
     """
-    blind = bool(policy.provenance.get("blind"))
-    reading = Reading(policy.spec.track, blind, language=policy.spec.language)
-    sets = [EpisodeSet.load(folder, reading) for folder in folders]
+    sets = [EpisodeSet.load(folder, _reading(policy)) for folder in folders]
     return sets[0] if len(sets) == 1 else join(sets)
+
+
+def _reading(policy: LearnedPolicy) -> Reading:
+    """Return how the policy's training read its episodes."""
+    blind = bool(policy.provenance.get("blind"))
+    return Reading(policy.spec.track, blind, language=policy.spec.language)
 
 
 def learned_of(origin: Mapping[str, Any], data: EpisodeSet) -> tuple[int, ...]:
@@ -89,9 +93,7 @@ def stream_of(policy: LearnedPolicy, told: Mapping[str, Any]) -> EpisodeSet:
     Raises:
         UsageError: they cannot be made again.
     """
-    blind, language = bool(policy.provenance.get("blind")), policy.spec.language
-    reading = Reading(policy.spec.track, blind, language=language)
-    return _packed(Stream(stream_again(told), reading).data)
+    return _packed(Stream(stream_again(told), _reading(policy)).data)
 
 
 def _packed(data: EpisodeSet) -> EpisodeSet:

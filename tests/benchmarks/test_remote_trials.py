@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +41,28 @@ def hold(message: Message, spec: PolicySpec) -> Message:
     return answer
 
 
-def failing(*acts: int) -> Callable[[Message, PolicySpec], Message]:
-    """Hold, but hang up at the given calls of act."""
-    calls = [0]
+def instead(
+    kind: str, calls: Collection[int], otherwise: Callable[[], Message]
+) -> Callable[[Message, PolicySpec], Message]:
+    """Hold, but answer ``otherwise`` at the given calls, from 1 on, of a kind of message."""
+    count = [0]
 
     def reply(message: Message, spec: PolicySpec) -> Message:
-        calls[0] += message["type"] == "act"
-        if message["type"] == "act" and calls[0] in acts:
-            raise Hangup
+        count[0] += message["type"] == kind
+        if message["type"] == kind and count[0] in calls:
+            return otherwise()
         return hold(message, spec)
 
     return reply
+
+
+def failing(*acts: int) -> Callable[[Message, PolicySpec], Message]:
+    """Hold, but hang up at the given calls of act."""
+
+    def hang_up() -> Message:
+        raise Hangup
+
+    return instead("act", acts, hang_up)
 
 
 @pytest.mark.parametrize("algorithm", ["act", "diffusion"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_checkpoint import config
 from serving import Hangup, Message, foreign
-from test_remote_trials import PATIENCE, SMALL, SPEC, hold
+from test_remote_trials import PATIENCE, SMALL, SPEC, hold, instead
 
 from benchmarks.drive import SERVER_GONE, drive
 from benchmarks.protocol import PROTOCOLS
@@ -32,15 +32,7 @@ Reply = Callable[[Message, PolicySpec], Message]
 
 def refusing(*resets: int, answer: Message = ERROR) -> Reply:
     """Hold, but answer the given calls of reset otherwise."""
-    calls = [0]
-
-    def reply(message: Message, spec: PolicySpec) -> Message:
-        calls[0] += message["type"] == "reset"
-        if message["type"] == "reset" and calls[0] in resets:
-            return answer
-        return hold(message, spec)
-
-    return reply
+    return instead("reset", resets, lambda: answer)
 
 
 def runs(folder: Path) -> Run:
